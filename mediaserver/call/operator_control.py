@@ -29,6 +29,11 @@ class OperatorControl:
         self._lifetime, self._pacer = lifetime, pacer
         self._playing: dict[str, asyncio.Future[PlaybackResult]] = {}
 
+    @property
+    def playing(self) -> str:
+        """The name of what plays now: a prompt's, `text`, `tone`, `live` or `sound`; "" for silence."""
+        return self._pacer.playing
+
     def play(self, source: Source, *, interrupt: bool = False) -> str:
         """Play a source after what plays and waits, or at once; return the playback's id.
 

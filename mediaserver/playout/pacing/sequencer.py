@@ -135,6 +135,11 @@ class Sequencer(ABC):
         return self._lead
 
     @property
+    def playing(self) -> str:
+        """The name of what plays now, such as a prompt's; "" for silence."""
+        return self._queue.current.source.playing if self._queue.current is not None else ""
+
+    @property
     def underruns(self) -> int:
         """How many frames of silence were sent because a source's audio was not there in time."""
         return self._queue.underruns

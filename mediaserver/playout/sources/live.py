@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENCE
-from mediaserver.playout.sources.source import Source
+from mediaserver.playout.sources.source import LIVE, Source
 from mediaserver.wire.encapsulation import Encoding
 
 _SLACK_MS = 200  # ms of audio that may wait beyond the delay, unless the source is told another number of ms
@@ -55,6 +55,11 @@ class LiveSource(Source):
     def _waiting(self) -> int:
         """Bytes of audio that wait."""
         return len(self._waiting_frames) * FRAME_BYTES + len(self._rest)
+
+    @property
+    def playing(self) -> str:
+        """ "live" while there is audio, whoever has pushed it."""
+        return LIVE if self._playing else ""
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         """The encoded frames to play, an iterator without end."""

@@ -137,6 +137,8 @@ class _SentencePart:
     The segment is empty if the sentence turns out to have fewer parts.
     """
 
+    name = "text"
+
     def __init__(self, sentence: SentenceAudio, part: int) -> None:
         self._sentence, self._part = sentence, part
 
