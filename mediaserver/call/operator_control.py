@@ -9,6 +9,7 @@ import structlog
 from mediaserver.call.call import Call
 from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.lifetime import Lifetime
+from mediaserver.call.listening.level_meter import LevelMeter
 from mediaserver.call.listening.listeners import Listeners
 from mediaserver.errors import RefusalReason, RefusedError, error_text
 from mediaserver.events.kinds import EventKind
@@ -24,7 +25,7 @@ class OperatorControl:
     """Acts on one stream for the requests of operators. The handler notices only what its call tells it."""
 
     def __init__(self, call: Call, lifetime: Lifetime, pacer: Pacer, receiver: Receiver) -> None:
-        self.call = call
+        self.call, self._receiver = call, receiver
         self.listeners = Listeners(call, lifetime, pacer, receiver)
         self._lifetime, self._pacer = lifetime, pacer
         self._playing: dict[str, asyncio.Future[PlaybackResult]] = {}
@@ -33,6 +34,10 @@ class OperatorControl:
     def playing(self) -> str:
         """The name of what plays now: a prompt's, `text`, `tone`, `live` or `sound`; "" for silence."""
         return self._pacer.playing
+
+    def meter_levels(self) -> LevelMeter:
+        """Begin to measure how loud both directions are, until the meter is closed."""
+        return LevelMeter(self._pacer, self._receiver)
 
     def play(self, source: Source, *, interrupt: bool = False) -> str:
         """Play a source after what plays and waits, or at once; return the playback's id.

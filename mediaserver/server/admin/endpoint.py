@@ -15,6 +15,7 @@ from mediaserver.server.admin.authorization import GRANT, TICKET, Grant, Tickets
 from mediaserver.server.admin.connections import AdminConnection, AdminConnections
 from mediaserver.server.admin.event_stream import EventStreams
 from mediaserver.server.admin.hosts import validate_host, validate_origin
+from mediaserver.server.admin.levels import LevelStreams
 from mediaserver.server.admin.listen import ListenRequests
 from mediaserver.server.admin.openapi import Handler, Operation
 from mediaserver.server.admin.requests import PlayRequest, PressedKeys, RecordingRequest, TicketRequest, parse_body
@@ -49,6 +50,7 @@ class AdminEndpoint:
         self._streams = StreamRequests(engine, attacher, why_closed)
         self._events = EventStreams(engine.events)
         self._listen = ListenRequests(self._streams.session_of, lambda: engine.settings.server.handshake_timeout)
+        self._levels = LevelStreams(engine)
         self._tickets = Tickets()
         self._lasting = 0  # requests that last, in progress
         self._connections: AdminConnections | None = None
@@ -73,6 +75,7 @@ class AdminEndpoint:
             Operation(
                 "GET", "/v1/events", read, self._events.serve, query=("type", "path", "after"), lasting=True
             ),
+            Operation("GET", "/v1/levels", read, self._levels.serve, query=("streams",), lasting=True),
             Operation("POST", "/v1/attach", control, streams.attach, AttachRequest),
             Operation("GET", "/v1/streams", read, streams.list_streams, query=("path", "call", "limit", "after")),
             Operation("GET", one, read, streams.describe),
@@ -206,6 +209,7 @@ class AdminEndpoint:
     async def _end_lasting(self, _: web.Application) -> None:
         """End the requests that last, as the server is shutting down."""
         self._engine.events.close()
+        self._levels.close()
         for session in self._engine.streams:
             session.operator.listeners.close()
 
