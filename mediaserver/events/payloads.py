@@ -143,7 +143,7 @@ class PlaybackDone(TypedDict):
 
 
 class Listening(TypedDict):
-    """Somebody begins to listen to the call by the admin port (`listening.started`), or stops."""
+    """Somebody listens to the call by the admin port from now on, or (`listening.ended`) no longer."""
 
     by: Annotated[str, "the name of the token; `anybody` without one"]
     side: Annotated[str, "`both`, `caller` or `us`"]

@@ -27,6 +27,7 @@ _UNGUARDED = {"/healthz", "/readyz"}  # paths that need no token, because health
 _MAX_BODY = 64 * 1024  # bytes of a request's body
 # Connections whose requests last, such as those for events. The others are left for metrics and requests.
 _MAX_LASTING = 16
+_ASKED = web.RequestKey("asked", dict[str, str])  # the query of a request that lasts, while it is handled
 
 log = structlog.get_logger()
 
@@ -82,6 +83,9 @@ class AdminEndpoint:
             Operation("DELETE", one, control, streams.hang_up),
             Operation("GET", f"{one}/events", read, self._stream_events, query=("type", "after"), lasting=True),
             Operation("GET", f"{one}/listen", listen, self._listen.serve_wav, query=("side",), lasting=True),
+            Operation(
+                "GET", f"{one}/audio", listen, self._listen.serve_audio, query=("side", "role"), lasting=True
+            ),
             Operation("POST", f"{one}/digits", control, streams.press_keys, PressedKeys),
             Operation("POST", f"{one}/play", control, streams.play, PlayRequest),
             Operation("DELETE", f"{one}/play", control, streams.clear),
@@ -105,6 +109,7 @@ class AdminEndpoint:
         logging.getLogger("aiohttp.server").addFilter(_hide_malformed_request)
         app = web.Application(middlewares=[self._guard], client_max_size=_MAX_BODY)
         app.on_response_prepare.append(_hide_version)
+        app.on_response_prepare.append(_log_beginning)
         app.on_shutdown.append(self._end_lasting)
         for operation in self.operations:
             app.router.add_route(operation.method, operation.path, self._guarded(operation))
@@ -131,17 +136,20 @@ class AdminEndpoint:
     async def _handle_lasting(
         self, operation: Operation, request: web.Request, *, audited: bool
     ) -> web.StreamResponse:
-        """Handle a request that lasts, if there are not too many of them. The log says when it begins, too."""
+        """Handle a request that lasts, if there are not too many of them.
+
+        If it is `audited`, the log says when its answer begins, too.
+        """
         if self._lasting >= _MAX_LASTING:
             raise RefusedError(RefusalReason.CONNECTIONS, f"{_MAX_LASTING} such requests are in progress already")
         if audited:
-            asked = {key: request.query[key] for key in operation.query if key in request.query}
-            _log_audit(request, request[GRANT], begins=True, **asked)
+            request[_ASKED] = {key: request.query[key] for key in operation.query if key in request.query}
         self._lasting += 1
         try:
             return await operation.handler(request)
         finally:
             self._lasting -= 1
+            request.pop(_ASKED, None)
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -224,6 +232,13 @@ def _log_audit(request: web.Request, grant: Grant, **facts: object) -> None:
         path=request.path,
         **facts,
     )
+
+
+async def _log_beginning(request: web.Request, _: web.StreamResponse) -> None:
+    """Log who has begun a request that lasts, and what was asked for."""
+    asked = request.get(_ASKED)
+    if asked is not None:
+        _log_audit(request, request[GRANT], begins=True, **asked)
 
 
 def _error_response(error: RefusedError) -> web.Response:

@@ -5,18 +5,17 @@ import json
 from collections.abc import AsyncIterator, Iterable
 
 import pydantic
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from mediaserver.call.listening.level_meter import LevelMeter
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin.requests import MAX_WATCHED, WatchedStreams
+from mediaserver.server.admin.websockets import CLOSING, HEARTBEAT, until_first
 
 _INTERVAL = 0.2  # seconds between two messages
 _AT_A_TIME = 20  # streams that are measured in one turn of the event loop
-_HEARTBEAT = 20.0  # seconds between pings; a peer that does not answer is disconnected
 _MAX_MESSAGE = 16 * 1024  # bytes
-_CLOSING = (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR)
 
 
 class _Meters:
@@ -76,18 +75,15 @@ class LevelStreams:
         ids = [part for part in request.query.get("streams", "").split(",") if part]
         if len(ids) > MAX_WATCHED:
             raise RefusedError(RefusalReason.BAD_QUERY, f"streams: at most {MAX_WATCHED} at a time")
-        socket = web.WebSocketResponse(heartbeat=_HEARTBEAT, compress=False, max_msg_size=_MAX_MESSAGE)
+        socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=_MAX_MESSAGE)
         await socket.prepare(request)
         meters = _Meters(self._engine)
-        work = (_send(socket, meters), _receive(socket, meters), self._closed.wait())
-        tasks = [asyncio.ensure_future(each) for each in work]
         try:
             await meters.watch(ids)
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            await until_first(_send(socket, meters), _receive(socket, meters), self._closed.wait())
+        except ConnectionError:
+            pass  # the peer has gone
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             await meters.watch(())
         await socket.close(code=1001, message=b"server is shutting down")
         return socket
@@ -103,7 +99,7 @@ async def _send(socket: web.WebSocketResponse, meters: _Meters) -> None:
 
 async def _receive(socket: web.WebSocketResponse, meters: _Meters) -> None:
     """Read which streams the peer wants to look at, until it has gone, or sends what is not understood."""
-    while (message := await socket.receive()).type not in _CLOSING:
+    while (message := await socket.receive()).type not in CLOSING:
         try:
             await meters.watch(WatchedStreams.model_validate_json(message.data).streams)
         except pydantic.ValidationError:

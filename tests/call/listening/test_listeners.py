@@ -8,6 +8,7 @@ import pytest
 from mediaserver.audio.pcm import FRAME_BYTES, SILENCE, from_bytes, to_bytes
 from mediaserver.call import Call, End, EndReason
 from mediaserver.call.listening.listen_in import DELAY, MAX_BACKLOG, ListenIn, Side
+from mediaserver.call.listening.talker import Role
 from mediaserver.errors import RefusedError
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.source import Clip
@@ -48,7 +49,7 @@ class Listening:
         self.listener: ListenIn | None = None
 
     def start(self) -> None:
-        self.listener = self.caller.session.operator.listeners.start(self.side, "listen", "me")
+        self.listener = self.caller.session.operator.listeners.start(self.side, Role.LISTEN, "me")
         self.reading = asyncio.create_task(heard_by(self.listener, self.heard, self.caller.loop))
 
     def stop(self) -> None:
@@ -146,7 +147,7 @@ async def test_the_end_of_the_stream_ends_the_listening(loop: VirtualLoop) -> No
     assert got[: last - first + 1] == list(range(first, last + 1))  # up to the last frame that was sent
     assert [kind for kind, _ in caller.backend.events] == ["listening.started", "listening.ended"]
     with pytest.raises(RefusedError, match="the stream has ended"):
-        session.operator.listeners.start(Side.US, "listen", "me")
+        session.operator.listeners.start(Side.US, Role.LISTEN, "me")
 
 
 @in_virtual_time
@@ -195,7 +196,7 @@ async def test_a_slow_reader_loses_the_oldest_of_both_directions_alike(loop: Vir
         await call.play(Playlist(Repeated([Clip(PROMPT)], None)))
 
     def start() -> None:
-        found.append(listeners.start(Side.BOTH, "listen", "me"))
+        found.append(listeners.start(Side.BOTH, Role.LISTEN, "me"))
 
     await caller.call(play_with_music, 10_000, (1000, start))
     (listener,) = found

@@ -26,6 +26,9 @@ scopes = ["read", "control"]
 [admin.tokens.coach]
 token = "of-the-coach"
 scopes = ["read", "listen"]
+[admin.tokens.coach-of-agents]
+token = "of-the-coach-of-agents"
+scopes = ["listen", "control"]
 [defaults]
 framing = "pcm"
 lead = 0
@@ -203,3 +206,94 @@ async def test_who_does_not_read_loses_audio_and_is_disconnected_while_the_call_
             count = len(heard.messages)
             await eventually(lambda: len(heard.messages) >= count + 10)
         assert heard.messages == parts(LONG)[: len(heard.messages)]
+
+
+def audio_url(server: ServerProcess, stream: str, query: str = "") -> str:
+    return server.admin_url(f"/v1/streams/{stream}/audio{query}").replace("http", "ws")
+
+
+@contextlib.asynccontextmanager
+async def talking(
+    server: ServerProcess, stream: str, role: str, by: str = "coach-of-agents"
+) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """A peer that talks on a stream; what it hears, it does not read."""
+    url = audio_url(server, stream, f"?side=caller&role={role}")
+    async with connected(url, headers=bearer(by)) as websocket:
+        yield websocket
+
+
+async def say(websocket: aiohttp.ClientWebSocketResponse, pcm: list[bytes]) -> None:
+    for part in pcm:
+        await websocket.send_bytes(part)
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(("side", "size"), [("both", 640), ("us", 320)])
+async def test_a_websocket_has_a_message_a_frame(server: ServerProcess, side: str, size: int) -> None:
+    async with calling(server, "/long") as (stream, _):
+        got: list[bytes] = []
+        async with connected(audio_url(server, stream, f"?side={side}"), headers=bearer("coach")) as websocket:
+            async with asyncio.timeout(PATIENCE):
+                while len(got) < 30:
+                    got.append(await websocket.receive_bytes())
+                await ask(server, "DELETE", f"/v1/streams/{stream}")
+                while (message := await websocket.receive()).type == aiohttp.WSMsgType.BINARY:
+                    got.append(message.data)
+            assert (websocket.close_code, message.extra) == (1000, "the stream has ended")
+    assert {len(message) for message in got} == {size}
+    assert_part_of(channel(got, 1) if side == "both" else got, parts(LONG), 20)
+
+
+async def test_who_barges_in_is_heard_in_place_of_the_prompt_which_then_goes_on(server: ServerProcess) -> None:
+    spoken = SPEECH[400:420]
+    async with calling(server, "/long") as (stream, heard):
+        async with talking(server, stream, "barge") as websocket:
+            await say(websocket, spoken)
+            await eventually(lambda: spoken[-1] in heard.messages)
+        count = len(heard.messages)
+        await eventually(lambda: len(heard.messages) >= count + 10 and heard.messages[-1] in parts(LONG))
+    others = [frame for frame in heard.messages if frame not in (*parts(LONG), SILENCE)]
+    assert others[1:] == spoken  # after the frame in which the prompt fades out
+    prompt = [frame for frame in heard.messages if frame in parts(LONG)]
+    assert prompt == parts(LONG)[: len(prompt)]
+
+
+async def test_who_whispers_is_heard_over_the_prompt(server: ServerProcess) -> None:
+    spoken = SPEECH[400:420]
+    async with calling(server, "/long") as (stream, heard):
+        async with talking(server, stream, "whisper") as websocket:
+            await say(websocket, spoken)
+        count = len(heard.messages)
+        await eventually(lambda: len(heard.messages) >= count + 15)
+    over = [
+        to_bytes(from_bytes(frame) - from_bytes(prompt))
+        for frame, prompt in zip(heard.messages, parts(LONG), strict=False)
+    ]
+    assert [frame for frame in over if frame != SILENCE] == spoken
+
+
+async def test_who_may_talk_and_how(server: ServerProcess) -> None:
+    url = server.admin_url("/v1/events?type=listening.*").replace("http", "ws")
+    async with connected(url, headers=bearer("reader")) as events, calling(server, "/silence") as (stream, _):
+        for by, query, status in (
+            ("coach", "?role=barge", 403),
+            ("agent", "?role=whisper", 403),
+            ("coach", "?role=sing", 400),
+        ):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                async with connected(audio_url(server, stream, query), headers=bearer(by)):
+                    pass
+            assert refused.value.status == status
+        async with talking(server, stream, "whisper") as websocket:
+            started = await event(events, "listening.started")
+            await websocket.send_bytes(bytes(321))
+            async with asyncio.timeout(PATIENCE):
+                while (last := await websocket.receive()).type == aiohttp.WSMsgType.BINARY:
+                    pass
+            assert (websocket.close_code, last.extra) == (1007, "should be whole samples of 16 bits")
+        ended = await event(events, "listening.ended")
+    facts = {"by": "coach-of-agents", "side": "caller", "role": "whisper"}
+    assert facts.items() <= started["data"].items()
+    assert facts.items() <= ended["data"].items()
+    lines = [line for line in server.events("admin request") if line["path"].endswith(f"{stream}/audio")]
+    assert {**facts, "begins": True}.items() <= lines[0].items()
