@@ -27,7 +27,8 @@ from mediaserver.errors import PromptError
 PCM, FLOAT, ALAW, MULAW, EXTENSIBLE = 0x0001, 0x0003, 0x0006, 0x0007, 0xFFFE
 _NAMES = {FLOAT: "float", ALAW: "A-law", MULAW: "µ-law"}
 HEADER_BYTES = 44  # size of the header of the files that we write
-MAX_DATA = 0xFFFFFFFF - HEADER_BYTES
+_UNKNOWN = 0xFFFFFFFF  # the size in the header of a stream without end
+MAX_DATA = _UNKNOWN - HEADER_BYTES
 # Writers that cannot seek back (ffmpeg, SoX and others) leave a data size of this or more in the header;
 # the data then ends where the file ends.
 _STREAMED = 0x7FFF0000
@@ -250,11 +251,13 @@ def _data_size(
     return size
 
 
-def header(channels: int, size: int) -> bytes:
-    """The 44-byte header of a WAV file with `size` bytes of 16-bit PCM at 8 kHz, in `channels` channels."""
-    size = min(size, MAX_DATA)
+def header(channels: int, size: int | None) -> bytes:
+    """The 44-byte header of a WAV file with `size` bytes of 16-bit PCM at 8 kHz, in `channels` channels.
+
+    With None for a stream whose size is not known, both sizes are 0xFFFFFFFF, as ffmpeg writes and reads them.
+    """
+    whole = min(size, MAX_DATA) if size is not None else _UNKNOWN
     block = SAMPLE_BYTES * channels
     fmt = struct.pack("<HHIIHH", PCM, channels, SAMPLE_RATE, SAMPLE_RATE * block, block, 8 * SAMPLE_BYTES)
-    return struct.pack(
-        "<4sI4s4sI16s4sI", b"RIFF", HEADER_BYTES - 8 + size, b"WAVE", b"fmt ", 16, fmt, b"data", size
-    )
+    riff = min(HEADER_BYTES - 8 + whole, _UNKNOWN)
+    return struct.pack("<4sI4s4sI16s4sI", b"RIFF", riff, b"WAVE", b"fmt ", 16, fmt, b"data", whole)

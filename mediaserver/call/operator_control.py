@@ -1,4 +1,4 @@
-"""What an operator's requests do on a live stream beside the stream's handler: play sounds, and stop sounds."""
+"""What an operator's requests do on a live stream beside the stream's handler: play, stop sounds, and listen."""
 
 import asyncio
 import secrets
@@ -7,7 +7,10 @@ from functools import partial
 import structlog
 
 from mediaserver.call.call import Call
+from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.lifetime import Lifetime
+from mediaserver.call.listening.level_meter import LevelMeter
+from mediaserver.call.listening.listeners import Listeners
 from mediaserver.errors import RefusalReason, RefusedError, error_text
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
@@ -21,10 +24,20 @@ log = structlog.get_logger()
 class OperatorControl:
     """Acts on one stream for the requests of operators. The handler notices only what its call tells it."""
 
-    def __init__(self, call: Call, lifetime: Lifetime, pacer: Pacer) -> None:
-        self.call = call
+    def __init__(self, call: Call, lifetime: Lifetime, pacer: Pacer, receiver: Receiver) -> None:
+        self.call, self._receiver = call, receiver
+        self.listeners = Listeners(call, lifetime, pacer, receiver)
         self._lifetime, self._pacer = lifetime, pacer
         self._playing: dict[str, asyncio.Future[PlaybackResult]] = {}
+
+    @property
+    def playing(self) -> str:
+        """The name of what plays now: a prompt's, `text`, `tone`, `live` or `sound`; "" for silence."""
+        return self._pacer.playing
+
+    def meter_levels(self) -> LevelMeter:
+        """Begin to measure how loud both directions are, until the meter is closed."""
+        return LevelMeter(self._pacer, self._receiver)
 
     def play(self, source: Source, *, interrupt: bool = False) -> str:
         """Play a source after what plays and waits, or at once; return the playback's id.

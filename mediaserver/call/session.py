@@ -53,7 +53,7 @@ class Session:
         self._lifetime = Lifetime(stream)
         sink = event_sink or NullEventSink()
         self.call = Call(self._lifetime, library, pacer, self.receiver, clock, sink, speech or SpeechService())
-        self.operator = OperatorControl(self.call, self._lifetime, pacer)
+        self.operator = OperatorControl(self.call, self._lifetime, pacer, self.receiver)
         self.write_text: Callable[[str], None] | None = None  # sends a text message, where the transport has them
         self.connected = True  # False while a stream that we dial has no connection
         self.texts = 0  # number of text messages that were not understood
@@ -115,6 +115,7 @@ class Session:
             raise
         finally:
             life.task = None
+            self.operator.listeners.close()
             self._pacer.stop()
             self.receiver.close()
             self._stop_timers()

@@ -33,6 +33,8 @@ class EventKind(StrEnum):
     RECORDING_PAUSED = "recording.paused"
     RECORDING_RESUMED = "recording.resumed"
     PLAYBACK_DONE = "playback.done"
+    LISTENING_STARTED = "listening.started"
+    LISTENING_ENDED = "listening.ended"
     MENU_ENTERED = "menu.entered"
     MENU_TIMEOUT = "menu.timeout"
     MENU_INVALID = "menu.invalid"
@@ -76,6 +78,8 @@ EVENTS: dict[EventKind, type] = {
     EventKind.RECORDING_PAUSED: payloads.RecordingPaused,
     EventKind.RECORDING_RESUMED: payloads.RecordingPaused,
     EventKind.PLAYBACK_DONE: payloads.PlaybackDone,
+    EventKind.LISTENING_STARTED: payloads.Listening,
+    EventKind.LISTENING_ENDED: payloads.Listening,
     EventKind.MENU_ENTERED: payloads.MenuEntered,
     EventKind.MENU_TIMEOUT: payloads.MenuMissed,
     EventKind.MENU_INVALID: payloads.MenuMissed,

@@ -142,6 +142,16 @@ class PlaybackDone(TypedDict):
     why: NotRequired[Annotated[str, "why it failed, in words"]]
 
 
+class Listening(TypedDict):
+    """Somebody listens to the call by the admin port from now on, or (`listening.ended`) no longer."""
+
+    by: Annotated[str, "the name of the token; `anybody` without one"]
+    side: Annotated[str, "`both`, `caller` or `us`"]
+    role: Annotated[str, "`listen`, or how the listener also talks: `whisper` or `barge`"]
+    seconds: NotRequired[Annotated[float, "at the end: how long it lasted"]]
+    dropped_s: NotRequired[Annotated[float, "at the end: seconds of audio dropped, mostly for a slow reader"]]
+
+
 class MenuEntered(TypedDict):
     """A caller comes to a menu."""
 

@@ -15,7 +15,7 @@ from mediaserver.playout.sources.source import Clip
 
 @lru_cache(maxsize=16)
 def _clip(level: float) -> Clip:
-    return Clip(to_bytes(noise.render(level)))
+    return Clip(to_bytes(noise.render(level)), name="noise")
 
 
 class Noise(Handler):

@@ -16,7 +16,7 @@ from mediaserver.handlers.common import files
 from mediaserver.playout.sources.source import Clip
 
 _WEEK = 7 * 86_400
-_BEEP = Clip(to_bytes(tones.render(tones.parse("!1000/300", -13.0)).once))
+_BEEP = Clip(to_bytes(tones.render(tones.parse("!1000/300", -13.0)).once), name="tone")
 
 
 class RecordSettings(Table):

@@ -392,3 +392,10 @@ def test_a_header_states_at_most_what_a_file_can_hold(size, data):
     header = wav.header(1, size)
     assert struct.unpack("<I", header[4:8]) == (data + 36,)
     assert struct.unpack("<I", header[40:]) == (data,)
+
+
+def test_a_stream_without_end_has_a_header_of_unknown_size_which_we_read_as_well():
+    header = wav.header(2, None)
+    assert (header[4:8], header[40:], len(header)) == (b"\xff" * 4, b"\xff" * 4, 44)
+    parsed = wav.parse(header + bytes(range(64)))
+    assert (parsed.channels, parsed.rate, parsed.data, parsed.warnings) == (2, 8000, bytes(range(64)), ())

@@ -50,8 +50,8 @@ class Receiver:
 
     Listeners for events get audio and all other events. Listeners for PCM get the samples of audio alone, so that
     no event has to be made for them. `on_signal` is called with every event that is not audio, such as a hang-up,
-    with or without listeners. `on_first_listener` is called when a listener is added and there was none.
-    `on_listener_error` is called with the exception that a listener, or one of these callbacks, has raised.
+    with or without listeners. `on_first_listener` is called when a listener that expects audio is added, and there
+    was none that does. `on_listener_error` is called with the exception of a listener, or of such a callback.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Receiver:
         self._on_audio: Callable[[], None] | None = None  # called once, when the next audio arrives
         self.listeners: tuple[EventListener, ...] = ()
         self.pcm_listeners: tuple[PcmListener, ...] = ()
+        self._expecting_none = 0  # listeners that do not mind if the peer sends no audio
         self.listeners_without_keypad: tuple[EventListener, ...] = ()
         self._paused_at: float | None = None  # time at which the connection was lost; None while there is one
         self._packets = PacketCounts()  # counts of the jitter buffer up to its last flush
@@ -173,7 +174,7 @@ class Receiver:
 
     def add_listener(self, listener: EventListener) -> None:
         """Add a listener. It is called with every event until the stream ends, and must return at once."""
-        self._before_first_listener()
+        self._before_listener()
         self._set_listeners((*self.listeners, listener), self.pcm_listeners)
 
     def add_keypad(self, keypad: Keypad) -> None:
@@ -181,9 +182,11 @@ class Receiver:
         self.keypad = keypad
         self.add_listener(keypad.on_event)
 
-    def _before_first_listener(self) -> None:
-        if not self._has_listeners:
+    def _before_listener(self, *, expects_audio: bool = True) -> None:
+        listeners = len(self.listeners) + len(self.pcm_listeners)
+        if not listeners:
             self.wire.inbound.reset()  # RTP packets that came without a listener do not count as lost
+        if expects_audio and listeners == self._expecting_none:
             self._on_first_listener()
 
     def _set_listeners(self, listeners: tuple[EventListener, ...], pcm_listeners: tuple[PcmListener, ...]) -> None:
@@ -203,13 +206,18 @@ class Receiver:
             self._set_listeners(tuple(each for each in self.listeners if each is not listener), self.pcm_listeners)
 
     @contextlib.contextmanager
-    def listen_pcm(self, listener: PcmListener) -> Iterator[None]:
-        """Call `listener` with the PCM of all audio (16-bit, 8 kHz, usually 320 bytes), within a `with` block."""
-        self._before_first_listener()
+    def listen_pcm(self, listener: PcmListener, *, expects_audio: bool = True) -> Iterator[None]:
+        """Call `listener` with the PCM of all audio (16-bit, 8 kHz, usually 320 bytes), within a `with` block.
+
+        Without `expects_audio`, a peer that sends no audio is no problem to be reported.
+        """
+        self._before_listener(expects_audio=expects_audio)
         self._set_listeners(self.listeners, (*self.pcm_listeners, listener))
+        self._expecting_none += not expects_audio
         try:
             yield
         finally:
+            self._expecting_none -= not expects_audio
             self._before_removal()
             self._set_listeners(self.listeners, tuple(each for each in self.pcm_listeners if each is not listener))
 

@@ -25,7 +25,9 @@ _LINGER_MS = 200  # ms of silence before the close, so that the last word is not
 @lru_cache(maxsize=1)
 def _error_tone() -> Clip:
     """The tone that is played where TTS fails and there is no fallback prompt."""
-    return Clip(to_bytes(tones.render(tones.parse("!480+620/250,!0/250,!480+620/250,!0/250", -10.0)).once))
+    return Clip(
+        to_bytes(tones.render(tones.parse("!480+620/250,!0/250,!480+620/250,!0/250", -10.0)).once), name="tone"
+    )
 
 
 class Assistant(AssistantSettings, PlaybackSettings, Handler):

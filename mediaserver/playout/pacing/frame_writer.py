@@ -22,6 +22,10 @@ def ignore_flushed(frames: int) -> None:
     """Do nothing: the flush observer of a frame observer that need not know of dropped frames."""
 
 
+def _mixed(encoding: Encoding, frame: bytes, overlay: bytes) -> bytes:
+    return encoding.encode(add(encoding.decode(frame), overlay))
+
+
 def _observed(on_frame: FrameObserver, encoding: Encoding, frame: bytes) -> bytes:
     on_frame(encoding, frame)
     return frame
@@ -30,11 +34,22 @@ def _observed(on_frame: FrameObserver, encoding: Encoding, frame: bytes) -> byte
 class FrameWriter:
     """Writes the frames of one stream to the stream's connection."""
 
-    __slots__ = ("_background", "_encoding", "_ending", "_frames", "_observers", "_silent", "transport", "wire")
+    __slots__ = (
+        "_background",
+        "_encoding",
+        "_ending",
+        "_frames",
+        "_observers",
+        "_overlays",
+        "_silent",
+        "transport",
+        "wire",
+    )
 
     def __init__(self, wire: Wire, transport: Transport) -> None:
         self.wire, self.transport = wire, transport
         self._observers: tuple[tuple[FrameObserver, FlushObserver], ...] = ()
+        self._overlays: tuple[Iterator[bytes], ...] = ()
         self._silent = True  # True before the first message, and where the last message was silence
         self._frames: Iterator[bytes] = iter(())  # encoded frames of the source, not yet mixed, nor observed
         self._encoding = wire.encoding  # that of `_frames`
@@ -61,6 +76,14 @@ class FrameWriter:
         """Pass no frames to the observer, in all iterators that `iter_writes` makes from now on."""
         self._observers = tuple(each for each in self._observers if each[0] is not on_frame)
 
+    def add_overlay(self, frames: Iterator[bytes]) -> None:
+        """Add the frames of PCM of an iterator without end to all that `iter_writes` writes from now on."""
+        self._overlays = (*self._overlays, frames)
+
+    def remove_overlay(self, frames: Iterator[bytes]) -> None:
+        """Add the frames no longer, in all iterators that `iter_writes` makes from now on."""
+        self._overlays = tuple(each for each in self._overlays if each is not frames)
+
     def report_flushed(self, frames: int) -> None:
         """Tell the observers that the far end has dropped the last `frames` frames without playing them."""
         for _, on_flushed in self._observers:
@@ -70,11 +93,11 @@ class FrameWriter:
         """Return an iterator that writes one message at each `next`.
 
         The messages carry the frames of `source` from frame `start` on; if `source` is None, they carry silence.
-        The background is heard under both, unless the stream is `silenced`.
+        The background is heard under both, and overlays over all of it, unless the stream is `silenced`.
         """
         wire = self.wire
         encoding = wire.encoding
-        background = None if silenced else self._background
+        background, overlays = (None, ()) if silenced else (self._background, self._overlays)
         own = encoding if background is None else background.source_encoding(encoding)
         frames = repeat(encoding.silence) if source is None else source.iter_frames(own, start)
         self._frames, self._encoding = frames, own
@@ -82,10 +105,13 @@ class FrameWriter:
             frames = background.play(encoding) if source is None else background.mix(frames, encoding)
         if self._ending:
             frames = chain(self._mix_ending(frames, encoding), frames)
+        for overlay in overlays:
+            frames = map(partial(_mixed, encoding), frames, overlay)
         for on_frame, _ in self._observers:
             frames = map(partial(_observed, on_frame, encoding), frames)
         if wire.marks_talkspurts:
-            frames = chain(self._mark_talkspurt(silent=source is None and background is None), frames)
+            silent = source is None and background is None and not overlays
+            frames = chain(self._mark_talkspurt(silent=silent), frames)
         return map(self.transport.write, wire.messages(frames))
 
     def take_next_frame(self) -> bytes:

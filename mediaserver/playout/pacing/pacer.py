@@ -78,6 +78,21 @@ class Pacer(Sequencer):
         self._suspend_current()
 
     @property
+    def lead(self) -> int:
+        """By how many frames the stream is sent ahead of the time at which the far end plays it."""
+        return self._lead
+
+    @property
+    def playing(self) -> str:
+        """The name of what plays now, such as a prompt's; "" for silence."""
+        return self._queue.current.source.playing if self._queue.current is not None else ""
+
+    @property
+    def underruns(self) -> int:
+        """How many frames of silence were sent because a source's audio was not there in time."""
+        return self._queue.underruns
+
+    @property
     def late_ticks(self) -> int:
         """How many frames were sent after their time, to catch up after the process had stalled."""
         return self._membership.late_ticks

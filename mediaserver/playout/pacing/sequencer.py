@@ -124,15 +124,21 @@ class Sequencer(ABC):
             self._writer.remove_observer(on_frame)
             self._restart_writes()
 
+    @contextlib.contextmanager
+    def overlay(self, frames: Iterator[bytes]) -> Iterator[None]:
+        """Within the context, add the frames of PCM of an iterator without end to all that is sent."""
+        self._writer.add_overlay(frames)
+        self._restart_writes()
+        try:
+            yield
+        finally:
+            self._writer.remove_overlay(frames)
+            self._restart_writes()
+
     @property
     def frames(self) -> int:
         """How many frames the stream has sent."""
         return self._membership.ticks + self._extra_frames - self._frames_due
-
-    @property
-    def underruns(self) -> int:
-        """How many frames of silence were sent because a source's audio was not there in time."""
-        return self._queue.underruns
 
     # -- called by the ticker: these methods must not raise, whatever a source or a transport does ----------------
 

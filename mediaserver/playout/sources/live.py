@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENCE
-from mediaserver.playout.sources.source import Source
+from mediaserver.playout.sources.source import LIVE, Source
 from mediaserver.wire.encapsulation import Encoding
 
 _SLACK_MS = 200  # ms of audio that may wait beyond the delay, unless the source is told another number of ms
@@ -15,7 +15,7 @@ def _bytes_of(ms: int) -> int:
 
 
 class LiveSource(Source):
-    """A source without end that plays the pushed audio `delay_ms` later, and silence while there is none.
+    """A source that plays the pushed audio `delay_ms` later, and silence while there is none, until `end`.
 
     After an underrun, the source sends silence until `delay_ms` of audio wait again. If `slack_ms` more than that
     wait, all beyond the delay is dropped. `dropped` counts the samples that were dropped because audio was pushed
@@ -28,7 +28,7 @@ class LiveSource(Source):
         self._max_frames = self._max_bytes // FRAME_BYTES
         self._waiting_frames: deque[bytes] = deque()  # frames that wait
         self._rest = b""  # the beginning of another frame
-        self._playing = False
+        self._playing = self._ended = False
         self.underruns = 0
         self.dropped = 0
 
@@ -45,6 +45,13 @@ class LiveSource(Source):
             self._append(pcm[over:])
             self.dropped += over // SAMPLE_BYTES
 
+    def end(self) -> None:
+        """End the source when all that waits is played; nothing may be pushed any more."""
+        self._ended = True
+        if self._rest:
+            self._waiting_frames.append(self._rest.ljust(FRAME_BYTES, b"\0"))
+            self._rest = b""
+
     def _append(self, pcm: bytes) -> None:
         """Cut PCM into frames."""
         whole = len(pcm) - len(pcm) % FRAME_BYTES
@@ -56,14 +63,22 @@ class LiveSource(Source):
         """Bytes of audio that wait."""
         return len(self._waiting_frames) * FRAME_BYTES + len(self._rest)
 
+    @property
+    def playing(self) -> str:
+        """ "live" while there is audio, whoever has pushed it."""
+        return LIVE if self._playing else ""
+
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
-        """The encoded frames to play, an iterator without end."""
+        """The encoded frames to play."""
         return map(encoding.encoder, iter(self._next_frame, None))
 
-    def _next_frame(self) -> bytes:
-        if self._waiting_frames and (self._playing or self._waiting >= self._delay_bytes):
+    def _next_frame(self) -> bytes | None:
+        """The next frame, None at the end."""
+        if self._waiting_frames and (self._playing or self._ended or self._waiting >= self._delay_bytes):
             self._playing = True
             return self._waiting_frames.popleft()
+        if self._ended:
+            return None
         self.underruns += self._playing
         self._playing = False
         return SILENCE

@@ -8,7 +8,7 @@ from itertools import chain, islice, repeat
 
 from mediaserver.audio.pcm import FRAME_SAMPLES
 from mediaserver.playout.prompts.encoded_frames import EncodedFrames
-from mediaserver.playout.sources.source import PendingFrames, Segment, Source
+from mediaserver.playout.sources.source import PendingFrames, Segment, Source, name_of
 from mediaserver.wire.encapsulation import Encoding
 
 
@@ -23,6 +23,12 @@ class Playlist(Source):
     def __init__(self, segments: Iterable[Segment], start: int = 0) -> None:
         self._segments = segments
         self._start = start
+        self._segment: Segment | None = None  # that plays now
+
+    @property
+    def playing(self) -> str:
+        """The name of the segment that plays now, such as a prompt's; "" before the first one."""
+        return name_of(self._segment) if self._segment is not None else ""
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         """The playlist's encoded frames, from frame `start` on."""
@@ -30,13 +36,15 @@ class Playlist(Source):
 
     def _parts(self, encoding: Encoding, skip: int) -> Iterator[Iterable[bytes]]:
         joiner = _GaplessJoiner(encoding, skip)
-        opened = (segment.get_frames(encoding) for segment in self._segments)
+        opened = ((segment, segment.get_frames(encoding)) for segment in self._segments)
         upcoming = next(opened, None)
-        while (current := upcoming) is not None:
+        while upcoming is not None:
+            segment, current = upcoming
             upcoming = next(opened, None)  # ask for the next segment now, so that it is decoded meanwhile
             while not isinstance(current, EncodedFrames):
                 yield from self._silence_while_pending(current, joiner, encoding)
                 current = current.result()
+            self._segment = segment
             yield from joiner.join(current)
         yield from joiner.flush()
 
@@ -95,6 +103,11 @@ class MusicWithAnnouncements(Source):
         """Frames of silence played because the music or an announcement was not decoded in time."""
         now = self._announcing.underruns if self._announcing else 0
         return self._music.underruns + self._past_underruns + now
+
+    @property
+    def playing(self) -> str:
+        """The name of the announcement, or of the music's segment, that plays now."""
+        return (self._announcing or self._music).playing
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         """The encoded frames of the music and the announcements, from frame `start` on."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import FRAME_BYTES, FRAMES_PER_SECOND, PTIME, SAMPLE_BYTES, SILENCE
-from mediaserver.playout.sources.source import Source
+from mediaserver.playout.sources.source import LIVE, Source
 from mediaserver.wire.encapsulation import Encoding
 
 MAX_SECONDS = 120  # seconds of audio that may wait in a buffer
@@ -70,6 +70,11 @@ class PlayoutBuffer(Source):
         """Drop the waiting audio and all marks, whose functions are not called any more."""
         self._marks.clear()
         self.clear()
+
+    @property
+    def playing(self) -> str:
+        """ "live" while there is audio, whoever has pushed it."""
+        return LIVE if self._playing else ""
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         """The encoded frames to play, an iterator without end."""

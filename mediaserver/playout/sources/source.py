@@ -52,11 +52,20 @@ class Segment(Protocol):
         """The segment's frames in an encoding, or pending frames while they are still being made."""
 
 
+LIVE = "live"  # the name of audio that comes as it is spoken
+SOUND = "sound"  # the name of what has no name of its own, such as a file that is no prompt
+
+
+def name_of(segment: Segment) -> str:
+    """What a segment is called where somebody asks what plays: its `name`, as prompts have one, else "sound"."""
+    return str(getattr(segment, "name", SOUND))
+
+
 class Clip:
     """A segment made of PCM in memory (16-bit little-endian, 8 kHz, mono), which keeps its encoded frames."""
 
-    def __init__(self, pcm: bytes) -> None:
-        self.pcm = pcm
+    def __init__(self, pcm: bytes, name: str = SOUND) -> None:
+        self.pcm, self.name = pcm, name
         self.samples = len(pcm) // SAMPLE_BYTES
         self._encoded: dict[str, EncodedFrames] = {}
 
@@ -71,7 +80,7 @@ class Clip:
 @lru_cache(maxsize=64)
 def silence(ms: int) -> Clip:
     """A clip of silence, `ms` milliseconds long."""
-    return Clip(bytes(ms * SAMPLE_RATE // 1000 * SAMPLE_BYTES))
+    return Clip(bytes(ms * SAMPLE_RATE // 1000 * SAMPLE_BYTES), name="")
 
 
 class Source:
@@ -85,6 +94,11 @@ class Source:
 
     def __init__(self, frames: Iterable[bytes]) -> None:
         self._frames = iter(frames)
+
+    @property
+    def playing(self) -> str:
+        """The name of what the source plays now, "" for silence. It is found out only when somebody asks."""
+        return SOUND
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         """The source's frames in an encoding, from frame `start` on.

@@ -21,6 +21,8 @@ _OVERHEAD = 1.2  # memory that encoded frames take, as a multiple of the frames'
 class _ToneSegment:
     """One second of a tone's track, or less at the track's end."""
 
+    name = "tone"
+
     def __init__(self, track: tones.ToneTrack, start: int) -> None:
         self._track, self._start = track, start
         self.samples = min(_SEGMENT_SAMPLES, track.samples - start)

@@ -29,6 +29,11 @@ class Grant(NamedTuple):
     name: str
     scopes: frozenset[Scope]
 
+    @property
+    def caller(self) -> str:
+        """Who asks, for the log and for events."""
+        return self.name or "anybody"
+
     def require(self, scope: Scope) -> None:
         """RefusedError 403 where the token lacks a scope."""
         if scope not in self.scopes:

@@ -32,7 +32,9 @@ REFUSALS = {
     RefusalReason.HOST: "without a token: `Host` is none of the server's names; see `admin.hosts`",
     RefusalReason.ORIGIN: "without a token: a page of another site asks",
     RefusalReason.SLOW: "half a request, or an answer that is not taken, within `server.handshake_timeout`",
-    RefusalReason.CONNECTIONS: "it gave way to another connection: there are 32 of them, or 16 for events",
+    RefusalReason.CONNECTIONS: (
+        "it gave way to another connection: there are 32 of them, or 16 whose requests last, such as for events"
+    ),
 }
 
 _SLOW = RefusedError(RefusalReason.SLOW, "the request took too long")

@@ -15,6 +15,8 @@ from mediaserver.server.admin.authorization import GRANT, TICKET, Grant, Tickets
 from mediaserver.server.admin.connections import AdminConnection, AdminConnections
 from mediaserver.server.admin.event_stream import EventStreams
 from mediaserver.server.admin.hosts import validate_host, validate_origin
+from mediaserver.server.admin.levels import LevelStreams
+from mediaserver.server.admin.listen import ListenRequests
 from mediaserver.server.admin.openapi import Handler, Operation
 from mediaserver.server.admin.requests import PlayRequest, PressedKeys, RecordingRequest, TicketRequest, parse_body
 from mediaserver.server.admin.streams import StreamRequests
@@ -25,6 +27,7 @@ _UNGUARDED = {"/healthz", "/readyz"}  # paths that need no token, because health
 _MAX_BODY = 64 * 1024  # bytes of a request's body
 # Connections whose requests last, such as those for events. The others are left for metrics and requests.
 _MAX_LASTING = 16
+_ASKED = web.RequestKey("asked", dict[str, str])  # the query of a request that lasts, while it is handled
 
 log = structlog.get_logger()
 
@@ -47,6 +50,8 @@ class AdminEndpoint:
         self._engine, self._why_not_ready = engine, why_not_ready
         self._streams = StreamRequests(engine, attacher, why_closed)
         self._events = EventStreams(engine.events)
+        self._listen = ListenRequests(self._streams.session_of, lambda: engine.settings.server.handshake_timeout)
+        self._levels = LevelStreams(engine)
         self._tickets = Tickets()
         self._lasting = 0  # requests that last, in progress
         self._connections: AdminConnections | None = None
@@ -60,7 +65,7 @@ class AdminEndpoint:
     def operations(self) -> list[Operation]:
         """All requests that the admin port handles."""
         streams = self._streams
-        read, control = Scope.READ, Scope.CONTROL
+        read, listen, control = Scope.READ, Scope.LISTEN, Scope.CONTROL
         one = "/v1/streams/{id}"
         return [
             Operation("GET", "/healthz", None, self._healthz),
@@ -71,11 +76,16 @@ class AdminEndpoint:
             Operation(
                 "GET", "/v1/events", read, self._events.serve, query=("type", "path", "after"), lasting=True
             ),
+            Operation("GET", "/v1/levels", read, self._levels.serve, query=("streams",), lasting=True),
             Operation("POST", "/v1/attach", control, streams.attach, AttachRequest),
             Operation("GET", "/v1/streams", read, streams.list_streams, query=("path", "call", "limit", "after")),
             Operation("GET", one, read, streams.describe),
             Operation("DELETE", one, control, streams.hang_up),
             Operation("GET", f"{one}/events", read, self._stream_events, query=("type", "after"), lasting=True),
+            Operation("GET", f"{one}/listen", listen, self._listen.serve_wav, query=("side",), lasting=True),
+            Operation(
+                "GET", f"{one}/audio", listen, self._listen.serve_audio, query=("side", "role"), lasting=True
+            ),
             Operation("POST", f"{one}/digits", control, streams.press_keys, PressedKeys),
             Operation("POST", f"{one}/play", control, streams.play, PlayRequest),
             Operation("DELETE", f"{one}/play", control, streams.clear),
@@ -99,6 +109,7 @@ class AdminEndpoint:
         logging.getLogger("aiohttp.server").addFilter(hide_malformed_request)
         app = web.Application(middlewares=[self._guard], client_max_size=_MAX_BODY)
         app.on_response_prepare.append(hide_version)
+        app.on_response_prepare.append(_log_beginning)
         app.on_shutdown.append(self._end_lasting)
         for operation in self.operations:
             app.router.add_route(operation.method, operation.path, self._guarded(operation))
@@ -111,23 +122,34 @@ class AdminEndpoint:
             grant: Grant = request[GRANT]
             if operation.scope is not None:
                 grant.require(operation.scope)
-            if not operation.lasting:
-                response = await operation.handler(request)
-            elif self._lasting >= _MAX_LASTING:
-                raise RefusedError(
-                    RefusalReason.CONNECTIONS, f"{_MAX_LASTING} such requests are in progress already"
-                )
+            audited = operation.scope not in (None, Scope.READ)
+            if operation.lasting:
+                response = await self._handle_lasting(operation, request, audited=audited)
             else:
-                self._lasting += 1
-                try:
-                    response = await operation.handler(request)
-                finally:
-                    self._lasting -= 1
-            if operation.scope not in (None, Scope.READ):
-                _log_audit(request, grant, response.status)
+                response = await operation.handler(request)
+            if audited:
+                _log_audit(request, grant, status=response.status)
             return response
 
         return handle
+
+    async def _handle_lasting(
+        self, operation: Operation, request: web.Request, *, audited: bool
+    ) -> web.StreamResponse:
+        """Handle a request that lasts, if there are not too many of them.
+
+        If it is `audited`, the log says when its answer begins, too.
+        """
+        if self._lasting >= _MAX_LASTING:
+            raise RefusedError(RefusalReason.CONNECTIONS, f"{_MAX_LASTING} such requests are in progress already")
+        if audited:
+            request[_ASKED] = {key: request.query[key] for key in operation.query if key in request.query}
+        self._lasting += 1
+        try:
+            return await operation.handler(request)
+        finally:
+            self._lasting -= 1
+            request.pop(_ASKED, None)
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -195,18 +217,28 @@ class AdminEndpoint:
     async def _end_lasting(self, _: web.Application) -> None:
         """End the requests that last, as the server is shutting down."""
         self._engine.events.close()
+        self._levels.close()
+        for session in self._engine.streams:
+            session.operator.listeners.close()
 
 
-def _log_audit(request: web.Request, grant: Grant, status: int) -> None:
+def _log_audit(request: web.Request, grant: Grant, **facts: object) -> None:
     """Log who has changed or listened to what."""
     log.info(
         "admin request",
-        by=grant.name or "anybody",
+        by=grant.caller,
         peer=request.remote,
         method=request.method,
         path=request.path,
-        status=status,
+        **facts,
     )
+
+
+async def _log_beginning(request: web.Request, _: web.StreamResponse) -> None:
+    """Log who has begun a request that lasts, and what was asked for."""
+    asked = request.get(_ASKED)
+    if asked is not None:
+        _log_audit(request, request[GRANT], begins=True, **asked)
 
 
 def _error_response(error: RefusedError) -> web.Response:

@@ -1,14 +1,13 @@
 """WebSockets of the admin port on which the events of streams come, as webhooks have them."""
 
-import asyncio
 import json
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.events.hub import EventFilter, EventHub, HubEvent, Subscription
+from mediaserver.server.admin.websockets import HEARTBEAT, read_until_closed, until_first
 
-_HEARTBEAT = 20.0  # seconds between pings; a peer that does not answer is disconnected
 _MAX_SEQUENCE_DIGITS = 15
 
 
@@ -26,7 +25,7 @@ class EventStreams:
         and how many are missing.
         """
         after, wanted = _parse_after(request), _filter(request, stream)
-        socket = web.WebSocketResponse(heartbeat=_HEARTBEAT, compress=False, max_msg_size=1024)
+        socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=1024)
         await socket.prepare(request)
         subscription, missed = self._hub.subscribe(after, wanted)
         try:
@@ -36,12 +35,7 @@ class EventStreams:
                 "missed": missed,
             }
             await socket.send_str(json.dumps(start))
-            sending = asyncio.ensure_future(_send(socket, subscription))
-            try:
-                await _wait_for_close(socket, sending)
-            finally:
-                sending.cancel()
-                await asyncio.gather(sending, return_exceptions=True)
+            await until_first(_send(socket, subscription), read_until_closed(socket))
         except ConnectionError:
             pass  # the peer has gone
         finally:
@@ -58,18 +52,6 @@ async def _send(socket: web.WebSocketResponse, subscription: Subscription) -> No
             await socket.send_str(json.dumps({"type": "dropped", "events": subscription.dropped - told}))
             told = subscription.dropped
         await socket.send_str(event.json)
-
-
-async def _wait_for_close(socket: web.WebSocketResponse, sending: "asyncio.Future[None]") -> None:
-    """Read, and ignore, what the peer sends, until it closes the socket or nothing more is to be sent."""
-    while not sending.done():
-        receiving = asyncio.ensure_future(socket.receive())
-        await asyncio.wait((receiving, sending), return_when=asyncio.FIRST_COMPLETED)
-        if not receiving.done():
-            receiving.cancel()
-            await asyncio.gather(receiving, return_exceptions=True)
-        elif receiving.result().type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR):
-            return
 
 
 def _parse_after(request: web.Request) -> int | None:

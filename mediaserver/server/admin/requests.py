@@ -12,6 +12,8 @@ from mediaserver.config import error_messages
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.handlers.common.spoken_prompt import PromptItems
 
+MAX_WATCHED = 200  # streams whose levels one peer may see at a time
+
 B = TypeVar("B", bound=pydantic.BaseModel)
 
 
@@ -45,6 +47,12 @@ class RecordingRequest(_Body):
     """Whether the recordings of a stream are paused, so that they have silence, such as for a card's number."""
 
     paused: bool
+
+
+class WatchedStreams(_Body):
+    """The ids of the streams whose levels a peer wants to see from now on."""
+
+    streams: list[str] = Field(max_length=MAX_WATCHED)
 
 
 class TicketRequest(_Body):

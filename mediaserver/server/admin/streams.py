@@ -14,6 +14,7 @@ from mediaserver.runtime.engine import Engine
 from mediaserver.runtime.registry import describe_stream
 from mediaserver.server.admin.authorization import GRANT
 from mediaserver.server.admin.requests import PlayRequest, PressedKeys, RecordingRequest, parse_body
+from mediaserver.wire.encapsulation import Encapsulation
 
 _MAX_PAGE = 1000  # streams in one answer
 
@@ -61,8 +62,13 @@ class StreamRequests:
         )
 
     async def describe(self, request: web.Request) -> web.Response:
-        """Describe one stream in progress."""
-        return web.json_response(describe_stream(self.session_of(request)))
+        """Describe one stream in progress: also what plays now, how many listen, and the caller's RTP packets."""
+        session = self.session_of(request)
+        operator, call = session.operator, session.call
+        facts = {"playing": operator.playing, "listeners": len(operator.listeners)}
+        if session.receiver.wire.settings.encapsulation == Encapsulation.RTP:
+            facts |= {"jitter_ms": round(call.jitter_ms, 1), "lost_packets": call.packets.lost}
+        return web.json_response({**describe_stream(session), **facts})
 
     async def hang_up(self, request: web.Request) -> web.Response:
         """End a stream."""
@@ -106,7 +112,7 @@ class StreamRequests:
         """Pause or resume all recordings of a stream."""
         session = self.session_of(request)
         asked = await parse_body(request, RecordingRequest)
-        session.call.pause_recording(asked.paused, by=request[GRANT].name or "anybody")
+        session.call.pause_recording(asked.paused, by=request[GRANT].caller)
         return web.Response(status=204)
 
     def session_of(self, request: web.Request) -> Session:

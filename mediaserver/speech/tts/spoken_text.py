@@ -221,6 +221,7 @@ class _SentencePart:
     The segment is empty if the sentence turns out to have fewer parts.
     """
 
+    name = "text"
     samples = 0  # not known before the part's turn has come
 
     def __init__(self, passage: _Passage, part: int) -> None:

@@ -91,3 +91,26 @@ def test_as_much_waits_as_the_slack_allows() -> None:
     assert live.dropped == 0
     push(live, 22)
     assert (live.dropped, played(live, 2)) == (21 * 160, [22, 0])
+
+
+def test_it_plays_something_while_there_is_audio() -> None:
+    live, told = LiveSource(delay_ms=40), []
+    push(live, 1)
+    frames = live.iter_frames(L16)
+    for n in (2, 3, 0, 0, 0, 0):
+        next(frames)
+        told.append(live.playing)
+        if n:
+            push(live, n)
+    assert told == ["", "live", "live", "live", "", ""]
+
+
+def test_it_ends_when_what_waits_is_played() -> None:
+    live = LiveSource(delay_ms=100)
+    push(live, 1, 2)
+    live.push_audio(b"\3" * 100)
+    frames = live.iter_frames(L16)
+    assert next(frames) == bytes(320)
+    live.end()
+    assert list(frames) == [frame(1), frame(2), b"\3" * 100 + bytes(220)]
+    assert list(live.iter_frames(L16)) == []

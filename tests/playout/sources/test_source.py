@@ -278,3 +278,20 @@ async def test_the_size_includes_the_overhead_of_the_interpreter() -> None:
     frames = await encoded(ramp(160 * 50), PCM)
     assert frames.size == 50 * (324 + 41)
     assert frames.size <= 1.2 * 50 * 324
+
+
+def test_what_plays_is_told_by_its_name() -> None:
+    segments = [Clip(ramp(400), "one"), Clip(ramp(160), "two"), silence(20), Clip(ramp(160))]
+    playlist = Playlist(segments)
+    assert playlist.playing == ""
+    names = [playlist.playing for _ in playlist.iter_frames(PCM)]
+    assert names == ["one", "one", "two", "", "sound", "sound"]  # the third frame has samples of both
+    next(playlist.iter_frames(PCM, 3))
+    assert playlist.playing == ""
+    source = MusicWithAnnouncements(Playlist([Clip(ramp(1600), "tune")]), Clip(ramp(320), "notice"), every=2)
+    assert [source.playing for _ in islice(source.iter_frames(PCM), 6)] == [
+        *["tune"] * 2,
+        *["notice"] * 2,
+        *["tune"] * 2,
+    ]
+    assert Source([SILENCE]).playing == "sound"

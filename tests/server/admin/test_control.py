@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import SILENCE, to_bytes
+from mediaserver.wire.rtp import Packetizer, PayloadType
 from tests.server.process import Heard, ServerProcess, client_session, connected, listen, serving, write_config
 from tests.sound import write_wav
 from tests.timing import PATIENCE, eventually
@@ -193,6 +195,33 @@ async def test_a_stream_is_found_by_the_id_of_its_call(server: ServerProcess) ->
             assert status == 409
             assert answer["error"].startswith("the call abc-123 has several streams: name one of ")
         assert (await ask(server, "GET", "/v1/streams/abc-1234"))[0] == 404
+
+
+async def test_what_plays_is_told(server: ServerProcess) -> None:
+    async def playing(stream: str) -> str:
+        return str((await ask(server, "GET", f"/v1/streams/{stream}"))[1]["playing"])
+
+    async with calling(server, "/long") as (long, _), calling(server, "/silence") as (quiet, heard):
+        assert (await playing(long), await playing(quiet)) == ("long", "")
+        await ask(server, "POST", f"/v1/streams/{quiet}/play", {"play": ["short", "long"]})
+        await eventually(lambda: parts(LONG)[0] in heard.messages)
+        assert await playing(quiet) == "long"
+
+
+async def test_the_packets_of_a_caller_are_told(server: ServerProcess) -> None:
+    packets = Packetizer(PayloadType.PCMU).packets(itertools.repeat(bytes(160)))
+    async with connected(server.url("/keys?encapsulation=rtp")) as websocket:
+        for n, packet in enumerate(itertools.islice(packets, 30)):
+            if n != 5:
+                await websocket.send_bytes(packet[-172:])
+        (stream,) = (await ask(server, "GET", "/v1/streams?path=/keys"))[1]["streams"]
+        async with asyncio.timeout(PATIENCE):
+            while not (found := (await ask(server, "GET", f"/v1/streams/{stream['id']}"))[1])["lost_packets"]:
+                await asyncio.sleep(0.02)
+    assert found["lost_packets"] == 1
+    assert found["jitter_ms"] >= 0
+    async with calling(server, "/silence") as (other, _):
+        assert not {"lost_packets", "jitter_ms"} & (await ask(server, "GET", f"/v1/streams/{other}"))[1].keys()
 
 
 async def test_streams_are_listed_by_pages(server: ServerProcess) -> None:

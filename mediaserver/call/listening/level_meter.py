@@ -1,0 +1,48 @@
+"""Measures how loud both directions of a call are, while somebody looks."""
+
+import contextlib
+from collections import deque
+from collections.abc import Iterable
+
+from mediaserver.audio.level.levels import SILENCE_DB, rms_dbfs
+from mediaserver.audio.pcm import from_bytes
+from mediaserver.call.inbound.receiver import Receiver
+from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.wire.encapsulation import Encoding
+
+_FRAMES = 10  # frames (200 ms) that are measured at a time
+
+
+class LevelMeter:
+    """The levels of one call, from now until `close` is called.
+
+    Frames are only kept as they come, and measured when the levels are asked for.
+    """
+
+    def __init__(self, pacer: Pacer, receiver: Receiver) -> None:
+        received: deque[bytes] = deque(maxlen=_FRAMES)
+        sent: deque[tuple[Encoding, bytes]] = deque(maxlen=_FRAMES)
+        self._received, self._sent = received, sent
+        self._attached = contextlib.ExitStack()
+        self._attached.enter_context(receiver.listen_pcm(received.append, expects_audio=False))
+        self._attached.enter_context(pacer.observe(lambda encoding, frame: sent.append((encoding, frame))))
+
+    def close(self) -> None:
+        """Measure no more."""
+        self._attached.close()
+
+    def take_levels(self) -> dict[str, float | None]:
+        """The levels since the last call, of up to 200 ms, in dBFS (a full-scale sine is 0), by direction.
+
+        None where there was no audio, or nothing but digital silence.
+        """
+        caller = _level(self._received)
+        us = _level(encoding.decode(frame) for encoding, frame in self._sent)
+        self._received.clear()
+        self._sent.clear()
+        return {"caller": caller, "us": us}
+
+
+def _level(frames: Iterable[bytes]) -> float | None:
+    level = rms_dbfs(from_bytes(b"".join(frames)))
+    return round(level, 1) if level > SILENCE_DB else None

@@ -1,0 +1,82 @@
+"""Those who listen to one call: each is attached to what the call sends and receives, and told of by events.
+
+A listener may talk as well, over what plays or in its place.
+"""
+
+import contextlib
+from typing import NamedTuple
+
+from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
+from mediaserver.call.call import Call
+from mediaserver.call.inbound.receiver import Receiver
+from mediaserver.call.lifetime import Lifetime
+from mediaserver.call.listening.listen_in import ListenIn, Side
+from mediaserver.call.listening.talker import Role, Talker
+from mediaserver.errors import RefusalReason, RefusedError
+from mediaserver.events.kinds import EventKind
+from mediaserver.playout.pacing.pacer import Pacer
+
+
+class _Attached(NamedTuple):
+    """One listener, with what ends the listening, and the facts of its events."""
+
+    talker: Talker
+    observers: contextlib.ExitStack
+    facts: dict[str, object]
+
+
+class Listeners:
+    """The listeners of one call, by the call's handler unnoticed."""
+
+    def __init__(self, call: Call, lifetime: Lifetime, pacer: Pacer, receiver: Receiver) -> None:
+        self._call, self._lifetime, self._pacer, self._receiver = call, lifetime, pacer, receiver
+        self._attached: dict[ListenIn, _Attached] = {}
+
+    def __len__(self) -> int:
+        return len(self._attached)
+
+    def start(self, side: Side, role: Role, by: str) -> ListenIn:
+        """Attach a listener, until `stop` is called or the stream ends. `by` is told by the events.
+
+        RefusedError 404 where the stream has just ended.
+        """
+        if self._lifetime.end is not None:
+            raise RefusedError(RefusalReason.UNKNOWN_STREAM, "the stream has ended")
+        call, pacer, observers = self._call, self._pacer, contextlib.ExitStack()
+        listener = ListenIn(side, lambda: call.now, lambda: pacer.lead)
+        if side is not Side.US:
+            # That nobody at the far end speaks is no fault which a listener could find in a call.
+            observers.enter_context(self._receiver.listen_pcm(listener.push_received, expects_audio=False))
+        if side is not Side.CALLER:
+            observers.enter_context(pacer.observe(listener.on_frame_sent, listener.on_frames_flushed))
+        facts: dict[str, object] = {"by": by, "side": str(side), "role": str(role)}
+        talker = Talker(role, pacer, self._lifetime.control.answer)
+        self._attached[listener] = _Attached(talker, observers, facts)
+        call.notify(EventKind.LISTENING_STARTED, facts)
+        return listener
+
+    def talk(self, listener: ListenIn, pcm: bytes) -> None:
+        """Play what a listener says (16-bit PCM at 8 kHz, mono), as its role has it, if it is still attached.
+
+        ValueError where there is half a sample.
+        """
+        found = self._attached.get(listener)
+        if found is not None:
+            found.talker.push_audio(pcm)
+
+    def stop(self, listener: ListenIn) -> None:
+        """Detach a listener, whose reader gets what is left. Only the first call for a listener has an effect."""
+        found = self._attached.pop(listener, None)
+        if found is not None:
+            found.talker.finish()
+            found.observers.close()
+            listener.close()
+            dropped = listener.dropped / SAMPLE_BYTES / SAMPLE_RATE
+            seconds = {"seconds": round(listener.seconds, 3), "dropped_s": round(dropped, 3)}
+            self._call.notify(EventKind.LISTENING_ENDED, found.facts | seconds)
+
+    def close(self) -> None:
+        """Detach all listeners, because the stream ends."""
+        for listener, attached in list(self._attached.items()):
+            self.stop(listener)
+            attached.talker.cut()

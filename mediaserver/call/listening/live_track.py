@@ -1,0 +1,69 @@
+"""One direction of a call for somebody who listens live: its audio, put in its place in time.
+
+A listener hears a track a little late, so that audio that the network has delayed by less has come meanwhile.
+Where there is none, silence takes its place, in whole frames, so that no sample of the audio is altered.
+"""
+
+from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
+
+_TOLERANCE = 2 * FRAME_BYTES  # bytes by which a track may be out of place in time for good
+_AHEAD = 3 * FRAME_BYTES  # the same for a track that is ahead: to move it back, audio has to be dropped
+_FAR = 1 << 62  # bytes, more than any lag
+_WINDOW = SAMPLE_RATE * SAMPLE_BYTES // 2  # bytes (0.5 s) of time in which a track must be out of place throughout
+
+
+class LiveTrack:
+    """Audio that waits to be heard. Times are counted in bytes of PCM since the listener began.
+
+    `ahead`: bytes of silence with which the track begins, because its audio comes so long before it is due.
+    """
+
+    __slots__ = ("_least_lag", "_most_lag", "_pcm", "_read", "_short", "_window")
+
+    def __init__(self, ahead: int = 0) -> None:
+        self._pcm = bytearray(ahead)
+        self._read = 0  # the time up to which the track was read
+        self._short = True  # whether silence was read after the latest audio, or no audio has come yet
+        # A stretch of time, by its beginning, and the least and the most by which the track lagged behind in it.
+        self._window, self._least_lag, self._most_lag = 0, _FAR, -_FAR
+
+    def __len__(self) -> int:
+        return len(self._pcm)
+
+    def push(self, pcm: bytes, now: int) -> int:
+        """Append audio of any size whose end is due at the time `now`; return how many bytes were dropped.
+
+        Silence is put before the audio if the track was read beyond its end, or has lagged behind for half a
+        second. If the track has been ahead for half a second, audio is dropped.
+        """
+        lag = now - self._read - len(self._pcm) - len(pcm)
+        self._least_lag, self._most_lag = min(self._least_lag, lag), max(self._most_lag, lag)
+        dropped = 0
+        if self._short:
+            self._least_lag = lag
+        if self._least_lag > _TOLERANCE and (self._short or now - self._window >= _WINDOW):
+            self._pcm += bytes(self._least_lag - self._least_lag % FRAME_BYTES)
+            self._begin_window(now)
+        elif now - self._window >= _WINDOW:
+            if self._most_lag < -_AHEAD:
+                dropped = min(len(self._pcm), -self._most_lag - -self._most_lag % FRAME_BYTES)
+                del self._pcm[:dropped]
+            self._begin_window(now)
+        self._pcm += pcm
+        self._short = False
+        return dropped
+
+    def retract(self, size: int) -> None:
+        """Remove the last `size` bytes, as far as they have not been read: they will not be heard."""
+        del self._pcm[max(0, len(self._pcm) - size) :]
+
+    def read(self, size: int) -> bytes:
+        """Remove and return the first `size` bytes, filled up with silence."""
+        self._short |= size > len(self._pcm)
+        pcm = bytes(self._pcm[:size]).ljust(size, b"\0")
+        del self._pcm[:size]
+        self._read += size
+        return pcm
+
+    def _begin_window(self, now: int) -> None:
+        self._window, self._least_lag, self._most_lag = now, _FAR, -_FAR

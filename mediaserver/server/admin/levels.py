@@ -1,0 +1,108 @@
+"""The admin port's WebSockets on which the levels of streams come, of those that the peer looks at."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable
+
+import pydantic
+from aiohttp import web
+
+from mediaserver.call.listening.level_meter import LevelMeter
+from mediaserver.errors import RefusalReason, RefusedError
+from mediaserver.runtime.engine import Engine
+from mediaserver.server.admin.requests import MAX_WATCHED, WatchedStreams
+from mediaserver.server.admin.websockets import CLOSING, HEARTBEAT, until_first
+
+_INTERVAL = 0.2  # seconds between two messages
+_AT_A_TIME = 20  # streams that are measured in one turn of the event loop
+_MAX_MESSAGE = 16 * 1024  # bytes
+
+
+class _Meters:
+    """The level meters of the streams that one peer looks at. Streams that are not there are left out."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._meters: dict[str, LevelMeter] = {}
+
+    async def watch(self, ids: Iterable[str]) -> None:
+        """Look at these streams, and at no others."""
+        wanted = set(ids)
+        async for stream in _with_turns(self._meters.keys() - wanted):
+            self._meters.pop(stream).close()
+        async for stream in _with_turns(wanted - self._meters.keys()):
+            session = self._engine.streams.get(stream)
+            if session is not None and session.end is None:
+                self._meters[stream] = session.operator.meter_levels()
+
+    async def measure(self) -> dict[str, dict[str, float | None]]:
+        """The levels of all streams that are still there."""
+        levels = {}
+        async for stream in _with_turns(list(self._meters)):
+            session, meter = self._engine.streams.get(stream), self._meters.get(stream)
+            if meter is not None and session is not None and session.end is None:
+                levels[stream] = meter.take_levels()
+            elif meter is not None:
+                del self._meters[stream]
+                meter.close()
+        return levels
+
+
+async def _with_turns(streams: Iterable[str]) -> AsyncIterator[str]:
+    """The streams one after another, with turns of the event loop in between, so that no call is delayed."""
+    for n, stream in enumerate(streams, start=1):
+        yield stream
+        if not n % _AT_A_TIME:
+            await asyncio.sleep(0)
+
+
+class LevelStreams:
+    """Sends levels to peers of the admin port."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._closed = asyncio.Event()
+
+    def close(self) -> None:
+        """Disconnect all peers, as the server is shutting down."""
+        self._closed.set()
+
+    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        """The levels of `streams=<id>,<id>` by WebSocket, five times a second, in dBFS; null for silence.
+
+        The peer may look at other streams by a text message, `{"streams": ["<id>"]}`.
+        """
+        ids = [part for part in request.query.get("streams", "").split(",") if part]
+        if len(ids) > MAX_WATCHED:
+            raise RefusedError(RefusalReason.BAD_QUERY, f"streams: at most {MAX_WATCHED} at a time")
+        socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=_MAX_MESSAGE)
+        await socket.prepare(request)
+        meters = _Meters(self._engine)
+        try:
+            await meters.watch(ids)
+            await until_first(_send(socket, meters), _receive(socket, meters), self._closed.wait())
+        except ConnectionError:
+            pass  # the peer has gone
+        finally:
+            await meters.watch(())
+        await socket.close(code=1001, message=b"server is shutting down")
+        return socket
+
+
+async def _send(socket: web.WebSocketResponse, meters: _Meters) -> None:
+    """Send the levels again and again. A peer that reads slowly gets fewer messages, each of the latest 200 ms."""
+    while True:
+        await asyncio.sleep(_INTERVAL)
+        if levels := await meters.measure():
+            await socket.send_str(json.dumps({"levels": levels}))
+
+
+async def _receive(socket: web.WebSocketResponse, meters: _Meters) -> None:
+    """Read which streams the peer wants to look at, until it has gone, or sends what is not understood."""
+    while (message := await socket.receive()).type not in CLOSING:
+        try:
+            await meters.watch(WatchedStreams.model_validate_json(message.data).streams)
+        except pydantic.ValidationError:
+            text = f'should be {{"streams": ["<id>"]}}, with at most {MAX_WATCHED} streams'
+            await socket.close(code=1008, message=text.encode())
+            return

@@ -1,0 +1,131 @@
+"""The admin port's requests to listen to a stream, and to talk on it, as long as it lasts."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeVar
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from mediaserver.audio import wav
+from mediaserver.audio.pcm import FRAME_BYTES
+from mediaserver.call import Session
+from mediaserver.call.listening.listen_in import Side
+from mediaserver.call.listening.talker import Role
+from mediaserver.config.listener_settings import Scope
+from mediaserver.errors import RefusalReason, RefusedError
+from mediaserver.server.admin.authorization import GRANT
+from mediaserver.server.admin.websockets import CLOSING, HEARTBEAT, until_first
+
+# Bytes that wait for a peer before and in the kernel. While that much waits, the listener gets no more, and the
+# oldest audio that waits for it is dropped: it hears what goes on now rather than what went on long ago.
+_MAX_UNSENT = 16 * 1024
+_SEND_BUFFER = 32 * 1024
+_MAX_MESSAGE = 64 * 1024  # bytes
+_LOOK = 0.05  # seconds between two looks at whether a peer has taken what it was sent
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class ListenRequests:
+    """Sends the sound of streams. `session_of` finds the stream that a request names.
+
+    `timeout` returns the seconds within which a peer must take what it is sent.
+    """
+
+    def __init__(self, session_of: Callable[[web.Request], Session], timeout: Callable[[], float]) -> None:
+        self._session_of, self._timeout = session_of, timeout
+
+    async def serve_wav(self, request: web.Request) -> web.StreamResponse:
+        """The sound of a stream, as it goes on: a WAV file without end, of 16 bits at 8 kHz.
+
+        `side`: `both` in stereo, the caller left and what we send right; `caller` or `us` alone. It ends with the
+        stream.
+        """
+        side = _choice(request, "side", Side.BOTH)
+        listeners = self._session_of(request).operator.listeners
+        listener = listeners.start(side, Role.LISTEN, request[GRANT].caller)
+        response = web.StreamResponse(headers={"Content-Type": "audio/wav", "Cache-Control": "no-store"})
+        try:
+            limit_send_buffer(request)
+            await response.prepare(request)
+            await response.write(wav.header(side.channels, None))
+            while pcm := await listener.read():
+                await until_taken(request, self._timeout())
+                await response.write(pcm)
+        except ConnectionError:
+            pass  # the peer has gone
+        finally:
+            listeners.stop(listener)
+        return response
+
+    async def serve_audio(self, request: web.Request) -> web.WebSocketResponse:
+        """The sound of a stream, as it goes on, by WebSocket: PCM of 16 bits at 8 kHz, a message a frame of 20 ms.
+
+        `side` is as for a WAV file. With `role=whisper` or `role=barge`, for which a token needs the scope
+        `control` as well, mono PCM that the peer sends is played over what plays, or in its place.
+        """
+        side, role = _choice(request, "side", Side.BOTH), _choice(request, "role", Role.LISTEN)
+        if role is not Role.LISTEN:
+            request[GRANT].require(Scope.CONTROL)
+        listeners = self._session_of(request).operator.listeners
+        listener = listeners.start(side, role, request[GRANT].caller)
+        socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=_MAX_MESSAGE)
+
+        async def send() -> None:
+            size = side.channels * FRAME_BYTES
+            while pcm := await listener.read():
+                await until_taken(request, self._timeout())
+                for at in range(0, len(pcm), size):
+                    await socket.send_bytes(pcm[at : at + size])
+
+        async def receive() -> None:
+            while (message := await socket.receive()).type not in CLOSING:
+                if message.type is WSMsgType.BINARY:
+                    listeners.talk(listener, message.data)
+
+        code, why = WSCloseCode.OK, "the stream has ended"
+        try:
+            limit_send_buffer(request)
+            await socket.prepare(request)
+            await until_first(send(), receive())
+        except ValueError as error:
+            code, why = WSCloseCode.INVALID_TEXT, str(error)
+        except ConnectionError:
+            pass  # the peer has gone
+        finally:
+            listeners.stop(listener)
+        await socket.close(code=code, message=why.encode())
+        return socket
+
+
+def limit_send_buffer(request: web.Request) -> None:
+    """Keep the kernel from buffering much of what a peer has not taken."""
+    found = request.transport and request.transport.get_extra_info("socket")
+    if found:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+
+
+async def until_taken(request: web.Request, timeout: float) -> None:
+    """Wait until a peer has taken nearly all that was written to it.
+
+    ConnectionError where it has gone, or takes nothing within `timeout` seconds, so that it is disconnected.
+    """
+    deadline = asyncio.get_running_loop().time() + timeout
+    while (transport := request.transport) is not None and transport.get_write_buffer_size() > _MAX_UNSENT:
+        if asyncio.get_running_loop().time() > deadline:
+            transport.abort()
+            raise ConnectionError("the peer does not read")
+        await asyncio.sleep(_LOOK)
+    if transport is None:
+        raise ConnectionError("the peer has gone")
+
+
+def _choice(request: web.Request, key: str, default: E) -> E:
+    """A word in a request's query; RefusedError 400 where it is none of those that its type has."""
+    try:
+        return type(default)(request.query.get(key, default))
+    except ValueError as error:
+        words = ", ".join(type(default))
+        raise RefusedError(RefusalReason.BAD_QUERY, f"{key} should be one of {words}") from error
