@@ -2,6 +2,8 @@
 
 import asyncio
 import secrets
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -11,6 +13,7 @@ from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.listening.level_meter import LevelMeter
 from mediaserver.call.listening.listeners import Listeners
+from mediaserver.call.stream import MAX_VARIABLES
 from mediaserver.errors import RefusalReason, RefusedError, error_text
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
@@ -69,6 +72,19 @@ class OperatorControl:
         self._pacer.cancel(done)
         if not done.done():  # it waited, and so nothing of it was heard
             done.set_result(PlaybackResult(0, complete=False))
+
+    def set_variables(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:
+        """Set variables of the stream, or remove those whose value is None; returns all variables.
+
+        RefusedError 400 where there would be more than a stream may have.
+        """
+        stream = self._lifetime.stream
+        changed = {**stream.variables, **changes}
+        variables = {key: value for key, value in changed.items() if value is not None}
+        if len(variables) > MAX_VARIABLES:
+            raise RefusedError(RefusalReason.BAD_BODY, f"variables: a stream has {MAX_VARIABLES} at most")
+        self._lifetime.stream = replace(stream, variables=variables)
+        return variables
 
     def clear(self) -> None:
         """Stop what plays, by a fade of 5 ms, and all that waits, also what the handler plays."""

@@ -32,10 +32,10 @@ log = structlog.get_logger()
 
 
 class Session:
-    """One stream, for the server or client that owns its connection. Its handler sees only `call`.
+    """One stream, for the owner of its connection, a server or a client. Its handler sees only `call`.
 
-    The owner passes the messages that it reads to `receive_binary` and `receive_text`, and runs the handler by
-    `run`. For a stream that we dial it calls `connect`, `disconnect`, `connect` once more, and `resume`.
+    The owner passes messages to `receive_binary` and `receive_text`, and runs the handler by `run`. For a stream
+    that we dial it calls `connect`, `disconnect`, `connect` once more, and `resume`.
     """
 
     def __init__(

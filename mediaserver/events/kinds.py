@@ -8,7 +8,7 @@ Users' own handlers may emit events of other names.
 
 from enum import StrEnum
 
-from mediaserver.events import payloads
+from mediaserver.events import payloads, peer_payloads
 
 
 class EventKind(StrEnum):
@@ -89,17 +89,17 @@ EVENTS: dict[EventKind, type] = {
     EventKind.TRANSCRIPT_FAILED: payloads.FileFailed,
     EventKind.RECOGNITION_FAILED: payloads.RecognitionFailed,
     EventKind.REPORT_FAILED: payloads.FileFailed,
-    EventKind.BRIDGE_CONNECTED: payloads.BridgeConnected,
-    EventKind.BRIDGE_LOST: payloads.BridgeTrouble,
-    EventKind.BRIDGE_FAILED: payloads.BridgeTrouble,
-    EventKind.BRIDGE_ENDED: payloads.BridgeEnded,
-    EventKind.ASSISTANT_TURN: payloads.AssistantTurn,
-    EventKind.ASSISTANT_FAILED: payloads.AssistantFailed,
-    EventKind.ASSISTANT_HANGUP: payloads.AssistantHangup,
-    EventKind.ASSISTANT_TRANSFER: payloads.AssistantTransfer,
-    EventKind.FLOW_DECIDED: payloads.FlowDecided,
-    EventKind.FLOW_FAILED: payloads.FlowFailed,
-    EventKind.CONTROL_FAILED: payloads.ControlFailed,
+    EventKind.BRIDGE_CONNECTED: peer_payloads.BridgeConnected,
+    EventKind.BRIDGE_LOST: peer_payloads.BridgeTrouble,
+    EventKind.BRIDGE_FAILED: peer_payloads.BridgeTrouble,
+    EventKind.BRIDGE_ENDED: peer_payloads.BridgeEnded,
+    EventKind.ASSISTANT_TURN: peer_payloads.AssistantTurn,
+    EventKind.ASSISTANT_FAILED: peer_payloads.AssistantFailed,
+    EventKind.ASSISTANT_HANGUP: peer_payloads.AssistantHangup,
+    EventKind.ASSISTANT_TRANSFER: peer_payloads.AssistantTransfer,
+    EventKind.FLOW_DECIDED: peer_payloads.FlowDecided,
+    EventKind.FLOW_FAILED: peer_payloads.FlowFailed,
+    EventKind.CONTROL_FAILED: peer_payloads.ControlFailed,
 }
 
 # Kinds of failures, which alerts watch. Their counters start at 0: a rate misses a counter that starts at 1.

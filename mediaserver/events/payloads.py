@@ -1,7 +1,8 @@
 """The payload of every kind of event: its keys, with their types and what they mean.
 
-`events.kinds` says which kind has which payload. `docs/reference/events.md` is generated from the docstrings and
-annotations of this module. Tests compare every event that they see with the annotations. A key is `NotRequired`
+The payloads of events about other programs, such as a bridge's application, are in `peer_payloads`. `events.kinds`
+says which kind has which payload. `docs/reference/events.md` is generated from the docstrings and annotations of
+both modules. Tests compare every event that they see with the annotations. A key is `NotRequired`
 where an event may lack the key.
 """
 
@@ -240,86 +241,3 @@ class RecognitionFailed(TypedDict):
     end_s: Annotated[float, "its end, in seconds of received audio"]
     why: Annotated[str, "the reason, in words"]
     dropped: Annotated[bool, "whether it gave way because more than a minute of speech waited"]
-
-
-class BridgeConnected(TypedDict):
-    """With `bridge`: the application is connected."""
-
-    host: Annotated[str, "the application's host"]
-    connections: Annotated[int, "connections of this stream so far"]
-
-
-class BridgeTrouble(TypedDict):
-    """With `bridge`: the connection broke (`bridge.lost`), or the bridge gave up (`bridge.failed`)."""
-
-    host: Annotated[str, "the application's host"]
-    why: Annotated[str, "the reason, in words"]
-
-
-class BridgeEnded(TypedDict):
-    """With `bridge`: the bridge between the call and the application has ended."""
-
-    host: Annotated[str, "the application's host"]
-    connections: Annotated[int, "connections in all"]
-    malformed: Annotated[int, "messages of the application that the protocol does not have"]
-    said_s: Annotated[float, "seconds of sound that came from the application"]
-    unsent_s: Annotated[float, "seconds of the caller's sound that the application did not get"]
-    unheard_s: Annotated[float, "seconds of the application's sound that the caller did not get"]
-
-
-class AssistantTurn(TypedDict):
-    """With `assistant`: the caller was answered. Times are counted from the end of the caller's voice. A step that
-    was not reached has no time.
-    """
-
-    caller: Annotated[str, "the caller's words"]
-    assistant: Annotated[str, "the answer, as far as it was played"]
-    interrupted: Annotated[bool, "whether the caller interrupted it (barge-in)"]
-    words_ms: NotRequired[Annotated[int, "ms to the recognised words"]]
-    first_delta_ms: NotRequired[Annotated[int, "ms to the model's first words"]]
-    first_sentence_ms: NotRequired[Annotated[int, "ms to the first sentence, or clause, that can be spoken"]]
-    first_audio_ms: NotRequired[Annotated[int, "ms to the first sound of the answer"]]
-
-
-class AssistantFailed(TypedDict):
-    """With `assistant`: a stage failed, or took too long."""
-
-    stage: Annotated[str, "`recognition`, `chat`, `speech` or `transfer`"]
-    why: Annotated[str, "the reason, in words"]
-
-
-class AssistantTransfer(TypedDict):
-    """With `assistant`: your webhook has answered the request to transfer the call."""
-
-    reason: Annotated[str, "the model's reason for the transfer"]
-    hangup: Annotated[bool, "whether the stream ends"]
-
-
-class AssistantHangup(TypedDict):
-    """With `assistant`: the assistant ends the call."""
-
-    why: Annotated[
-        str,
-        "`hang_up`, `transfer`, `idle`, `max_turns`, `failures` or, of a flow without actions, `exhausted`",
-    ]
-
-
-class FlowDecided(TypedDict):
-    """A call whose VoIPBIN flow asks us is led on: what its next `fetch` is answered with is decided."""
-
-    actions: Annotated[list[str], "the types of the actions, such as `connect`; empty: the flow goes on by itself"]
-    executed: Annotated[int, "actions of the flow that were used before"]
-
-
-class FlowFailed(TypedDict):
-    """A call whose VoIPBIN flow asks us has no media, or its flow has come to an end too soon."""
-
-    reason: Annotated[str, "`no-port`, `refused`, `not-dialled`, `exhausted` or `silent`: the flow asks no more"]
-    why: Annotated[str, "the reason, in words"]
-
-
-class ControlFailed(TypedDict):
-    """VoIPBIN did not hang up or transfer the call of a stream that we dialled, as the handler had asked."""
-
-    what: Annotated[str, "`hangup` or `transfer`"]
-    why: Annotated[str, "the reason, in words"]

@@ -15,10 +15,19 @@ from mediaserver.server.admin.authorization import GRANT, TICKET, Grant, Tickets
 from mediaserver.server.admin.connections import AdminConnection, AdminConnections
 from mediaserver.server.admin.event_stream import EventStreams
 from mediaserver.server.admin.hosts import validate_host, validate_origin
+from mediaserver.server.admin.idempotency import IdempotentAnswers
 from mediaserver.server.admin.levels import LevelStreams
 from mediaserver.server.admin.listen import ListenRequests
 from mediaserver.server.admin.openapi import Handler, Operation
-from mediaserver.server.admin.requests import PlayRequest, PressedKeys, RecordingRequest, TicketRequest, parse_body
+from mediaserver.server.admin.requests import (
+    BackgroundRequest,
+    PlayRequest,
+    PressedKeys,
+    RecordingRequest,
+    TicketRequest,
+    VariablesRequest,
+    parse_body,
+)
 from mediaserver.server.admin.streams import StreamRequests
 from mediaserver.support import metrics
 from mediaserver.support.aiohttp_adapter import HttpProcessingError, on_request_read, protocol_of
@@ -52,7 +61,7 @@ class AdminEndpoint:
         self._events = EventStreams(engine.events)
         self._listen = ListenRequests(self._streams.session_of, lambda: engine.settings.server.handshake_timeout)
         self._levels = LevelStreams(engine)
-        self._tickets = Tickets()
+        self._tickets, self._answers = Tickets(), IdempotentAnswers()
         self._lasting = 0  # requests that last, in progress
         self._connections: AdminConnections | None = None
 
@@ -91,6 +100,8 @@ class AdminEndpoint:
             Operation("DELETE", f"{one}/play", control, streams.clear),
             Operation("DELETE", f"{one}/play/{{playback}}", control, streams.stop),
             Operation("PUT", f"{one}/recording", control, streams.pause_recording, RecordingRequest),
+            Operation("PUT", f"{one}/background", control, streams.set_background, BackgroundRequest),
+            Operation("PATCH", f"{one}/variables", control, streams.set_variables, VariablesRequest),
         ]
 
     async def run(self) -> tuple[web.AppRunner, AdminConnections]:
@@ -125,6 +136,8 @@ class AdminEndpoint:
             audited = operation.scope not in (None, Scope.READ)
             if operation.lasting:
                 response = await self._handle_lasting(operation, request, audited=audited)
+            elif operation.method == "POST":
+                response = await self._answers.handle(request, grant.name, operation.handler)
             else:
                 response = await operation.handler(request)
             if audited:

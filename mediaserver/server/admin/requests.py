@@ -8,6 +8,7 @@ from aiohttp import web
 from pydantic import Field
 
 from mediaserver.call.inbound.keypad import MAX_TYPED_AHEAD
+from mediaserver.call.stream import MAX_VARIABLE, MAX_VARIABLE_NAME, MAX_VARIABLES
 from mediaserver.config import error_messages
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.handlers.common.spoken_prompt import PromptItems
@@ -15,6 +16,8 @@ from mediaserver.handlers.common.spoken_prompt import PromptItems
 MAX_WATCHED = 200  # streams whose levels one peer may see at a time
 
 B = TypeVar("B", bound=pydantic.BaseModel)
+VariableName = Annotated[str, Field(min_length=1, max_length=MAX_VARIABLE_NAME)]
+VariableValue = Annotated[str, Field(max_length=MAX_VARIABLE)]
 
 
 def _validate_keys(digits: str) -> str:
@@ -53,6 +56,22 @@ class WatchedStreams(_Body):
     """The ids of the streams whose levels a peer wants to see from now on."""
 
     streams: list[str] = Field(max_length=MAX_WATCHED)
+
+
+class BackgroundRequest(_Body):
+    """What is heard under all that is played on a stream, and alone while nothing is."""
+
+    prompt: str | None = Field(description="the prompt that is repeated; null for none")
+    level: float | None = Field(None, ge=-60, le=0, description="its active speech level in dBov")
+    ducking: float | None = Field(
+        None, ge=0, le=60, description="dB by which it is lowered while something is played"
+    )
+
+
+class VariablesRequest(_Body):
+    """Variables of a stream that are set, over those that it has; null removes one."""
+
+    variables: dict[VariableName, VariableValue | None] = Field(max_length=MAX_VARIABLES)
 
 
 class TicketRequest(_Body):

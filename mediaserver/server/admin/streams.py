@@ -13,7 +13,14 @@ from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.runtime.engine import Engine
 from mediaserver.runtime.registry import describe_stream
 from mediaserver.server.admin.authorization import GRANT
-from mediaserver.server.admin.requests import PlayRequest, PressedKeys, RecordingRequest, parse_body
+from mediaserver.server.admin.requests import (
+    BackgroundRequest,
+    PlayRequest,
+    PressedKeys,
+    RecordingRequest,
+    VariablesRequest,
+    parse_body,
+)
 from mediaserver.wire.encapsulation import Encapsulation
 
 _MAX_PAGE = 1000  # streams in one answer
@@ -114,6 +121,22 @@ class StreamRequests:
         asked = await parse_body(request, RecordingRequest)
         session.call.pause_recording(asked.paused, by=request[GRANT].caller)
         return web.Response(status=204)
+
+    async def set_background(self, request: web.Request) -> web.Response:
+        """Repeat a prompt under all that is played on a stream, or end that."""
+        session = self.session_of(request)
+        asked = await parse_body(request, BackgroundRequest)
+        try:
+            session.call.set_background(asked.prompt, asked.level, asked.ducking)
+        except PromptError as error:
+            raise RefusedError(RefusalReason.UNKNOWN_PROMPT, str(error)) from error
+        return web.Response(status=204)
+
+    async def set_variables(self, request: web.Request) -> web.Response:
+        """Set or remove variables of a stream, which its events have from now on."""
+        session = self.session_of(request)
+        asked = await parse_body(request, VariablesRequest)
+        return web.json_response({"variables": session.operator.set_variables(asked.variables)})
 
     def session_of(self, request: web.Request) -> Session:
         """The stream that a request names, by our id, or by the platform's id of its call.

@@ -282,6 +282,42 @@ async def test_those_who_wait_for_events_leave_room_for_others(server: ServerPro
         assert (await ask(server, "GET", "/v1/streams"))[0] == 200
 
 
+async def test_a_request_that_is_sent_twice_with_a_key_is_acted_upon_once(server: ServerProcess) -> None:
+    async with calling(server, "/silence") as (stream, _), client_session() as client:
+        url, headers = server.admin_url(f"/v1/streams/{stream}/play"), bearer("agent") | {"Idempotency-Key": "k"}
+        answers = [await (await client.post(url, json={"play": "long"}, headers=headers)).json() for _ in range(2)]
+        assert answers[0] == answers[1]
+        (playback,) = {answer["id"] for answer in answers}
+        assert (await ask(server, "DELETE", f"/v1/streams/{stream}/play/{playback}"))[0] == 204
+
+
+async def test_a_background_is_heard_until_it_is_ended(server: ServerProcess) -> None:
+    async with calling(server, "/silence") as (stream, heard):
+        body = {"prompt": "short", "level": -20}
+        assert (await ask(server, "PUT", f"/v1/streams/{stream}/background", body))[0] == 204
+        await eventually(lambda: heard.messages[-1] != SILENCE)
+        assert (await ask(server, "PUT", f"/v1/streams/{stream}/background", {"prompt": None}))[0] == 204
+        await eventually(lambda: heard.messages[-1] == SILENCE)
+        status, answer = await ask(server, "PUT", f"/v1/streams/{stream}/background", {"prompt": "x"})
+        assert (status, answer) == (404, {"error": 'no prompt "x"'})
+
+
+async def test_variables_are_set_and_removed(server: ServerProcess) -> None:
+    url = server.admin_url("/v1/events?type=digits").replace("http", "ws")
+    async with (
+        connected(url, headers=bearer("reader")) as events,
+        calling(server, "/keys?customer=77&lang=de") as (stream, _),
+    ):
+        await message(events)
+        path, body = f"/v1/streams/{stream}/variables", {"variables": {"customer": "78", "lang": None, "vip": "1"}}
+        assert await ask(server, "PATCH", path, body) == (200, {"variables": {"customer": "78", "vip": "1"}})
+        await ask(server, "POST", f"/v1/streams/{stream}/digits", {"digits": "5"})
+        assert (await event(events, "digits"))["data"]["variables"] == {"customer": "78", "vip": "1"}
+        many = {"variables": {f"v{number}": "1" for number in range(49)}}
+        status, answer = await ask(server, "PATCH", path, many)
+        assert (status, answer) == (400, {"error": "variables: a stream has 50 at most"})
+
+
 def test_mistakes_in_tokens_are_told(tmp_path: Path) -> None:
     from mediaserver import config
 
