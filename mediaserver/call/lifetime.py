@@ -1,4 +1,4 @@
-"""The state that a session and its call share: the stream's identity, its peer's control, and its end."""
+"""The state that a session and its call share: which stream it is, how its peer is controlled, why it ended."""
 
 import asyncio
 from collections.abc import Sequence

@@ -52,7 +52,7 @@ class _ConnectionHistory:
     failures: int = 0  # connections that have broken since `usable_at`
     had_media: bool = False  # whether any connection carried audio to us
     dropped: int = 0  # connections that broke without a close frame after we had sent audio
-    accepted: bool = False  # whether the peer takes our audio: we sent `_MANY` frames on a connection
+    accepted: bool = False  # whether some connection has lasted for `_MANY` frames: the peer takes our audio
 
     def record(self, line: PlatformConnection, code: int, now: float) -> None:
         """Add the connection `line`, which broke with the close code `code` at the time `now`.

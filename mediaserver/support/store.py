@@ -116,7 +116,10 @@ class Store:
             os.close(tally)
 
     def _lock(self, tally: int) -> None:
-        """Lock the tally file; TimeoutError if another process holds the lock too long: later calls try once."""
+        """Lock the file with the store's size; TimeoutError if another process does not let go of it.
+
+        After such an error, further calls try once and do not wait, until one of them succeeds.
+        """
         for _ in range(self._tries):
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(tally, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -87,8 +87,8 @@ class CodecDetector:
         size = len(payload)
         if size >= _MIN_SILENCE_BYTES and payload.count(payload[:1]) == size:
             silent = _SILENCE.get(payload[0])
-            # A payload of one constant linear sample, such as -1, has the bytes of G.711 silence. So it decides
-            # for a law of G.711 only if that law is assumed already, or if it has the 160 bytes of a G.711 frame.
+            # Linear samples that are all -1 have the same bytes as silence in µ-law. So such a payload shows a law
+            # of G.711 only if this law is assumed already, or if its 160 bytes are a frame of G.711, not of L16.
             if silent is not None and (silent in (Codec.SLIN, self.codec) or size == FRAME_SAMPLES):
                 self.decide(silent)
             return

@@ -59,7 +59,7 @@ class Background:
         return map(mix_frame, frames, self._frames)
 
     def take_next_frame(self) -> bytes:
-        """Take the PCM that would be heard of the loop in its next frame; silence before its first frame."""
+        """Return the loop's next frame as PCM, at its present gain, and go on; silence if none was ever played."""
         if self._encoding is None:
             return SILENCE
         return self._ducker.scale(self._encoding.decode(next(self._frames)))

@@ -25,7 +25,7 @@ _ROUND = 3  # actions of a round at most
 _MAX_DIGITS = 40  # digits in the variable, after which it is cleared, because they stand in a URL
 _MARGIN = 0.2  # seconds after a handler's time-out in which it decides what is next
 _SHORTEST, _LONGEST = 1.0, 60.0  # seconds of one round
-_SHARE = 4  # with nothing else known, a round lasts this fraction of the time since the last key
+_SHARE = 4  # where the handler sets no time, a round lasts a fourth of the time since the caller's last key
 _KEYS = frozenset("0123456789ABCD*#")
 
 
@@ -41,7 +41,10 @@ class RoundSettings:
 
 
 class Rounds:
-    """The state of one flow, as a pure state machine: the digits that are known, and the actions that are used."""
+    """A state machine of one flow: it answers each `fetch` with the actions of the next round.
+
+    It knows which digits VoIPBIN has told us, and how many of the actions that a flow may have are executed.
+    """
 
     def __init__(self, settings: RoundSettings) -> None:
         self._settings = settings
