@@ -36,7 +36,7 @@ class Ducker:
 
     @property
     def is_raised(self) -> bool:
-        """Whether frames stay as they are, unless the other sound is heard."""
+        """Whether the sound is at its full level, so that its frames need no change while it is heard alone."""
         return self.gain == 1.0 and not self._hold
 
     def mute(self) -> None:
@@ -50,7 +50,7 @@ class Ducker:
             self._hold = _HOLD
             return audioop.add(other, audioop.mul(frame, SAMPLE_BYTES, self.gain), SAMPLE_BYTES)
         if is_heard:
-            self._hold = _HOLD + 1  # this frame is the first of them
+            self._hold = _HOLD + 1  # one more, because `apply` counts this frame down as well
         return add(other, self.apply(frame))
 
     def apply(self, frame: bytes) -> bytes:

@@ -45,7 +45,7 @@ class FlowControl(PeerControl):
         self.decide(destination.actions(self._source) if isinstance(destination, Destination) else destination)
 
     def warn_of_exhaustion(self) -> None:
-        """Tell the handler that the flow has no actions left but for some seconds."""
+        """Tell the handler that the actions that the flow still has are enough for some seconds only."""
         self._exhausted.set()
 
     def on_keypad(self, keypad: Keypad) -> None:

@@ -33,7 +33,7 @@ class FrameKind(Enum):
 
     SILENT = auto()
     PROGRESS = auto()  # one or two frequencies from 350 to 620 Hz
-    TONE = auto()  # another single frequency
+    TONE = auto()  # a single frequency outside of 350 to 620 Hz
     OTHER = auto()
 
 

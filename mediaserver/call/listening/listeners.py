@@ -18,7 +18,7 @@ from mediaserver.playout.pacing.pacer import Pacer
 
 
 class _Attached(NamedTuple):
-    """One listener, with what ends the listening, and the facts of its events."""
+    """One listener: its talker, the callbacks that end the listening, and the data of its events."""
 
     talker: Talker
     observers: contextlib.ExitStack
@@ -26,7 +26,7 @@ class _Attached(NamedTuple):
 
 
 class Listeners:
-    """The listeners of one call, by the call's handler unnoticed."""
+    """The listeners of one call. The call's handler does not notice them."""
 
     def __init__(self, call: Call, lifetime: Lifetime, pacer: Pacer, receiver: Receiver) -> None:
         self._call, self._lifetime, self._pacer, self._receiver = call, lifetime, pacer, receiver

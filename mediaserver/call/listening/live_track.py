@@ -6,7 +6,7 @@ Where there is none, silence takes its place, in whole frames, so that no sample
 
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
 
-_TOLERANCE = 2 * FRAME_BYTES  # bytes by which a track may be out of place in time for good
+_TOLERANCE = 2 * FRAME_BYTES  # bytes by which a track may stay too early or too late for ever
 _AHEAD = 3 * FRAME_BYTES  # the same for a track that is ahead: to move it back, audio has to be dropped
 _FAR = 1 << 62  # bytes, more than any lag
 _WINDOW = SAMPLE_RATE * SAMPLE_BYTES // 2  # bytes (0.5 s) of time in which a track must be out of place throughout

@@ -13,7 +13,7 @@ from mediaserver.playout.sources.source import PlaybackResult
 from mediaserver.wire.encapsulation import L16
 
 _DELAY_MS = 60  # ms for which audio waits, so that a network's jitter is no gap
-_SLACK_MS = 500  # ms of audio that may wait besides; the rest is dropped, so that nobody talks into the past
+_SLACK_MS = 500  # ms of audio that may wait beyond the delay; more is dropped, or the talk would lag
 
 
 class Role(StrEnum):
@@ -42,7 +42,7 @@ class Talker:
             raise ValueError("should be whole samples of 16 bits")
         if self._role is Role.LISTEN or not pcm:
             return
-        if self._live is None or (self._played is not None and self._played.done()):  # or it was cleared
+        if self._live is None or (self._played is not None and self._played.done()):  # or a `clear` has ended it
             self._live = self._begin()
         self._live.push_audio(pcm)
 

@@ -32,7 +32,7 @@ _NOT_SIMULATED = OF_FLOW_MANAGER | {
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What becomes of an action: the seconds that it holds the flow (None: it does not), and a word on it.
+    """The seconds for which an action holds the flow (None: it does not), and a word on it.
 
     `pushes` is the number of further actions that the platform executes for it, and counts.
     """
@@ -44,7 +44,7 @@ class Hold:
 
 
 def hold_of(action: Action, bridged: float) -> Hold:
-    """What becomes of an action that no other module executes; FlowError if an option is wrong.
+    """How long an action holds the flow, if only its time is simulated; FlowError if an option is wrong.
 
     `bridged` is the number of seconds for which an action connects the caller with another party.
     """

@@ -60,7 +60,7 @@ class FlowCall:
         self._began = time.monotonic()  # when the call began
         self._turn_detector = TurnDetector()
         self._over, self._heard = asyncio.Event(), asyncio.Event()  # the call is over; a media hears the caller
-        self._media: dict[int, asyncio.Event] = {}  # by number, the event that hangs it up
+        self._media: dict[int, asyncio.Event] = {}  # for the number of each media, the event that ends this media
         self._media_tasks: list[asyncio.Task[MediaReport]] = []
         self._voices: dict[int, LiveSource] = {}  # of the caller, one for each media that hears it
         self._timer: asyncio.TimerHandle | None = None

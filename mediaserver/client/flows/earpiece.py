@@ -6,7 +6,7 @@ import numpy as np
 
 from mediaserver.audio.pcm import PTIME, Signal, from_bytes, to_bytes
 
-_STALL = 10  # frames that a media may be behind the time of the call before its place moves on
+_STALL = 10  # frames by which a media may lag behind the call; a longer lag becomes a gap
 
 
 class Earpiece:
@@ -19,7 +19,9 @@ class Earpiece:
 
     def __init__(self, on_frame: Callable[[bytes], None], on_gap: Callable[[int], None]) -> None:
         self._on_frame, self._on_gap = on_frame, on_gap
-        self._next: dict[int, int] = {}  # the place of the next frame of each media that goes on
+        self._next: dict[
+            int, int
+        ] = {}  # for each media that lasts, the number of the frame of the call that comes next
         self._waiting: dict[int, bytes | Signal] = {}  # frames by their place, until no media adds to them
         self._given = 0  # frames of the call that were given to `on_frame` and `on_gap`
 
@@ -48,7 +50,7 @@ class Earpiece:
         self._give(max(int(at / PTIME), max(self._waiting, default=-1) + 1))
 
     def _give(self, end: int) -> None:
-        """Give all frames before the place `end`."""
+        """Pass on all frames of the call before frame number `end`."""
         for place in sorted(place for place in self._waiting if place < end):
             self._give_gap(place)
             frame = self._waiting.pop(place)

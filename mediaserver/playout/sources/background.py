@@ -32,7 +32,7 @@ class Background:
         self._loop = Playlist(())
         self._frames: Iterator[bytes] = iter(())
         self._taken = count()  # its value is the number of the loop's frames that were taken
-        self._underruns = 0  # frames of silence in place of the loop's own, as far as `_next_frame` knows
+        self._underruns = 0  # the underruns of `_loop` when they were last looked at
 
     @staticmethod
     def source_encoding(encoding: Encoding) -> Encoding:

@@ -71,7 +71,7 @@ class IdempotentAnswers:
             answer.set_exception(
                 error if isinstance(error, Exception) else RuntimeError("the first request broke off")
             )
-            answer.exception()  # nobody else may wait for it
+            answer.exception()  # retrieves it, or asyncio would log it where no other request waits
             raise
         assert isinstance(response, web.Response)  # noqa: S101 - answers that last have no keys
         location = {

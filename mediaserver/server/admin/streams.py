@@ -157,7 +157,7 @@ class StreamRequests:
 
 
 def _call_names(session: Session) -> set[str]:
-    """The names by which a stream's call is known: the platform's id, alone and as a resource."""
+    """The names by which a stream's call is known: the platform's id, as `<id>` and as `calls/<id>`."""
     stream = session.stream
     return {stream.call, stream.resource, stream.resource.partition("/")[2], stream.event_resource} - {""}
 

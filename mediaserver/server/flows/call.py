@@ -187,7 +187,7 @@ class FlowCall:
         """Forget the call: no fetch can come for it any more. A stream that lasts frees the port at its end."""
         self._stop(self._dial_timer)
         self._stop(self._fetch_timer)
-        self._dial_timer = self._fetch_timer = None  # a timer that has fired refers to us
+        self._dial_timer = self._fetch_timer = None  # a fired timer would keep this call in memory
         if not self.dialled:
             self._free(dialled=False)
         self._on_over(self)

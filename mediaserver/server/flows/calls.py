@@ -51,7 +51,7 @@ class FlowCalls:
         call = self._by_flow.get(fetch.activeflow)
         if call is not None and call.reference != fetch.reference:
             raise RefusedError(RefusalReason.BAD_BODY, "reference_id: the activeflow is that of another call")
-        if call is None or (call.concluded and not fetch.round):  # the flow comes to us once more
+        if call is None or (call.concluded and not fetch.round):  # the flow begins anew with us
             if call is not None:
                 call.close()
             begun = self._begin(url, public_url, fetch)

@@ -53,7 +53,7 @@ class FailoverStt:
     async def _recognise(
         self, attempt: Attempt, utterance: "_KeptAudio", on_partial: Callable[[str], None], language: str
     ) -> Recognition:
-        """Recognise an utterance by one engine, which has its share of the time-out after the end."""
+        """Recognise an utterance by one engine, within its share of the time-out after the utterance's end."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(None) as limit:

@@ -24,7 +24,7 @@ class SynthesisJob:
         return ticket
 
     def promote(self, origin: Origin) -> None:
-        """Give an untrusted job a trusted `origin`, because a trusted text has the same sentence."""
+        """Move an untrusted job ahead in the queue, to a trusted `origin` that needs the same sentence."""
         if self._place is not None:
             queue, ticket = self._place
             queue.promote(ticket, origin)

@@ -21,7 +21,7 @@ ANSWER = make_action("answer")
 HANG_UP = make_action("hangup")
 CLEAR_DIGITS = make_action(
     "variable_set", key=DIGITS, value=""
-)  # does nothing else, and so is an answer of no effect
+)  # the action has no other effect, so that it can also stand in an answer that is to change nothing
 
 
 def external_media_start(external_host: str) -> Action:

@@ -20,7 +20,7 @@ QUERY_KEYS = frozenset({ROUND, DIGITS, END})
 CONCLUSION = 4  # actions that are kept back for the answer that ends the flow
 _LAST_ROUNDS = 3  # rounds that are left when the flow is said to be nearly exhausted
 _LAST_SECONDS = (2.0, 5.0, 20.0)  # of these rounds, which no key ends: the handler plays something, and decides
-_NO_KEY = 1000  # more digits than ever come
+_NO_KEY = 1000  # as the number of digits to wait for: it is never reached, so that no key ends the wait
 _ROUND = 3  # actions of a round at most
 _MAX_DIGITS = 40  # digits in the variable, after which it is cleared, because they stand in a URL
 _MARGIN = 0.2  # seconds after a handler's time-out in which it decides what is next
@@ -33,11 +33,11 @@ _KEYS = frozenset("0123456789ABCD*#")
 class RoundSettings:
     """What the rounds of a flow need to know."""
 
-    url: str  # the URL of `fetch`, without the keys of a round; it has a secret
+    url: str  # the URL of `fetch`, without the query of a round; a secret is a part of it
     external_host: str  # `host:port` that Asterisk dials for the media
     max_actions: int = 90  # actions that we let VoIPBIN execute in one flow
-    poll: float = 2.0  # seconds of a round at least, where a decision may come at any time
-    max_poll: float = 20.0  # seconds of such a round at most
+    poll: float = 2.0  # the shortest round, in seconds, where the handler may decide at any time
+    max_poll: float = 20.0  # the longest round, in seconds, where the handler may decide at any time
 
 
 class Rounds:
@@ -52,7 +52,7 @@ class Rounds:
         self.executed = 1  # actions that VoIPBIN has executed, with the `fetch` that began the flow
         self._known = ""  # the digits in VoIPBIN's variable, as far as they were told
         self._clear = True  # whether the variable must be cleared, as it may have digits that were not told
-        self._last_rounds = 0  # rounds so far in which the handler has to come to an end
+        self._last_rounds = 0  # rounds since the handler was told that the flow is nearly exhausted
         self.duration = 0.0  # seconds after which the next fetch comes at the latest
 
     def take_digits(self, digits: str, complete: bool) -> str:
