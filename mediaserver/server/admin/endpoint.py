@@ -16,6 +16,8 @@ from mediaserver.server.admin.connections import AdminConnection, AdminConnectio
 from mediaserver.server.admin.event_stream import EventStreams
 from mediaserver.server.admin.hosts import validate_host, validate_origin
 from mediaserver.server.admin.openapi import Handler, Operation
+from mediaserver.server.admin.paths import PathRequests
+from mediaserver.server.admin.prompts import PromptRequests
 from mediaserver.server.admin.requests import PlayRequest, PressedKeys, RecordingRequest, TicketRequest, parse_body
 from mediaserver.server.admin.streams import StreamRequests
 from mediaserver.support import metrics
@@ -46,6 +48,7 @@ class AdminEndpoint:
     ) -> None:
         self._engine, self._why_not_ready = engine, why_not_ready
         self._streams = StreamRequests(engine, attacher, why_closed)
+        self._prompts, self._paths = PromptRequests(engine), PathRequests(engine)
         self._events = EventStreams(engine.events)
         self._tickets = Tickets()
         self._lasting = 0  # requests that last, in progress
@@ -59,14 +62,15 @@ class AdminEndpoint:
     @property
     def operations(self) -> list[Operation]:
         """All requests that the admin port handles."""
-        streams = self._streams
+        streams, prompts = self._streams, self._prompts
         read, control = Scope.READ, Scope.CONTROL
-        one = "/v1/streams/{id}"
+        one, prompt = "/v1/streams/{id}", "/v1/prompts/{name}"
         return [
             Operation("GET", "/healthz", None, self._healthz),
             Operation("GET", "/readyz", None, self._readyz),
             Operation("GET", "/metrics", read, self._metrics),
             Operation("GET", "/v1/openapi.json", read, self._describe_api),
+            Operation("GET", "/v1/me", read, self._describe_token),
             Operation("POST", "/v1/tickets", read, self._issue_ticket, TicketRequest),
             Operation(
                 "GET", "/v1/events", read, self._events.serve, query=("type", "path", "after"), lasting=True
@@ -81,6 +85,10 @@ class AdminEndpoint:
             Operation("DELETE", f"{one}/play", control, streams.clear),
             Operation("DELETE", f"{one}/play/{{playback}}", control, streams.stop),
             Operation("PUT", f"{one}/recording", control, streams.pause_recording, RecordingRequest),
+            Operation("GET", "/v1/prompts", read, prompts.list_prompts, query=("limit", "after")),
+            Operation("GET", f"{prompt}/audio", read, prompts.audio, query=("law",), lasting=True),
+            Operation("GET", f"{prompt}/waveform", read, prompts.waveform),
+            Operation("GET", "/v1/paths", read, self._paths.list_paths),
         ]
 
     async def run(self) -> tuple[web.AppRunner, AdminConnections]:
@@ -101,7 +109,7 @@ class AdminEndpoint:
         app.on_response_prepare.append(_hide_version)
         app.on_shutdown.append(self._end_lasting)
         for operation in self.operations:
-            app.router.add_route(operation.method, operation.path, self._guarded(operation))
+            app.router.add_route(operation.method, operation.route, self._guarded(operation))
         return app
 
     def _guarded(self, operation: Operation) -> Handler:
@@ -182,6 +190,11 @@ class AdminEndpoint:
     async def _describe_api(self, _: web.Request) -> web.Response:
         """Describe this API by OpenAPI."""
         return web.json_response(openapi.document(self.operations))
+
+    async def _describe_token(self, request: web.Request) -> web.Response:
+        """The name and the scopes of the token that asks."""
+        grant: Grant = request[GRANT]
+        return web.json_response({"name": grant.name, "scopes": sorted(grant.scopes)})
 
     async def _issue_ticket(self, request: web.Request) -> web.Response:
         """A ticket for one request of a page, which can add no token: `?ticket=`, within half a minute."""

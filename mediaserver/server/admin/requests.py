@@ -1,6 +1,7 @@
 """The bodies of requests to the admin port's API, and how they are parsed."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
 import pydantic
@@ -13,6 +14,7 @@ from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.handlers.common.spoken_prompt import PromptItems
 
 B = TypeVar("B", bound=pydantic.BaseModel)
+_MAX_PAGE = 1000  # entries of a list in one answer
 
 
 def _validate_keys(digits: str) -> str:
@@ -63,3 +65,13 @@ async def parse_body(request: web.Request, model: type[B]) -> B:
         raise RefusedError(
             RefusalReason.BAD_BODY, "; ".join(error_messages.error_lines("body", error, model))
         ) from error
+
+
+def parse_limit(query: Mapping[str, str]) -> int:
+    """How many entries of a list a query's `limit` asks for; RefusedError 400 where it is no such number."""
+    text = query.get("limit", "")
+    if not text:
+        return _MAX_PAGE
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:10]) <= _MAX_PAGE:
+        raise RefusedError(RefusalReason.BAD_QUERY, f"limit should be a whole number from 1 to {_MAX_PAGE}")
+    return int(text)

@@ -1,7 +1,6 @@
 """The admin port's requests about streams: to list, dial and end them, to play on them, to send them keys."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -13,9 +12,7 @@ from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.runtime.engine import Engine
 from mediaserver.runtime.registry import describe_stream
 from mediaserver.server.admin.authorization import GRANT
-from mediaserver.server.admin.requests import PlayRequest, PressedKeys, RecordingRequest, parse_body
-
-_MAX_PAGE = 1000  # streams in one answer
+from mediaserver.server.admin.requests import PlayRequest, PressedKeys, RecordingRequest, parse_body, parse_limit
 
 
 class StreamRequests:
@@ -36,7 +33,7 @@ class StreamRequests:
     async def list_streams(self, request: web.Request) -> web.Response:
         """Describe the streams in progress, the oldest first, a page at a time, all or those of a path or call."""
         query = request.query
-        limit, after = _number(query, "limit", _MAX_PAGE, most=_MAX_PAGE), query.get("after", "")
+        limit, after = parse_limit(query), query.get("after", "")
         path, call = query.get("path"), query.get("call")
         found = [
             session
@@ -61,8 +58,9 @@ class StreamRequests:
         )
 
     async def describe(self, request: web.Request) -> web.Response:
-        """Describe one stream in progress."""
-        return web.json_response(describe_stream(self.session_of(request)))
+        """Describe one stream in progress, with its variables."""
+        session = self.session_of(request)
+        return web.json_response({**describe_stream(session), "variables": dict(session.stream.variables)})
 
     async def hang_up(self, request: web.Request) -> web.Response:
         """End a stream."""
@@ -131,13 +129,3 @@ def _call_names(session: Session) -> set[str]:
     """The names by which a stream's call is known: the platform's id, alone and as a resource."""
     stream = session.stream
     return {stream.call, stream.resource, stream.resource.partition("/")[2], stream.event_resource} - {""}
-
-
-def _number(query: Mapping[str, Any], key: str, default: int, most: int) -> int:
-    """A number of 1 to `most` in a query; RefusedError 400 where it is none."""
-    text = query.get(key, "")
-    if not text:
-        return default
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:10]) <= most:
-        raise RefusedError(RefusalReason.BAD_QUERY, f"{key} should be a whole number from 1 to {most}")
-    return int(text)
