@@ -10,7 +10,7 @@ from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import ConfigError, RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
-from mediaserver.server.admin import openapi
+from mediaserver.server.admin import console, openapi
 from mediaserver.server.admin.authorization import GRANT, TICKET, Grant, Tickets, authorize, needs_token
 from mediaserver.server.admin.connections import AdminConnection, AdminConnections
 from mediaserver.server.admin.event_stream import EventStreams
@@ -23,7 +23,7 @@ from mediaserver.server.admin.streams import StreamRequests
 from mediaserver.support import metrics
 from mediaserver.support.aiohttp_adapter import HttpProcessingError, on_request_read, protocol_of
 
-_UNGUARDED = {"/healthz", "/readyz"}  # paths that need no token, because health probes have none
+_PROBES = {"/healthz", "/readyz"}  # paths that need no token, because health probes have none
 _MAX_BODY = 64 * 1024  # bytes of a request's body
 # Connections whose requests last, such as those for events. The others are left for metrics and requests.
 _MAX_LASTING = 16
@@ -32,7 +32,8 @@ log = structlog.get_logger()
 
 
 class AdminEndpoint:
-    """Handles the requests on all paths of the admin listener. If a token is set, all but health checks need one.
+    """Handles the requests on all paths of the admin listener. If a token is set, all need one but health checks
+    and the console's pages.
 
     `why_closed` returns why the server takes no calls, such as "draining"; "" while it takes calls.
     `why_not_ready` returns why no calls should be sent to the server: because it takes none, or because a speech
@@ -110,6 +111,7 @@ class AdminEndpoint:
         app.on_shutdown.append(self._end_lasting)
         for operation in self.operations:
             app.router.add_route(operation.method, operation.route, self._guarded(operation))
+        console.add_pages(app.router)
         return app
 
     def _guarded(self, operation: Operation) -> Handler:
@@ -162,10 +164,12 @@ class AdminEndpoint:
         settings, headers = self._engine.settings.admin, request.headers
         tokens, hosts = self._engine.configuration.secrets, headers.getall("Host", ())
         grant = Grant("", frozenset())
-        if request.path not in _UNGUARDED:
+        if request.path not in _PROBES:
             # A token in the URL is not accepted, because proxies log URLs. A ticket is void once it was used.
             ticket = request.query.get(TICKET, "")
-            if ticket:
+            if request.path in console.PATHS:  # its pages hold no data, and ask for the token
+                pass
+            elif ticket:
                 grant = self._tickets.redeem(ticket, request.path)
             else:
                 grant = authorize(headers.get("Authorization", ""), settings, tokens)
