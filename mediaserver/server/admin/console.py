@@ -27,8 +27,10 @@ _FILES = (
     "lib/table.js",
     "pages/controls.js",
     "pages/live.js",
+    "pages/prompts.js",
     "pages/stream.js",
     "pages/timeline.js",
+    "pages/waveform.js",
 )
 # The files by the paths of their URLs. The pages name each other by relative URLs, so that a proxy may put all of
 # the admin port under a prefix.

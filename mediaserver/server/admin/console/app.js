@@ -3,6 +3,7 @@
 import { ApiError, hasToken, signIn, signInAgain, signOut } from "./lib/api.js";
 import { button, el, labelled, setText } from "./lib/dom.js";
 import { livePage } from "./pages/live.js";
+import { promptsPage } from "./pages/prompts.js";
 import { streamPage } from "./pages/stream.js";
 
 // Each page is a function of the element that it fills, of the rest of its route, and of `notice`, which takes an
@@ -10,6 +11,7 @@ import { streamPage } from "./pages/stream.js";
 const PAGES = {
   live: { title: "Live", show: livePage },
   stream: { title: "Stream", show: streamPage },
+  prompts: { title: "Prompts", show: promptsPage },
 };
 
 const main = document.getElementById("main");

@@ -5,14 +5,34 @@ import re
 import numpy as np
 import pytest
 from playwright.async_api import Locator, Page, expect
+from yarl import URL
 
+from mediaserver.audio import g711, wav
 from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import SILENCE, to_bytes
 from tests.server.admin.console.conftest import LONG, NARROW, SHORT, OpenPage, ask, calling
-from tests.server.process import ServerProcess
+from tests.server.process import ServerProcess, client_session
 from tests.timing import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+# Whether the player has all of the sound that it was given, through a law of G.711.
+LOADED = """law => {
+    const audio = document.querySelector("audio");
+    const url = audio.src && new URL(audio.src);
+    return url && (url.searchParams.get("law") ?? "") === law && audio.readyState === 4 && audio.duration === 0.1;
+}"""
+# How many pixels of a waveform have the colour of the wave in the upper and in the lower half.
+PAINTED = """() => {
+    const canvas = document.querySelector("canvas");
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const halves = { upper: 0, lower: 0 };
+    const middle = canvas.height / 2;
+    for (let at = 0; at < data.length; at += 4) {
+        const y = Math.floor(at / 4 / canvas.width);
+        if (data[at + 3] && Math.abs(y - middle) > 2) halves[y < middle ? "upper" : "lower"] += 1;
+    }
+    return halves;
+}"""
 MARKUP = "<img src=x onerror=alert(1)>"
 QUERY = "customer=%3Cimg%20src=x%20onerror=alert(1)%3E&call_id=%3Cb%3E7%3C/b%3E"
 
@@ -143,7 +163,7 @@ async def test_all_is_reached_by_keyboard(server: ServerProcess, open_page: Open
             if reached[-1] == "/silence":
                 break
         assert reached[0] == "Skip to the content"
-        known = ["Live", "Sign out", "filter", "Path", "Call"]
+        known = ["Live", "Prompts", "Sign out", "filter", "Path", "Call"]
         assert [each for each in reached if each in known] == known
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("heading", level=1)).to_have_text(f"Stream {stream}")
@@ -166,3 +186,37 @@ async def test_a_phone_scrolls_no_page_sideways(server: ServerProcess, open_page
         await row(page, stream).locator("a").click()
         await expect(page.locator(".facts").last).to_contain_text("yyyy")
         assert await page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
+
+
+async def test_a_prompt_is_seen_and_heard_as_callers_hear_it(server: ServerProcess, open_page: OpenPage) -> None:
+    page = await open_page("prompts")
+    await expect(page.locator("tbody th")).to_have_text(["<b>bold", "long", "short"])
+    await page.get_by_label("Filter").fill("sho")
+    await expect(page.locator(".summary")).to_have_text("1 of 3 prompts")
+    await page.get_by_role("button", name="short").click()
+    await expect(page.get_by_role("heading", level=2)).to_be_focused()
+    await expect(page.get_by_role("img", name="Waveform of short, 0.1 seconds")).to_be_visible()
+    for law, samples in (("", SHORT), ("mulaw", g711.mulaw_decode(g711.mulaw_encode(SHORT)))):
+        await page.get_by_label("Sound").select_option(law)
+        await page.wait_for_function(LOADED, arg=law)
+        (url,) = {await page.evaluate("document.querySelector('audio').src")}
+        assert "of-the-admin" not in url
+        async with client_session() as client:
+            plain = URL(url).without_query_params("ticket")
+            async with client.get(plain, headers={"Authorization": "Bearer of-the-admin"}) as response:
+                sound = wav.parse(await response.read())
+        assert sound.description == "WAV 8000 Hz 16-bit mono"
+        assert np.array_equal(sound.samples(), samples)
+    # The waveform falls in five steps, all of them below the middle: no pixel of the upper half is painted.
+    painted = await page.evaluate(PAINTED)
+    assert painted["upper"] == 0
+    assert painted["lower"] > 0
+
+
+async def test_every_prompt_has_a_waveform_of_a_name_with_signs(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    page = await open_page("prompts", by="reader")
+    await page.get_by_role("button", name="<b>bold").click()
+    await expect(page.get_by_role("img", name="Waveform of <b>bold, 0.1 seconds")).to_be_visible()
+    await page.wait_for_function(LOADED, arg="")
