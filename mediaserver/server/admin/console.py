@@ -27,6 +27,8 @@ _FILES = (
     "lib/table.js",
     "pages/controls.js",
     "pages/live.js",
+    "pages/menu_graph.js",
+    "pages/paths.js",
     "pages/prompts.js",
     "pages/stream.js",
     "pages/timeline.js",

@@ -3,6 +3,7 @@
 import { ApiError, hasToken, signIn, signInAgain, signOut } from "./lib/api.js";
 import { button, el, labelled, setText } from "./lib/dom.js";
 import { livePage } from "./pages/live.js";
+import { pathsPage } from "./pages/paths.js";
 import { promptsPage } from "./pages/prompts.js";
 import { streamPage } from "./pages/stream.js";
 
@@ -11,6 +12,7 @@ import { streamPage } from "./pages/stream.js";
 const PAGES = {
   live: { title: "Live", show: livePage },
   stream: { title: "Stream", show: streamPage },
+  paths: { title: "Paths", show: pathsPage },
   prompts: { title: "Prompts", show: promptsPage },
 };
 

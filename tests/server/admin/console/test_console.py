@@ -163,7 +163,7 @@ async def test_all_is_reached_by_keyboard(server: ServerProcess, open_page: Open
             if reached[-1] == "/silence":
                 break
         assert reached[0] == "Skip to the content"
-        known = ["Live", "Prompts", "Sign out", "filter", "Path", "Call"]
+        known = ["Live", "Prompts", "Paths", "Sign out", "filter", "Path", "Call"]
         assert [each for each in reached if each in known] == known
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("heading", level=1)).to_have_text(f"Stream {stream}")
@@ -220,3 +220,24 @@ async def test_every_prompt_has_a_waveform_of_a_name_with_signs(
     await page.get_by_role("button", name="<b>bold").click()
     await expect(page.get_by_role("img", name="Waveform of <b>bold, 0.1 seconds")).to_be_visible()
     await page.wait_for_function(LOADED, arg="")
+
+
+async def test_paths_are_shown_with_a_graph_of_each_menu(server: ServerProcess, open_page: OpenPage) -> None:
+    async with calling(server, "/play/long"):
+        page = await open_page("paths", by="reader")
+        card = page.locator("article", has=page.locator("h2", has_text="/menu"))
+        await expect(card).to_contain_text("accessby tokens")
+        graph = card.get_by_role("img", name="Menus of /menu")
+        await expect(graph.locator(".menu .name")).to_have_text(["main", "sales"])
+        await expect(graph.locator(".end .detail")).to_have_text(["play short, hang up"])
+        keys = [await each.evaluate("text => text.lastChild.data") for each in await graph.locator(".key").all()]
+        assert keys == ["1", "7", "9", "on_timeout"]
+        await expect(graph.locator(".edge")).to_have_count(4)
+        await card.get_by_text("The same as a table").click()
+        table = await card.locator("tbody td").all_inner_texts()
+        assert table[:6] == ["main", "1", "menu sales", "main", "7", "play short, hang up"]
+        link = page.locator("article", has=page.locator("h2", has_text="/play/{prompt:.+}")).get_by_role("link")
+        await expect(link).to_have_text("1 in progress")
+        await link.click()
+        await expect(page.locator("tbody th")).to_have_text(["/play/long"])
+        await expect(page.get_by_label("Filter")).to_have_value("/play/")

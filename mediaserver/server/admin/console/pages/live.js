@@ -90,7 +90,8 @@ class Streams {
   }
 }
 
-export function livePage(root, _, notice) {
+/** The page, with a text by which the streams are filtered at first. */
+export function livePage(root, filter, notice) {
   const streams = new Streams();
   const feed = new LevelFeed((levels) => {
     for (const [id, level] of Object.entries(levels)) {
@@ -140,6 +141,7 @@ export function livePage(root, _, notice) {
   });
   table.sorted = { key: "duration", down: false };
   table.mark();
+  table.search.value = filter;
   root.append(el("h1", {}, "Live"), table.element);
 
   const show = () => table.update([...streams.byId.values()], streams.total);
