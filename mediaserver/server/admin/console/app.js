@@ -2,6 +2,7 @@
 
 import { ApiError, hasToken, signIn, signInAgain, signOut } from "./lib/api.js";
 import { button, el, labelled, setText } from "./lib/dom.js";
+import { healthPage } from "./pages/health.js";
 import { livePage } from "./pages/live.js";
 import { pathsPage } from "./pages/paths.js";
 import { promptsPage } from "./pages/prompts.js";
@@ -12,6 +13,7 @@ import { streamPage } from "./pages/stream.js";
 const PAGES = {
   live: { title: "Live", show: livePage },
   stream: { title: "Stream", show: streamPage },
+  health: { title: "Health", show: healthPage },
   paths: { title: "Paths", show: pathsPage },
   prompts: { title: "Prompts", show: promptsPage },
 };

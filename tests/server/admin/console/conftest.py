@@ -1,4 +1,4 @@
-"""One server and one browser for all tests of a module. A test fails if its pages log an error in the browser."""
+"""One server and one browser for all tests of this folder. A test fails if the browser logs an error in it."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import ConsoleMessage, Error, Page, ViewportSize, async_playwright, expect
 
 from mediaserver.client.simulator import SimulatedCall, simulate
 from tests.server.process import ServerProcess, get, serving, write_config
@@ -47,13 +47,22 @@ play = "short"
 keys.9 = { menu = "main" }
 on_timeout = { menu = "main" }
 """
-NARROW = {"width": 390, "height": 844}
+WIDE: ViewportSize = {"width": 1280, "height": 800}
+NARROW: ViewportSize = {"width": 390, "height": 844}
+# Has the console find a token that was typed before: that of the URL's query, once.
+TYPED = """{
+    const token = new URLSearchParams(location.search).get("token");
+    if (token !== null && sessionStorage.getItem("typed") !== token) {
+        sessionStorage.setItem("mediaserver.token", token);
+        sessionStorage.setItem("typed", token);
+    }
+}"""
 OpenPage = Callable[..., Awaitable[Page]]
 
 expect.set_options(timeout=PATIENCE * 1000)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("console")
     config = write_config(folder, CONFIG)
@@ -64,49 +73,59 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield server
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def tab() -> AsyncIterator[Page]:
+    """One tab of a real browser, for all tests of this folder, because a new one for each would cost a lot."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         pytest.skip(f"no browser on this machine: {', '.join(BROWSERS)}")
     async with async_playwright() as playwright:
-        options: dict[str, Any] = {"executable_path": found, "args": ["--no-sandbox"], "timeout": PATIENCE * 1000}
+        options: dict[str, Any] = {
+            "executable_path": found,
+            "args": ["--no-sandbox"],
+            "timeout": PATIENCE * 1000,
+        }
         browser = await playwright.chromium.launch(**options)
-        yield browser
+        page = await browser.new_page()
+        page.set_default_timeout(PATIENCE * 1000)
+        await page.add_init_script(TYPED)
+        yield page
         await browser.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def open_page(server: ServerProcess, browser: Browser) -> AsyncIterator[OpenPage]:
+@pytest_asyncio.fixture(loop_scope="package")
+async def open_page(server: ServerProcess, tab: Page) -> AsyncIterator[OpenPage]:
     """Opens a page of the console, with a token of the server, "" for none.
 
     The browser may log no error, such as of the Content-Security-Policy, but for answers of a status in `refused`.
+    Where the test before has used the same token, only the route changes, and nothing is loaded again.
     """
     errors: list[str] = []
-    contexts = []
+    expected: list[str] = []
 
-    async def open_page(route: str, by: str = "admin", refused: Sequence[int] = (), **options: Any) -> Page:
-        def note(message: ConsoleMessage) -> None:
-            expected = any(
-                f"the server responded with a status of {status} " in message.text for status in refused
-            )
-            if message.type in ("error", "warning") and not expected:
-                errors.append(f"{message.text} {message.location}")
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not any(text in message.text for text in expected):
+            errors.append(f"{message.text} {message.location}")
 
-        context = await browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)
-        contexts.append(context)
-        context.set_default_timeout(PATIENCE * 1000)
-        if by:
-            await context.add_init_script(f"sessionStorage.setItem('mediaserver.token', 'of-the-{by}')")
-        page = await context.new_page()
-        page.on("console", note)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        await page.goto(server.admin_url(f"/#/{route}"))
-        return page
+    def on_error(error: Error) -> None:
+        errors.append(str(error))
 
+    async def open_page(
+        route: str, by: str = "admin", refused: Sequence[int] = (), viewport: ViewportSize = WIDE
+    ) -> Page:
+        expected.extend(f"responded with a status of {status} " for status in refused)
+        await tab.set_viewport_size(viewport)
+        token = by and f"of-the-{by}"
+        await tab.goto(server.admin_url(f"/?token={token}#/{route}"))
+        return tab
+
+    tab.on("console", on_console)
+    tab.on("pageerror", on_error)
     yield open_page
-    for context in contexts:
-        await context.close()
+    if "#" in tab.url:
+        await tab.goto(f"{tab.url.partition('#')[0]}#/health/-")  # no page asks for a stream of this test any more
+    tab.remove_listener("console", on_console)
+    tab.remove_listener("pageerror", on_error)
     assert errors == []
 
 

@@ -11,10 +11,10 @@ from mediaserver.audio import g711, wav
 from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import SILENCE, to_bytes
 from tests.server.admin.console.conftest import LONG, NARROW, SHORT, OpenPage, ask, calling
-from tests.server.process import ServerProcess, client_session
+from tests.server.process import ServerProcess, client_session, refusal
 from tests.timing import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 # Whether the player has all of the sound that it was given, through a law of G.711.
 LOADED = """law => {
     const audio = document.querySelector("audio");
@@ -112,16 +112,6 @@ async def test_keys_recordings_and_the_end_of_a_call(server: ServerProcess, open
         assert heard[-1] == SILENCE
 
 
-async def test_markup_of_strangers_is_text(server: ServerProcess, open_page: OpenPage) -> None:
-    async with calling(server, f"/silence?{QUERY}") as (stream, _):
-        page = await open_page("live")
-        await expect(row(page, stream)).to_contain_text("<b>7</b>")
-        await row(page, stream).locator("a").click()
-        await expect(page.locator(".facts").last).to_contain_text(f"customer{MARKUP}")
-        await expect(page.locator("main img, main b:not(.timeline b)")).to_have_count(0)
-        await expect(page.get_by_label("Prompt").locator("option").first).to_have_text("<b>bold")
-
-
 async def test_a_token_that_may_only_read_sees_all_and_changes_nothing(
     server: ServerProcess, open_page: OpenPage
 ) -> None:
@@ -149,7 +139,7 @@ async def test_the_token_is_typed_once_and_forgotten(server: ServerProcess, open
     await expect(page.locator(".summary")).to_have_text("0 streams")
     await page.get_by_role("button", name="Sign out").click()
     await expect(page.get_by_label("Token")).to_be_focused()
-    assert await page.evaluate("sessionStorage.length") == 0
+    assert await page.evaluate("sessionStorage.getItem('mediaserver.token')") is None
 
 
 async def test_all_is_reached_by_keyboard(server: ServerProcess, open_page: OpenPage) -> None:
@@ -163,7 +153,7 @@ async def test_all_is_reached_by_keyboard(server: ServerProcess, open_page: Open
             if reached[-1] == "/silence":
                 break
         assert reached[0] == "Skip to the content"
-        known = ["Live", "Prompts", "Paths", "Sign out", "filter", "Path", "Call"]
+        known = ["Live", "Prompts", "Paths", "Health", "Sign out", "filter", "Path", "Call"]
         assert [each for each in reached if each in known] == known
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("heading", level=1)).to_have_text(f"Stream {stream}")
@@ -178,13 +168,18 @@ async def test_all_is_reached_by_keyboard(server: ServerProcess, open_page: Open
         await expect(page.locator(".result")).to_contain_text("Waits for its turn")
 
 
-async def test_a_phone_scrolls_no_page_sideways(server: ServerProcess, open_page: OpenPage) -> None:
+async def test_on_a_phone_what_strangers_write_is_text_and_no_page_scrolls_sideways(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
     async with calling(server, f"/silence?{QUERY}&{'x' * 60}={'y' * 300}") as (stream, _):
         page = await open_page("live", viewport=NARROW)
-        await expect(row(page, stream)).to_have_count(1)
+        await expect(row(page, stream)).to_contain_text("<b>7</b>")
         assert await page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
         await row(page, stream).locator("a").click()
+        await expect(page.locator(".facts").last).to_contain_text(f"customer{MARKUP}")
         await expect(page.locator(".facts").last).to_contain_text("yyyy")
+        await expect(page.locator("main img, main b:not(.timeline b)")).to_have_count(0)
+        await expect(page.get_by_label("Prompt").locator("option").first).to_have_text("<b>bold")
         assert await page.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
 
 
@@ -207,19 +202,13 @@ async def test_a_prompt_is_seen_and_heard_as_callers_hear_it(server: ServerProce
                 sound = wav.parse(await response.read())
         assert sound.description == "WAV 8000 Hz 16-bit mono"
         assert np.array_equal(sound.samples(), samples)
+    await page.get_by_label("Filter").fill("<b>")
+    await page.get_by_role("button", name="<b>bold").click()
+    await expect(page.get_by_role("img", name="Waveform of <b>bold, 0.1 seconds")).to_be_visible()
     # The waveform falls in five steps, all of them below the middle: no pixel of the upper half is painted.
     painted = await page.evaluate(PAINTED)
     assert painted["upper"] == 0
     assert painted["lower"] > 0
-
-
-async def test_every_prompt_has_a_waveform_of_a_name_with_signs(
-    server: ServerProcess, open_page: OpenPage
-) -> None:
-    page = await open_page("prompts", by="reader")
-    await page.get_by_role("button", name="<b>bold").click()
-    await expect(page.get_by_role("img", name="Waveform of <b>bold, 0.1 seconds")).to_be_visible()
-    await page.wait_for_function(LOADED, arg="")
 
 
 async def test_paths_are_shown_with_a_graph_of_each_menu(server: ServerProcess, open_page: OpenPage) -> None:
@@ -241,3 +230,18 @@ async def test_paths_are_shown_with_a_graph_of_each_menu(server: ServerProcess, 
         await link.click()
         await expect(page.locator("tbody th")).to_have_text(["/play/long"])
         await expect(page.get_by_label("Filter")).to_have_value("/play/")
+
+
+async def test_health_counts_what_was_refused_and_why(server: ServerProcess, open_page: OpenPage) -> None:
+    for _ in range(2):
+        assert (await refusal(server.url("/nowhere")))[0] == 404
+    async with calling(server, "/play/long"):
+        page = await open_page("health", by="reader")
+        await expect(page.locator(".state")).to_contain_text("Ready: calls are taken. Version ")
+        refused = page.get_by_role("region", name="Refused calls")
+        await expect(refused.locator("tr", has_text="unknown-path").locator("td").first).to_have_text("2")
+        now = page.get_by_role("region", name="Streams now")
+        await expect(now).to_contain_text("1 of at most 10,000")
+        await expect(now.locator("tr", has_text="/play/{prompt:.+}").locator("td").first).to_have_text("1")
+        lateness = page.get_by_role("region", name="Lateness of frames").locator("tr")
+        await expect(lateness.first).to_contain_text("up to 0.5 ms")

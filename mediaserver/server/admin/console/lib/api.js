@@ -81,6 +81,12 @@ export async function openSocket(path, query) {
   return new WebSocket(url);
 }
 
+/** Close a WebSocket, if there is one. While it connects, browsers log an error where it is closed at once. */
+export function closeSocket(socket) {
+  if (socket?.readyState === WebSocket.CONNECTING) socket.addEventListener("open", () => socket.close());
+  else if (socket?.readyState === WebSocket.OPEN) socket.close();
+}
+
 /** Use a token from now on, "" for none. ApiError where it is wrong. */
 export async function signIn(given) {
   token = given;

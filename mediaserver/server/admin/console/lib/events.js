@@ -1,6 +1,6 @@
 /** Events of streams as they happen, by a WebSocket that is opened again where it breaks. */
 
-import { openSocket } from "./api.js";
+import { closeSocket, openSocket } from "./api.js";
 
 const SLOWEST = 10; // seconds between two attempts
 
@@ -39,7 +39,10 @@ export function followEvents(path, query, after, onevent) {
       again(); // the server is down, which the page notices by itself
       return;
     }
-    if (ended) socket.close();
+    if (ended) {
+      closeSocket(socket);
+      return;
+    }
     socket.addEventListener("message", onmessage);
     socket.addEventListener("close", again);
   }
@@ -49,6 +52,6 @@ export function followEvents(path, query, after, onevent) {
     ended = true;
     clearTimeout(timer);
     socket?.removeEventListener("message", onmessage);
-    socket?.close();
+    closeSocket(socket);
   };
 }

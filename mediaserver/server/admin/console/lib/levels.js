@@ -1,6 +1,6 @@
 /** Levels of both sides of calls, as they are now, and the meters that show them. */
 
-import { has, openSocket } from "./api.js";
+import { closeSocket, has, openSocket } from "./api.js";
 import { el } from "./dom.js";
 
 const PATH = "/v1/levels";
@@ -53,14 +53,14 @@ export class LevelFeed {
   }
 
   async open() {
-    this.socket?.close();
+    closeSocket(this.socket);
     this.socket = null;
     const wanted = this.wanted;
     if (!wanted) return;
     try {
       const socket = await openSocket(PATH, { streams: wanted });
       if (this.closed || wanted !== this.wanted) {
-        socket.close();
+        closeSocket(socket);
         return;
       }
       this.socket = socket;
@@ -76,6 +76,6 @@ export class LevelFeed {
   close() {
     this.closed = true;
     clearTimeout(this.timer);
-    this.socket?.close();
+    closeSocket(this.socket);
   }
 }
