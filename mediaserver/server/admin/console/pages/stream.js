@@ -12,7 +12,7 @@ import { Timeline } from "./timeline.js";
 const EVERY = 2; // seconds between two looks at the stream
 const LISTEN = "/v1/streams/{id}/listen";
 
-// Keys of a stream's description, with what they are called here.
+// Keys of a stream's description, with what they are called here: what it is, and what was counted.
 const FACTS = [
   ["path", "path"],
   ["direction", "direction"],
@@ -22,6 +22,8 @@ const FACTS = [
   ["call", "call"],
   ["resource", "resource"],
   ["duration_s", "duration"],
+];
+const COUNTS = [
   ["frames", "frames sent"],
   ["received", "messages received"],
   ["late", "late"],
@@ -36,8 +38,8 @@ const FACTS = [
   ["lost", "frames lost"],
 ];
 
-function describe(stream) {
-  const known = FACTS.filter(([key]) => stream[key] !== undefined && stream[key] !== "");
+function listOf(names, stream) {
+  const known = names.filter(([key]) => stream[key] !== undefined && stream[key] !== "");
   const pairs = known.map(([key, name]) => {
     if (key === "duration_s") return [name, duration(stream[key])];
     return [name, typeof stream[key] === "number" ? count(stream[key]) : brief(stream[key])];
@@ -45,9 +47,11 @@ function describe(stream) {
   return facts(pairs);
 }
 
-function variablesOf(stream) {
-  const pairs = Object.entries(stream.variables ?? {});
-  return pairs.length ? [el("h2", {}, "Variables"), facts(pairs)] : [];
+/** A stream's description, as the API has it and as the last event of the stream has it. */
+function describe(stream) {
+  const variables = Object.entries(stream.variables ?? {});
+  const shown = variables.length ? [el("h2", {}, "Variables"), facts(variables)] : [];
+  return [listOf(FACTS, stream), ...shown, el("h2", {}, "Counts"), listOf(COUNTS, stream)];
 }
 
 /** The player of what is heard on the stream; null where the server has none. */
@@ -140,7 +144,7 @@ export function streamPage(root, id, notice) {
       const stream = await request("GET", `/v1/streams/${id}`);
       if (over) return;
       setText(state, stream.connected ? "In progress" : "Being dialled");
-      about.replaceChildren(describe(stream), ...variablesOf(stream));
+      about.replaceChildren(...describe(stream));
       timeline.began(stream.duration_s);
       feed.measure([id]);
     } catch (error) {
@@ -152,7 +156,7 @@ export function streamPage(root, id, notice) {
   const unfollow = followEvents(`/v1/streams/${id}/events`, {}, 0, (event) => {
     timeline.add(event);
     if (event.type === "stream.ended") {
-      about.replaceChildren(describe(event.data), ...variablesOf(event.data));
+      about.replaceChildren(...describe(event.data));
       const why = event.data.why ? `: ${event.data.why}` : "";
       end(`Over after ${duration(event.data.duration_s)}: ${event.data.reason}${why}`);
     }
