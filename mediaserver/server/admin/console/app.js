@@ -24,12 +24,12 @@ const noticeLine = document.getElementById("notice");
 let leave = () => {};
 
 function notice(error) {
-  if (error instanceof ApiError && error.status === 401) {
+  if (error?.status === 401) {
     askForToken("The token is not valid any more.");
     return;
   }
-  const text = error instanceof ApiError ? error.message : "The server does not answer. Trying again…";
-  setText(noticeLine, error ? text : "");
+  if (error && !(error instanceof ApiError)) console.error(error); // a mistake of ours
+  setText(noticeLine, error ? error.message : "");
   noticeLine.hidden = !error;
 }
 
@@ -98,6 +98,6 @@ function askForToken(problem) {
 try {
   start(await signInAgain(), false);
 } catch (error) {
-  if (error instanceof ApiError && error.status === 401) askForToken("");
+  if (error.status === 401) askForToken("");
   else notice(error);
 }

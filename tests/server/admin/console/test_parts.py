@@ -1,18 +1,27 @@
 """Parts of the console that no small server shows: thousands of streams, levels, and all signs of metrics."""
 
+import contextlib
 import json
 import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import Page, Route, WebSocketRoute, expect
 
 from mediaserver.audio import wav
+from tests.deploy.proxies import nginx_binary
+from tests.pages import page as page_of_docs
 from tests.server.admin.console.conftest import OpenPage, calling
 from tests.server.process import ServerProcess
+from tests.timing import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 MANY = 1500
+NGINX_PLACES = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 # Counts what changes in the table from now on, until `changes` is asked for.
 WATCH = """() => {
     window.changes = 0;
@@ -148,3 +157,47 @@ async def test_levels_and_sound_are_offered_where_the_server_has_them(
         await expect(page.locator("audio")).to_be_hidden()
     await page.unroute_all()
     await page.goto(server.admin_url("/"))  # so that the next test asks again what the server has
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, location: str) -> Iterator[str]:
+    """An nginx with a location of the docs, and the URL of its root."""
+    binary = nginx_binary()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    config = folder / "nginx.conf"
+    places = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in NGINX_PLACES)
+    upgrade = 'map $http_upgrade $connection_upgrade { default upgrade; "" close; }'
+    server = f"server {{ listen 127.0.0.1:{port}; {location} }}"
+    config.write_text(
+        f"daemon off; master_process off; pid {folder}/pid; error_log stderr;\n"
+        f"events {{}} http {{ access_log off; {places} {upgrade} {server} }}"
+    )
+    process = subprocess.Popen([binary, "-c", config, "-p", folder], stderr=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def test_it_works_in_a_folder_of_a_proxy(
+    server: ServerProcess, open_page: OpenPage, tab: Page, tmp_path: Path
+) -> None:
+    """The docs' own location of nginx, which takes the folder off the path."""
+    (location,) = re.findall(r"```nginx\n(.*?)```", page_of_docs("docs/operators/console.md"), re.DOTALL)
+    assert "http://127.0.0.1:8081/" in location
+    with nginx(tmp_path, location.replace("127.0.0.1:8081", server.admin)) as root:
+        async with calling(server, "/silence") as (stream, _):
+            await eventually(lambda: answers(root))
+            await tab.goto(f"{root}/media-admin/?token=of-the-reader#/stream/{stream}")
+            await expect(tab.locator(".state")).to_have_text("In progress")
+            await expect(tab.locator(".timeline")).to_contain_text("stream.started")  # by a WebSocket
+        await expect(tab.locator(".state")).to_contain_text("Over after")
+        await tab.goto(server.admin_url("/"))
+
+
+def answers(root: str) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(root.rpartition(":")[2]))) == 0

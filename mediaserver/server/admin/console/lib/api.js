@@ -12,7 +12,7 @@ let token = sessionStorage.getItem(KEY) ?? "";
 let me = { name: "", scopes: [] };
 let paths = new Set();
 
-/** An answer that is an error. `status` is its HTTP status. */
+/** An answer that is an error. `status` is its HTTP status, 0 where no answer came. */
 export class ApiError extends Error {
   constructor(status, message) {
     super(message);
@@ -30,7 +30,11 @@ export function apiUrl(path, query = {}) {
 async function send(method, path, { query, body } = {}) {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   const sent = body === undefined ? undefined : JSON.stringify(body);
-  return fetch(apiUrl(path, query), { method, headers, body: sent, cache: "no-store" });
+  try {
+    return await fetch(apiUrl(path, query), { method, headers, body: sent, cache: "no-store" });
+  } catch {
+    throw new ApiError(0, "The server does not answer.");
+  }
 }
 
 /** Make a request; returns the JSON of the answer, null where it has none. ApiError for an error. */

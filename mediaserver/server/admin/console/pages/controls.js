@@ -1,6 +1,6 @@
 /** What can be done with a stream: play, say, press keys, pause recordings, hang up. */
 
-import { can, request, requestAll } from "../lib/api.js";
+import { ApiError, can, request, requestAll } from "../lib/api.js";
 import { button, el, labelled, setText } from "../lib/dom.js";
 
 const KEYS = ["1", "2", "3", "A", "4", "5", "6", "B", "7", "8", "9", "C", "*", "0", "#", "D"];
@@ -41,7 +41,7 @@ export function controls(id, notice) {
       result.classList.remove("wrong");
       setText(result, answer?.id ? `${done}: playback ${answer.id}` : done);
     } catch (error) {
-      if (error.status === undefined || error.status === 401) notice(error);
+      if (!(error instanceof ApiError) || error.status === 401) notice(error);
       result.classList.add("wrong");
       setText(result, error.message);
     }
