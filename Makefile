@@ -73,9 +73,10 @@ speech: $(VENV)/.speech  ## install what speaks and recognises without a network
 reference: $(VENV)/.runtime  ## make docs/reference again, from the settings, events, metrics, commands and refusals
 	$(BIN)/python -m scripts.reference
 
-pictures: $(VENV)/.dev  ## draw the pictures of the docs again: of calls under virtual time, diagrams, the benchmark's plot
+pictures: $(VENV)/.dev  ## draw the pictures of the docs again: of calls under virtual time, diagrams, the benchmark's plot, the console
 	$(BIN)/python -m scripts.pictures
 	$(BIN)/python -m benchmarks.pacing.plot
+	$(BIN)/python -m scripts.pictures.console
 
 docs: $(VENV)/.docs  ## make the docs site, in site/; a link that leads nowhere is an error
 	$(BIN)/python -m sphinx -W --keep-going --quiet -c docs -d $(VENV)/doctrees . site

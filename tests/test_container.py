@@ -32,6 +32,7 @@ from mediaserver import config
 from mediaserver.cli.main import app
 from mediaserver.config.environment import ENV_DELIMITER, ENV_PREFIX
 from mediaserver.config.settings import Settings
+from mediaserver.server.admin import console
 from tests.project import ROOT
 from tests.server.process import FREE_PORTS, ServerProcess, get, listen, listening, start, write_config
 from tests.timing import UNIT
@@ -522,6 +523,8 @@ def test_the_wheel_holds_every_module_the_console_script_the_licence_and_the_typ
     assert metadata["Author"] == "The mediaserver developers"
     assert "Typing :: Typed" in metadata.get_all("Classifier", [])
     assert "mediaserver/py.typed" in names
+    pages = {f"mediaserver/server/admin/console/{name}" for name in console.PATHS.values()}
+    assert pages == {name for name in names if name.startswith("mediaserver/server/admin/console/")}
     samples = {name.removeprefix("mediaserver/_samples/") for name in names if "/_samples/" in name}
     prompts = {file.relative_to(ROOT).as_posix() for file in (ROOT / "prompts").rglob("*.wav")}
     assert samples == {"config.example.toml", *prompts}

@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from scripts.pictures import console
 from scripts.pictures.diagrams import DIAGRAMS
 from scripts.pictures.draw import draw, label
 from scripts.pictures.scenes import SCENES
@@ -59,3 +60,9 @@ def test_the_committed_picture_shows_the_call(name: str, drawn: dict[str, Timeli
 
 def test_there_are_no_other_pictures() -> None:
     assert {file.stem for file in FOLDER.glob("*.svg")} == SCENES.keys() | DIAGRAMS.keys()
+    assert {file.stem for file in FOLDER.glob("*.png")} == console.PICTURES
+
+
+def test_pictures_of_the_console_are_small() -> None:
+    for file in FOLDER.glob("*.png"):
+        assert file.stat().st_size < 150_000

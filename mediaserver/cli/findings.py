@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mediaserver.cli import language_findings, listening, menu_flow, prompt_findings
-from mediaserver.cli.menu_flow import Transition
+from mediaserver.cli import language_findings, listening, prompt_findings
 from mediaserver.config.settings import Settings
+from mediaserver.handlers.menu.transitions import Transition, list_transitions
 from mediaserver.playout.prompts.library import Progress
 from mediaserver.routing import folders, spoken_queries
 from mediaserver.routing.configuration import Configuration
@@ -109,7 +109,7 @@ async def collect_findings(
         for name, prompt in sorted(library.prompts.items())
     ]
     flows = {
-        route.pattern: menu_flow.transitions(getattr(route.validated.table, "menus", None))
+        route.pattern: list_transitions(getattr(route.validated.table, "menus", None))
         for route in configuration.table
     }
     menus = {path: transitions for path, transitions in flows.items() if transitions}

@@ -8,7 +8,6 @@ from typing import Any
 
 from mediaserver.audio.level.levelling import OFFSET_THRESHOLD, SHORTEST
 from mediaserver.audio.level.levels import SILENCE_DB
-from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.conditioning import NEARLY
 from mediaserver.playout.decoding.measuring import Measurement
@@ -109,15 +108,8 @@ def describe_prompt(
     warnings = [*prompt.info.warnings]
     if measured is not None:
         warnings += _warnings(prompt, measured, step, levelled)
-    described: dict[str, Any] = {
-        "name": prompt.name,
-        "duration_s": round(prompt.samples / SAMPLE_RATE, 3),
-        "source": prompt.info.source,
-        "peak_dbfs": round(prompt.info.peak_dbfs, 1),
-        "loudness_lufs": round(prompt.info.loudness_lufs, 1),
-    }
     has_level = measured is not None and measured.level > SILENCE_DB
-    return described | {
+    return prompt.describe() | {
         "level_dbov": round(measured.level, 1) if measured and has_level else None,
         "gain_db": round(measured.gain, 1) if measured else None,
         "dc_percent": round(100 * measured.offset, 1) + 0.0 if measured else None,

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from mediaserver.cli.findings import Findings
-from mediaserver.cli.menu_flow import Transition
 from mediaserver.client.measure import MIN_DRIFT_FRAMES, Report, Spread
 from mediaserver.errors import escape_unprintable, escape_unprintable_lines
+from mediaserver.handlers.menu.transitions import Transition
 from mediaserver.routing.access import describe_open_paths
 
 

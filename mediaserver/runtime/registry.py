@@ -72,6 +72,10 @@ class StreamRegistry:
         entry = self._entries.get(stream_id)
         return entry.session if entry is not None else None
 
+    def count_on_path(self, pattern: str) -> int:
+        """How many streams are in progress on the path with this pattern."""
+        return self._by_path[pattern]
+
     def admit(self, route: Route, peer: str = "") -> None:
         """Check that one more stream may begin on a route, and for a peer.
 

@@ -4,4 +4,6 @@ The calls are real ones under virtual time, with the shipped prompts: a menu, an
 Only the network is not there. So each picture shows what the server does, to the frame, whatever the machine.
 
     python -m scripts.pictures
+
+`scripts.pictures.console` takes pictures of the console in a real browser.
 """

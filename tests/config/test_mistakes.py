@@ -10,13 +10,13 @@ from pydantic import BaseModel
 from pydantic_core.core_schema import ErrorType
 
 from mediaserver import config
-from mediaserver.cli import menu_flow
 from mediaserver.client.attach import AttachRequest
 from mediaserver.config.error_messages import MESSAGES, MISSING, UNKNOWN, KeyPath, union_members
 from mediaserver.config.settings import Settings
 from mediaserver.config.suggestions import suggest_key
 from mediaserver.config.validation import validate_table
 from mediaserver.errors import ConfigError
+from mediaserver.handlers.menu.transitions import list_transitions
 from mediaserver.handlers.menu.webhook import WebhookAnswer
 from mediaserver.handlers.table import HANDLERS
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
@@ -509,7 +509,7 @@ def _look_at(tables: dict[str, Any]) -> list[str]:
     settings.set_sources({}, tables, tables.get("paths", {}))
     configuration = Configuration.build(settings, "c", [mistake.line("c") for mistake in wrong])
     for route in configuration.table:
-        menu_flow.transitions(getattr(route.validated.table, "menus", None))
+        list_transitions(getattr(route.validated.table, "menus", None))
     return [*configuration.problems, *requirements.missing_prompts(configuration.table, PromptSnapshot({}), "c")]
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mediaserver.audio.level.levelling import PEAK_LIMIT, amplify
 from mediaserver.audio.level.levels import amplitude_dbfs
-from mediaserver.audio.pcm import FULL_SCALE, from_bytes, to_bytes
+from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_RATE, from_bytes, to_bytes
 from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.pool import AudioInfo, DecodePool
 from mediaserver.playout.prompts.cache import LruCache
@@ -44,6 +44,16 @@ class Prompt:
     def get_frames(self, encoding: Encoding) -> "EncodedFrames | asyncio.Future[EncodedFrames]":
         """The prompt's frames in an encoding, or a shared future of them while the file must be decoded again."""
         return self.store.get_frames(self, encoding)
+
+    def describe(self) -> dict[str, Any]:
+        """What is known of the prompt since it was decoded, with the keys of `check --json`."""
+        return {
+            "name": self.name,
+            "duration_s": round(self.samples / SAMPLE_RATE, 3),
+            "source": self.info.source,
+            "peak_dbfs": round(self.info.peak_dbfs, 1),
+            "loudness_lufs": round(self.info.loudness_lufs, 1),
+        }
 
     def amplified(self, gain: float) -> "Prompt | AmplifiedPrompt":
         """The prompt amplified by `gain` dB, or by as much as its peaks allow; the prompt itself for no gain."""

@@ -10,7 +10,7 @@ from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import ConfigError, RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
-from mediaserver.server.admin import openapi
+from mediaserver.server.admin import console, openapi
 from mediaserver.server.admin.authorization import GRANT, TICKET, Grant, Tickets, authorize, needs_token
 from mediaserver.server.admin.connections import AdminConnection, AdminConnections
 from mediaserver.server.admin.event_stream import EventStreams
@@ -19,6 +19,8 @@ from mediaserver.server.admin.idempotency import IdempotentAnswers
 from mediaserver.server.admin.levels import LevelStreams
 from mediaserver.server.admin.listen import ListenRequests
 from mediaserver.server.admin.openapi import Handler, Operation
+from mediaserver.server.admin.paths import PathRequests
+from mediaserver.server.admin.prompts import PromptRequests
 from mediaserver.server.admin.requests import (
     BackgroundRequest,
     PlayRequest,
@@ -32,7 +34,7 @@ from mediaserver.server.admin.streams import StreamRequests
 from mediaserver.support import metrics
 from mediaserver.support.aiohttp_adapter import HttpProcessingError, on_request_read, protocol_of
 
-_UNGUARDED = {"/healthz", "/readyz"}  # paths that need no token, because health probes have none
+_PROBES = {"/healthz", "/readyz"}  # paths that need no token, because health probes have none
 _MAX_BODY = 64 * 1024  # bytes of a request's body
 # Connections whose requests last, such as those for events. The others are left for metrics and requests.
 _MAX_LASTING = 16
@@ -42,7 +44,8 @@ log = structlog.get_logger()
 
 
 class AdminEndpoint:
-    """Handles the requests on all paths of the admin listener. If a token is set, all but health checks need one.
+    """Handles the requests on all paths of the admin listener. If a token is set, all need one but health checks
+    and the console's pages.
 
     `why_closed` returns why the server takes no calls, such as "draining"; "" while it takes calls.
     `why_not_ready` returns why no calls should be sent to the server: because it takes none, or because a speech
@@ -58,6 +61,7 @@ class AdminEndpoint:
     ) -> None:
         self._engine, self._why_not_ready = engine, why_not_ready
         self._streams = StreamRequests(engine, attacher, why_closed)
+        self._prompts, self._paths = PromptRequests(engine), PathRequests(engine)
         self._events = EventStreams(engine.events)
         self._listen = ListenRequests(self._streams.session_of, lambda: engine.settings.server.handshake_timeout)
         self._levels = LevelStreams(engine)
@@ -73,14 +77,15 @@ class AdminEndpoint:
     @property
     def operations(self) -> list[Operation]:
         """All requests that the admin port handles."""
-        streams = self._streams
+        streams, prompts = self._streams, self._prompts
         read, listen, control = Scope.READ, Scope.LISTEN, Scope.CONTROL
-        one = "/v1/streams/{id}"
+        one, prompt = "/v1/streams/{id}", "/v1/prompts/{name}"
         return [
             Operation("GET", "/healthz", None, self._healthz),
             Operation("GET", "/readyz", None, self._readyz),
             Operation("GET", "/metrics", read, self._metrics),
             Operation("GET", "/v1/openapi.json", read, self._describe_api),
+            Operation("GET", "/v1/me", read, self._describe_token),
             Operation("POST", "/v1/tickets", read, self._issue_ticket, TicketRequest),
             Operation(
                 "GET", "/v1/events", read, self._events.serve, query=("type", "path", "after"), lasting=True
@@ -102,6 +107,10 @@ class AdminEndpoint:
             Operation("PUT", f"{one}/recording", control, streams.pause_recording, RecordingRequest),
             Operation("PUT", f"{one}/background", control, streams.set_background, BackgroundRequest),
             Operation("PATCH", f"{one}/variables", control, streams.set_variables, VariablesRequest),
+            Operation("GET", "/v1/prompts", read, prompts.list_prompts, query=("limit", "after")),
+            Operation("GET", f"{prompt}/audio", read, prompts.audio, query=("law",), lasting=True),
+            Operation("GET", f"{prompt}/waveform", read, prompts.waveform),
+            Operation("GET", "/v1/paths", read, self._paths.list_paths),
         ]
 
     async def run(self) -> tuple[web.AppRunner, AdminConnections]:
@@ -123,7 +132,8 @@ class AdminEndpoint:
         app.on_response_prepare.append(_log_beginning)
         app.on_shutdown.append(self._end_lasting)
         for operation in self.operations:
-            app.router.add_route(operation.method, operation.path, self._guarded(operation))
+            app.router.add_route(operation.method, operation.route, self._guarded(operation))
+        console.add_pages(app.router)
         return app
 
     def _guarded(self, operation: Operation) -> Handler:
@@ -189,10 +199,12 @@ class AdminEndpoint:
         settings, headers = self._engine.settings.admin, request.headers
         tokens, hosts = self._engine.configuration.secrets, headers.getall("Host", ())
         grant = Grant("", frozenset())
-        if request.path not in _UNGUARDED:
+        if request.path not in _PROBES:
             # A token in the URL is not accepted, because proxies log URLs. A ticket is void once it was used.
             ticket = request.query.get(TICKET, "")
-            if ticket:
+            if request.path in console.PATHS:  # its pages hold no data, and ask for the token
+                pass
+            elif ticket:
                 grant = self._tickets.redeem(ticket, request.path)
             else:
                 grant = authorize(headers.get("Authorization", ""), settings, tokens)
@@ -217,6 +229,11 @@ class AdminEndpoint:
     async def _describe_api(self, _: web.Request) -> web.Response:
         """Describe this API by OpenAPI."""
         return web.json_response(openapi.document(self.operations))
+
+    async def _describe_token(self, request: web.Request) -> web.Response:
+        """The name and the scopes of the token that asks."""
+        grant: Grant = request[GRANT]
+        return web.json_response({"name": grant.name, "scopes": sorted(grant.scopes)})
 
     async def _issue_ticket(self, request: web.Request) -> web.Response:
         """A ticket for one request of a page, which can add no token: `?ticket=`, within half a minute."""

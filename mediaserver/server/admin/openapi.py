@@ -27,6 +27,11 @@ class Operation(NamedTuple):
     lasting: bool = False  # whether the answer goes on for as long as the peer wants
 
     @property
+    def route(self) -> str:
+        """The path as aiohttp's router has it. Names of prompts have slashes, as ids have not."""
+        return self.path.replace("{name}", "{name:.+}")
+
+    @property
     def summary(self) -> str:
         """What the request does: the first paragraph of the handler's docstring."""
         return " ".join((self.handler.__doc__ or "").strip().split("\n\n")[0].split())

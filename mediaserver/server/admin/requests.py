@@ -1,6 +1,7 @@
 """The bodies of requests to the admin port's API, and how they are parsed."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
 import pydantic
@@ -18,6 +19,7 @@ MAX_WATCHED = 200  # streams whose levels one peer may see at a time
 B = TypeVar("B", bound=pydantic.BaseModel)
 VariableName = Annotated[str, Field(min_length=1, max_length=MAX_VARIABLE_NAME)]
 VariableValue = Annotated[str, Field(max_length=MAX_VARIABLE)]
+_MAX_PAGE = 1000  # entries of a list in one answer
 
 
 def _validate_keys(digits: str) -> str:
@@ -90,3 +92,13 @@ async def parse_body(request: web.Request, model: type[B]) -> B:
         raise RefusedError(
             RefusalReason.BAD_BODY, "; ".join(error_messages.error_lines("body", error, model))
         ) from error
+
+
+def parse_limit(query: Mapping[str, str]) -> int:
+    """How many entries of a list a query's `limit` asks for; RefusedError 400 where it is no such number."""
+    text = query.get("limit", "")
+    if not text:
+        return _MAX_PAGE
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:10]) <= _MAX_PAGE:
+        raise RefusedError(RefusalReason.BAD_QUERY, f"limit should be a whole number from 1 to {_MAX_PAGE}")
+    return int(text)

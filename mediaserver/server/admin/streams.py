@@ -1,6 +1,6 @@
 """The admin port's requests about streams: to list, dial and end them, to play on them, to send them keys."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -20,10 +20,9 @@ from mediaserver.server.admin.requests import (
     RecordingRequest,
     VariablesRequest,
     parse_body,
+    parse_limit,
 )
 from mediaserver.wire.encapsulation import Encapsulation
-
-_MAX_PAGE = 1000  # streams in one answer
 
 
 class StreamRequests:
@@ -44,7 +43,7 @@ class StreamRequests:
     async def list_streams(self, request: web.Request) -> web.Response:
         """Describe the streams in progress, the oldest first, a page at a time, all or those of a path or call."""
         query = request.query
-        limit, after = _number(query, "limit", _MAX_PAGE, most=_MAX_PAGE), query.get("after", "")
+        limit, after = parse_limit(query), query.get("after", "")
         path, call = query.get("path"), query.get("call")
         found = [
             session
@@ -69,10 +68,11 @@ class StreamRequests:
         )
 
     async def describe(self, request: web.Request) -> web.Response:
-        """Describe one stream in progress: also what plays now, how many listen, and the caller's RTP packets."""
+        """Describe one stream in progress: its variables, what plays, how many listen, its RTP packets."""
         session = self.session_of(request)
         operator, call = session.operator, session.call
-        facts = {"playing": operator.playing, "listeners": len(operator.listeners)}
+        facts: dict[str, Any] = {"playing": operator.playing, "listeners": len(operator.listeners)}
+        facts["variables"] = dict(session.stream.variables)
         if session.receiver.wire.settings.encapsulation == Encapsulation.RTP:
             facts |= {"jitter_ms": round(call.jitter_ms, 1), "lost_packets": call.packets.lost}
         return web.json_response({**describe_stream(session), **facts})
@@ -160,13 +160,3 @@ def _call_names(session: Session) -> set[str]:
     """The names by which a stream's call is known: the platform's id, as `<id>` and as `calls/<id>`."""
     stream = session.stream
     return {stream.call, stream.resource, stream.resource.partition("/")[2], stream.event_resource} - {""}
-
-
-def _number(query: Mapping[str, Any], key: str, default: int, most: int) -> int:
-    """A number of 1 to `most` in a query; RefusedError 400 where it is none."""
-    text = query.get(key, "")
-    if not text:
-        return default
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:10]) <= most:
-        raise RefusedError(RefusalReason.BAD_QUERY, f"{key} should be a whole number from 1 to {most}")
-    return int(text)

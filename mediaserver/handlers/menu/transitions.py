@@ -11,15 +11,19 @@ from mediaserver.support.credentials import redact_url
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One key of a menu, or another outcome such as a time-out, and what it leads to."""
+    """One key of a menu, or another outcome such as a time-out, and what it leads to in words.
+
+    `next_menu` is the menu that it leads to, None for none.
+    """
 
     menu: str
     plays: str
     key: str
     leads_to: str
+    next_menu: str | None
 
 
-def transitions(menus: Any) -> list[Transition]:
+def list_transitions(menus: Any) -> list[Transition]:
     """All transitions of a handler's menus, given as a table by name. Invalid menus are left out."""
     known = menus if isinstance(menus, dict) else {}
     return [
@@ -32,7 +36,7 @@ def transitions(menus: Any) -> list[Transition]:
 
 def _transitions(name: str, menu: Menu) -> Iterator[Transition]:
     for key, step in _steps(menu):
-        yield Transition(name, _brief(menu.play), key, _leads_to(step))
+        yield Transition(name, _brief(menu.play), key, _leads_to(step), step.menu)
 
 
 def _steps(menu: Menu) -> Iterator[tuple[str, Step]]:

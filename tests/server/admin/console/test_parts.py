@@ -1,0 +1,203 @@
+"""Parts of the console that no small server shows: thousands of streams, levels, and all signs of metrics."""
+
+import contextlib
+import json
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, Route, WebSocketRoute, expect
+
+from mediaserver.audio import wav
+from tests.deploy.proxies import nginx_binary
+from tests.pages import page as page_of_docs
+from tests.server.admin.console.conftest import OpenPage, calling
+from tests.server.process import ServerProcess
+from tests.timing import eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+MANY = 1500
+NGINX_PLACES = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+# Counts what changes in the table from now on, until `changes` is asked for.
+WATCH = """() => {
+    window.changes = 0;
+    const count = (records) => { window.changes += records.length; };
+    const options = { subtree: true, childList: true, characterData: true, attributes: true };
+    new MutationObserver(count).observe(document.querySelector("tbody"), options);
+}"""
+
+
+def stream(number: int) -> dict[str, Any]:
+    about = {"id": f"{number:012x}", "direction": "in", "connected": True, "path": f"/path/{number % 7}"}
+    facts = {"peer": f"10.0.0.1:{number}", "wire": "audiosocket/pcm", "duration_s": float(number), "late": 0}
+    return about | facts | {"call": f"call-{number}"}
+
+
+async def test_of_thousands_of_streams_some_are_rendered_and_all_are_found(open_page: OpenPage) -> None:
+    page = await open_page("health")
+    asked: list[int] = []
+
+    async def answer(route: Route) -> None:
+        after = re.search(r"after=(\w+)", route.request.url)
+        first = int(after[1], 16) + 1 if after else 0
+        asked.append(first)
+        shown = [stream(number) for number in range(first, min(first + 500, MANY))]
+        more = {"next": shown[-1]["id"]} if first + 500 < MANY else {}
+        await route.fulfill(json={"streams": shown, "total": MANY, **more})
+
+    await page.route(re.compile(r"/v1/streams\?"), answer)
+    await page.goto(page.url.replace("health", "live"))
+    summary = page.locator(".summary")
+    await expect(summary).to_have_text("1,500 streams, of which the first 200 are shown: 1,300 more")
+    assert asked[:3] == [0, 500, 1000]
+    await expect(page.locator("tbody tr")).to_have_count(200)
+    await page.evaluate(WATCH)
+    looks = len(asked)
+    for request in ("after=0+3e7$", "limit=500$"):  # the end of the next look, and the begin of the one after it
+        async with page.expect_request(re.compile(request)):
+            pass
+    assert len(asked) > looks
+    assert await page.evaluate("window.changes") == 0  # nothing has changed, so nothing is laid out anew
+    await page.get_by_label("Filter").fill("call-1499")
+    await expect(summary).to_have_text("1 of 1,500 streams")
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await page.get_by_label("Filter").fill("/path/3")
+    await expect(summary).to_have_text("214 of 1,500 streams, of which the first 200 are shown: 14 more")
+    await page.get_by_role("button", name="Duration").click()  # which is sorted by it already: the longest first
+    await expect(page.locator("tbody tr").first).to_contain_text("call-1494")
+    await page.unroute_all()
+
+
+async def test_metrics_are_read_as_prometheus_writes_them(open_page: OpenPage) -> None:
+    page = await open_page("health")
+    found = await page.evaluate(
+        """async () => {
+            const { parseMetrics, sumsBy, bucketsOf, valueOf } = await import("./console/lib/prometheus.js");
+            const metrics = parseMetrics(String.raw`# HELP m_a b
+m_a_total{path="/a \\"b\\" {c=\\"d\\"} \\\\n\\n",reason="x"} 3.0
+m_a_total{path="/b",reason="y"} 1.0
+m_a_total{path="/b",reason="x"} 4.5e+03
+m_b_bucket{le="0.001"} 2.0
+m_b_bucket{le="0.01"} 2.0
+m_b_bucket{le="+Inf"} 5.0
+m_c 7.0
+m_d_bucket{le="1.0"} 0.0
+other 9.0
+`, "m_");
+            const names = [...metrics.keys()];
+            const last = bucketsOf(metrics, "m_b").at(-1)[0] === Infinity;
+            const { path } = metrics.get("m_a_total")[0].labels;
+            const buckets = bucketsOf(metrics, "m_b").map(([, value]) => value);
+            const empty = bucketsOf(metrics, "m_d");
+            const [c, none] = [valueOf(metrics, "m_c"), valueOf(metrics, "m_x")];
+            return { names, by: sumsBy(metrics, "m_a_total", "reason"), path, buckets, last, c, none, empty };
+        }"""
+    )
+    assert found == {
+        "names": ["m_a_total", "m_b_bucket", "m_c", "m_d_bucket"],
+        "by": [["x", 4503], ["y", 1]],
+        "path": '/a "b" {c="d"} \\n\n',
+        "buckets": [2, 0, 3],
+        "last": True,
+        "c": 7,
+        "none": 0,
+        "empty": [],
+    }
+
+
+async def test_levels_and_sound_are_offered_where_the_server_has_them(
+    server: ServerProcess, open_page: OpenPage, tab: Page
+) -> None:
+    measured: list[str] = []
+    has_them = False
+
+    async def describe(route: Route) -> None:
+        document = await (await route.fetch()).json()
+        for path in ("/v1/levels", "/v1/streams/{id}/listen"):
+            document["paths"].pop(path, None)
+            document["paths"] |= {path: {}} if has_them else {}
+        await route.fulfill(json=document)
+
+    def levels(socket: WebSocketRoute) -> None:
+        found = re.search(r"streams=(\w+)", socket.url)
+        assert found
+        measured.append(found[1])
+        socket.send(json.dumps({"levels": {found[1]: {"caller": -23.4, "us": None}}}))
+
+    async def sound(route: Route) -> None:
+        await route.fulfill(body=wav.header(1, 1600) + bytes(1600), headers={"Content-Type": "audio/wav"})
+
+    await tab.route("**/v1/openapi.json", describe)
+    await tab.route("**/v1/streams/*/listen?**", sound)
+    await tab.route_web_socket(re.compile("/v1/levels"), levels)
+    async with calling(server, "/silence") as (stream, _):
+        page = await open_page(f"stream/{stream}", by="reader")
+        await expect(page.locator(".state")).to_have_text("In progress")
+        await expect(page.get_by_role("meter")).to_have_count(0)
+        await expect(page.get_by_role("button", name="Listen")).to_have_count(0)
+        has_them = True
+        page = await open_page("live")
+        for name in ("live", "stream"):
+            caller, us = (page.get_by_role("meter", name=f"Level of {side}") for side in ("the caller", "us"))
+            await expect(caller).to_have_attribute("aria-valuenow", "-23")
+            await expect(us).to_have_attribute("aria-valuenow", "-60")
+            if name == "live":
+                await page.locator("tbody a").click()
+        assert set(measured) == {stream}
+        assert len(measured) == 2
+        await page.get_by_label("Side").select_option("caller")
+        async with page.expect_request("**/listen?**") as asked:
+            await page.get_by_role("button", name="Listen").click()
+        assert re.search(r"/listen\?side=caller&ticket=[\w-]+$", (await asked.value).url)
+        await page.get_by_role("button", name="Stop listening").click()
+        await expect(page.locator("audio")).to_be_hidden()
+    await page.unroute_all()
+    await page.goto(server.admin_url("/"))  # so that the next test asks again what the server has
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, location: str) -> Iterator[str]:
+    """An nginx with a location of the docs, and the URL of its root."""
+    binary = nginx_binary()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    config = folder / "nginx.conf"
+    places = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in NGINX_PLACES)
+    upgrade = 'map $http_upgrade $connection_upgrade { default upgrade; "" close; }'
+    server = f"server {{ listen 127.0.0.1:{port}; {location} }}"
+    config.write_text(
+        f"daemon off; master_process off; pid {folder}/pid; error_log stderr;\n"
+        f"events {{}} http {{ access_log off; {places} {upgrade} {server} }}"
+    )
+    process = subprocess.Popen([binary, "-c", config, "-p", folder], stderr=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def test_it_works_in_a_folder_of_a_proxy(
+    server: ServerProcess, open_page: OpenPage, tab: Page, tmp_path: Path
+) -> None:
+    """The docs' own location of nginx, which takes the folder off the path."""
+    (location,) = re.findall(r"```nginx\n(.*?)```", page_of_docs("docs/operators/console.md"), re.DOTALL)
+    assert "http://127.0.0.1:8081/" in location
+    with nginx(tmp_path, location.replace("127.0.0.1:8081", server.admin)) as root:
+        async with calling(server, "/silence") as (stream, _):
+            await eventually(lambda: answers(root))
+            await tab.goto(f"{root}/media-admin/?token=of-the-reader#/stream/{stream}")
+            await expect(tab.locator(".state")).to_have_text("In progress")
+            await expect(tab.locator(".timeline")).to_contain_text("stream.started")  # by a WebSocket
+        await expect(tab.locator(".state")).to_contain_text("Over after")
+        await tab.goto(server.admin_url("/"))
+
+
+def answers(root: str) -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(root.rpartition(":")[2]))) == 0
