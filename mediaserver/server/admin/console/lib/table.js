@@ -92,9 +92,11 @@ export class Table {
     const found = words.length ? this.entries.filter(fits) : [...this.entries];
     const { value } = this.columns.find((column) => column.key === this.sorted.key);
     const sign = this.sorted.down ? -1 : 1;
+    const order = (a, b) => (a < b ? -1 : Number(a > b));
     return found.sort((one, other) => {
       const [a, b] = [value(one), value(other)];
-      return sign * (typeof a === "number" ? a - b : compare(a, b)) || compare(this.keyOf(one), this.keyOf(other));
+      const first = a === b ? 0 : sign * (typeof a === "number" ? a - b : compare(a, b));
+      return first || order(this.keyOf(one), this.keyOf(other));
     });
   }
 

@@ -159,8 +159,9 @@ export function livePage(root, filter, notice) {
   }
 
   const unfollow = followEvents("/v1/events", { type: "stream.started,stream.ended" }, null, (event) => {
+    if (document.hidden) return; // the first look afterwards tells all, however many calls there were
     const begun = streams.take(event);
-    if (begun && !document.hidden) describe(begun);
+    if (begun) describe(begun);
     show();
   });
   const stop = poll(
