@@ -82,7 +82,12 @@ async def tab() -> AsyncIterator[Page]:
     async with async_playwright() as playwright:
         options: dict[str, Any] = {
             "executable_path": found,
-            "args": ["--no-sandbox"],
+            # A microphone that beeps, which nobody has to allow.
+            "args": [
+                "--no-sandbox",
+                "--use-fake-device-for-media-stream",
+                "--use-fake-ui-for-media-stream",
+            ],
             "timeout": PATIENCE * 1000,
         }
         browser = await playwright.chromium.launch(**options)

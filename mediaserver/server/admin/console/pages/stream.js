@@ -1,16 +1,16 @@
 /** Stream: one stream in progress, with all that has happened on it, and what can be done with it. */
 
-import { ApiError, can, has, request, ticketUrl } from "../lib/api.js";
-import { button, el, facts, labelled, setText } from "../lib/dom.js";
+import { ApiError, request } from "../lib/api.js";
+import { el, facts, setText } from "../lib/dom.js";
 import { followEvents } from "../lib/events.js";
 import { brief, count, duration } from "../lib/format.js";
 import { hasLevels, LevelFeed, Meter } from "../lib/levels.js";
 import { poll } from "../lib/poll.js";
 import { controls } from "./controls.js";
+import { listenPanel } from "./listen_panel.js";
 import { Timeline } from "./timeline.js";
 
 const EVERY = 2; // seconds between two looks at the stream
-const LISTEN = "/v1/streams/{id}/listen";
 
 // Keys of a stream's description, with what they are called here: what it is, and what was counted.
 const FACTS = [
@@ -54,53 +54,11 @@ function describe(stream) {
   return [listOf(FACTS, stream), ...shown, el("h2", {}, "Counts"), listOf(COUNTS, stream)];
 }
 
-/** The player of what is heard on the stream; null where the server has none. */
-function listenPanel(id) {
-  if (!has(LISTEN)) return null;
-  const audio = el("audio", { controls: true, "aria-label": "What is heard on the stream" });
-  const side = el(
-    "select",
-    {},
-    el("option", { value: "both" }, "both sides"),
-    el("option", { value: "caller" }, "the caller"),
-    el("option", { value: "us" }, "us"),
-  );
-  const listen = button(
-    "Listen",
-    async () => {
-      if (audio.src) {
-        stop();
-        return;
-      }
-      try {
-        audio.src = await ticketUrl(`/v1/streams/${id}/listen`, { side: side.value });
-        audio.hidden = false;
-        setText(listen, "Stop listening");
-        await audio.play();
-      } catch {
-        stop(); // it is over, or the server has no such request
-      }
-    },
-    { disabled: !can("listen") },
-  );
-  audio.hidden = true;
-
-  function stop() {
-    audio.removeAttribute("src");
-    audio.load();
-    audio.hidden = true;
-    setText(listen, "Listen");
-  }
-
-  side.addEventListener("change", () => audio.src && stop());
-  return { element: el("div", { class: "tools" }, labelled("Side", side), listen, audio), stop };
-}
-
 export function streamPage(root, id, notice) {
   const state = el("p", { class: "state", role: "status" }, "");
   const about = el("div", {});
   const timeline = new Timeline();
-  const listen = listenPanel(id);
+  const listen = listenPanel(id, notice);
   const meters = { caller: new Meter("Level of the caller"), us: new Meter("Level of us") };
   const feed = new LevelFeed((levels) => {
     meters.caller.show(levels[id]?.caller);
