@@ -8,7 +8,7 @@ import { hasLevels, LevelFeed, Meter } from "../lib/levels.js";
 import { poll } from "../lib/poll.js";
 import { Table } from "../lib/table.js";
 
-const EVERY = 2; // seconds between two looks at all streams
+const EVERY = 3; // seconds between two looks at all streams: 2000 of them take 40 ms of the server
 
 const COLUMNS = [
   { key: "path", label: "Path", value: (stream) => stream.path, text: (stream) => stream.path },
