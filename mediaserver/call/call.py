@@ -89,8 +89,10 @@ class Call(CallControl):
         `level`: its active speech level in dBov. `ducking`: dB by which it is lowered while something is played.
         Without them, the path's settings count, or what was set last. PromptError if there is no such prompt.
         """
-        self._background_levels = levels = self._background_levels.changed(level, ducking)
-        self._pacer.set_background(levels.open(name, self.prompts) if name is not None else None)
+        levels = self._background_levels.changed(level, ducking)
+        background = levels.open(name, self.prompts) if name is not None else None
+        self._background_levels = levels
+        self._pacer.set_background(background)
 
     async def silence(self) -> None:
         """Keep the stream open, and send silence, until the peer or the server ends the stream."""

@@ -70,8 +70,6 @@ class OperatorControl:
         if done is None or done.done():
             raise RefusedError(RefusalReason.UNKNOWN_PLAYBACK, f"no playback {playback} on this stream")
         self._pacer.cancel(done)
-        if not done.done():  # it waited, and so nothing of it was heard
-            done.set_result(PlaybackResult(0, complete=False))
 
     def set_variables(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:
         """Set variables of the stream, or remove those whose value is None; returns all variables.
@@ -81,7 +79,7 @@ class OperatorControl:
         stream = self._lifetime.stream
         changed = {**stream.variables, **changes}
         variables = {key: value for key, value in changed.items() if value is not None}
-        if len(variables) > MAX_VARIABLES:
+        if len(variables) > max(MAX_VARIABLES, len(stream.variables)):
             raise RefusedError(RefusalReason.BAD_BODY, f"variables: a stream has {MAX_VARIABLES} at most")
         self._lifetime.stream = replace(stream, variables=variables)
         return variables

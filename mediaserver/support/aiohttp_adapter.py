@@ -18,6 +18,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_websocket import WebSocketReader
 
 __all__ = [
+    "SERVER_NAME",
     "HttpProcessingError",
     "HttpProtocol",
     "HttpServer",
@@ -29,6 +30,8 @@ __all__ = [
     "protocol_of",
     "transport_of",
 ]
+
+SERVER_NAME = "mediaserver"  # the value of the header `Server`, in place of the versions of aiohttp and Python
 
 # -- the HTTP server ----------------------------------------------------------------------------------------------
 
@@ -95,8 +98,9 @@ class HttpProtocol(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """aiohttp calls this to answer a request that it cannot parse (4xx), or whose handler has failed (500)."""
-        response = self.on_request_error(status, exc)
-        return super().handle_error(request, status, exc, message) if response is None else response
+        response = self.on_request_error(status, exc) or super().handle_error(request, status, exc, message)
+        response.headers["Server"] = SERVER_NAME
+        return response
 
     def on_request_error(self, status: int, error: BaseException | None) -> web.StreamResponse | None:
         """Return the response to a request that is malformed, or whose handler has failed.

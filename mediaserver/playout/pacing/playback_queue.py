@@ -133,10 +133,12 @@ class PlaybackQueue:
             playback.finish(now, complete=False)
             self._retire(playback)
 
-    def remove_waiting(self, done: asyncio.Future[PlaybackResult]) -> None:
-        """Remove the waiting source whose future is `done`; the future stays unresolved."""
+    def remove_waiting(self, done: asyncio.Future[PlaybackResult], now: int) -> None:
+        """Remove the waiting source whose future is `done`, and tell it how much was played in its turns."""
         for playback in [playback for playback in self._waiting if playback.done is done]:
             self._waiting.remove(playback)
+            playback.finish(now, complete=False)
+            self._retire(playback)
 
     def _retire(self, playback: Playback) -> None:
         self._past_underruns += playback.source.underruns

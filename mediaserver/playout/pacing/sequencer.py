@@ -88,7 +88,7 @@ class Sequencer(ABC):
         """Stop the source whose future is `done`, or take it out of the queue if it waits."""
         if self._queue.current is not None and self._queue.current.done is done:
             self._interrupt()
-        self._queue.remove_waiting(done)
+        self._queue.remove_waiting(done, self.frames)
 
     def set_background(self, background: Background | None) -> None:
         """Play a background under all sources and in place of silence from the next tick on; None ends it."""

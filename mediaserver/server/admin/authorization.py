@@ -5,9 +5,10 @@ URL. So a page asks for a ticket with its token, and puts the ticket into the UR
 request, for one path, for half a minute.
 """
 
+import hashlib
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from aiohttp import web
@@ -24,10 +25,14 @@ _ALL = frozenset(Scope)
 
 
 class Grant(NamedTuple):
-    """What a request may do. `name` is the name of its token, for the log."""
+    """What a request may do. `name` is the name of its token, for the log; `digest` is the hash of the token.
+
+    A grant is in force as long as the configuration has the same token, under the same name, with the same scopes.
+    """
 
     name: str
     scopes: frozenset[Scope]
+    digest: bytes = b""
 
     @property
     def caller(self) -> str:
@@ -64,12 +69,28 @@ class Tickets:
         self._issued[ticket] = _Ticket(path, grant, self._clock() + TICKET_SECONDS)
         return ticket
 
-    def redeem(self, ticket: str, path: str) -> Grant:
-        """The rights that a ticket gives for a path; it is void from then on. RefusedError 401 if it is void."""
+    def redeem(self, ticket: str, path: str, grants: Collection[Grant]) -> Grant:
+        """The rights that a ticket gives for a path; it is void from then on. RefusedError 401 if it is void.
+
+        `grants` are those in force: with its token, a ticket loses its rights as well.
+        """
         found = self._issued.pop(ticket, None)
-        if found is None or found.path != path or found.expires < self._clock():
+        if found is None or found.path != path or found.expires < self._clock() or found.grant not in grants:
             raise RefusedError(RefusalReason.UNAUTHORISED, "the ticket is used, expired, or for another path")
         return found.grant
+
+
+def in_force(settings: AdminSettings, tokens: Mapping[str, str]) -> dict[Grant, str]:
+    """The grants that are in force, each with its token; where no token is set, one that allows everything."""
+    named = [("admin", tokens["admin.token"], _ALL)] if tokens["admin.token"] else []
+    for name, token in settings.tokens.items():
+        named.append((name, tokens[f"admin.tokens.{name}.token"], frozenset(token.scopes)))
+    if not named:
+        return {Grant("", _ALL): ""}
+    return {
+        Grant(name, scopes, hashlib.sha256(token.encode(errors="backslashreplace")).digest()): token
+        for name, token, scopes in named
+    }
 
 
 def authorize(authorization: str, settings: AdminSettings, tokens: Mapping[str, str]) -> Grant:
@@ -77,16 +98,12 @@ def authorize(authorization: str, settings: AdminSettings, tokens: Mapping[str, 
 
     `tokens` are secrets by their settings' keys, such as `admin.token`. RefusedError 401 without a valid token.
     """
+    grants = in_force(settings, tokens)
+    if not needs_token(settings, tokens):
+        return next(iter(grants))
     offered = list(tokens_in_header(authorization))
-    named = [("admin", tokens["admin.token"], _ALL)] if tokens["admin.token"] else []
-    named += [
-        (name, tokens[f"admin.tokens.{name}.token"], frozenset(token.scopes))
-        for name, token in settings.tokens.items()
-    ]
-    if not named:
-        return Grant("", _ALL)
     # All tokens are compared, so that the time does not tell how many there are before the right one.
-    matching = [Grant(name, scopes) for name, token, scopes in named if any_token_matches(offered, [token])]
+    matching = [grant for grant, token in grants.items() if any_token_matches(offered, [token])]
     if not matching:
         raise RefusedError(RefusalReason.UNAUTHORISED, "needs the token: Authorization: Bearer")
     return matching[0]

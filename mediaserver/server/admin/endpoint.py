@@ -1,6 +1,6 @@
 """The admin listener's application: which request needs which scope, who may ask, and what is logged of it."""
 
-import logging
+import asyncio
 from collections.abc import Callable
 
 import structlog
@@ -11,7 +11,7 @@ from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import ConfigError, RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin import console, openapi
-from mediaserver.server.admin.authorization import GRANT, TICKET, Grant, Tickets, authorize, needs_token
+from mediaserver.server.admin.authorization import GRANT, TICKET, Grant, Tickets, authorize, in_force, needs_token
 from mediaserver.server.admin.connections import AdminConnection, AdminConnections
 from mediaserver.server.admin.event_stream import EventStreams
 from mediaserver.server.admin.hosts import validate_host, validate_origin
@@ -31,13 +31,15 @@ from mediaserver.server.admin.requests import (
     parse_body,
 )
 from mediaserver.server.admin.streams import StreamRequests
+from mediaserver.server.http import aiohttp_defaults
 from mediaserver.support import metrics
-from mediaserver.support.aiohttp_adapter import HttpProcessingError, on_request_read, protocol_of
+from mediaserver.support.aiohttp_adapter import on_request_read, protocol_of
 
 _PROBES = {"/healthz", "/readyz"}  # paths that need no token, because health probes have none
 _MAX_BODY = 64 * 1024  # bytes of a request's body
 # Connections whose requests last, such as those for events. The others are left for metrics and requests.
 _MAX_LASTING = 16
+_WATCH_SECONDS = 1.0  # between two checks whether the tokens of requests that last are in force
 _ASKED = web.RequestKey("asked", dict[str, str])  # the query of a request that lasts, while it is handled
 
 log = structlog.get_logger()
@@ -66,7 +68,8 @@ class AdminEndpoint:
         self._listen = ListenRequests(self._streams.session_of, lambda: engine.settings.server.handshake_timeout)
         self._levels = LevelStreams(engine)
         self._tickets, self._answers = Tickets(), IdempotentAnswers()
-        self._lasting = 0  # requests that last, in progress
+        self._lasting: dict[asyncio.Task[object], Grant] = {}  # requests that last, in progress
+        self._watch: asyncio.TimerHandle | None = None  # checks their grants
         self._connections: AdminConnections | None = None
 
     @property
@@ -86,7 +89,7 @@ class AdminEndpoint:
             Operation("GET", "/metrics", read, self._metrics),
             Operation("GET", "/v1/openapi.json", read, self._describe_api),
             Operation("GET", "/v1/me", read, self._describe_token),
-            Operation("POST", "/v1/tickets", read, self._issue_ticket, TicketRequest),
+            Operation("POST", "/v1/tickets", None, self._issue_ticket, TicketRequest),
             Operation(
                 "GET", "/v1/events", read, self._events.serve, query=("type", "path", "after"), lasting=True
             ),
@@ -126,9 +129,8 @@ class AdminEndpoint:
 
     def _application(self) -> web.Application:
         """Build the aiohttp application of the admin listener."""
-        logging.getLogger("aiohttp.server").addFilter(hide_malformed_request)
         app = web.Application(middlewares=[self._guard], client_max_size=_MAX_BODY)
-        app.on_response_prepare.append(hide_version)
+        aiohttp_defaults.apply(app)
         app.on_response_prepare.append(_log_beginning)
         app.on_shutdown.append(self._end_lasting)
         for operation in self.operations:
@@ -163,16 +165,31 @@ class AdminEndpoint:
 
         If it is `audited`, the log says when its answer begins, too.
         """
-        if self._lasting >= _MAX_LASTING:
+        if len(self._lasting) >= _MAX_LASTING:
             raise RefusedError(RefusalReason.CONNECTIONS, f"{_MAX_LASTING} such requests are in progress already")
         if audited:
             request[_ASKED] = {key: request.query[key] for key in operation.query if key in request.query}
-        self._lasting += 1
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - aiohttp handles each request in a task
+        self._lasting[task] = request[GRANT]
+        self._watch_grants()
         try:
             return await operation.handler(request)
         finally:
-            self._lasting -= 1
+            del self._lasting[task]
             request.pop(_ASKED, None)
+
+    def _watch_grants(self) -> None:
+        """End requests that last once their token is in force no longer, as after a reload."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        grants = in_force(self._engine.settings.admin, self._engine.configuration.secrets)
+        for task, grant in self._lasting.items():
+            if grant not in grants:
+                task.cancel()
+        if self._lasting:
+            self._watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._watch_grants)
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -193,6 +210,9 @@ class AdminEndpoint:
             return _error_response(error)
         except ConfigError as error:
             return web.json_response({"error": str(error)}, status=500)
+        except web.HTTPException as error:  # aiohttp's own, such as 404 for a path that there is not
+            allowed = {name: value for name, value in error.headers.items() if name == "Allow"}
+            return web.json_response({"error": error.reason}, status=error.status, headers=allowed)
 
     def _authorize(self, request: web.Request) -> Grant:
         """What a request may do. RefusedError where it lacks a token, or was made by a page of another site."""
@@ -205,7 +225,7 @@ class AdminEndpoint:
             if request.path in console.PATHS:  # its pages hold no data, and ask for the token
                 pass
             elif ticket:
-                grant = self._tickets.redeem(ticket, request.path)
+                grant = self._tickets.redeem(ticket, request.path, in_force(settings, tokens))
             else:
                 grant = authorize(headers.get("Authorization", ""), settings, tokens)
             if not needs_token(settings, tokens):  # else pages of other sites are refused as they lack the token
@@ -246,6 +266,8 @@ class AdminEndpoint:
 
     async def _end_lasting(self, _: web.Application) -> None:
         """End the requests that last, as the server is shutting down."""
+        if self._watch is not None:
+            self._watch.cancel()
         self._engine.events.close()
         self._levels.close()
         for session in self._engine.streams:
@@ -274,16 +296,3 @@ async def _log_beginning(request: web.Request, _: web.StreamResponse) -> None:
 def _error_response(error: RefusedError) -> web.Response:
     headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
     return web.json_response({"error": str(error)}, status=error.status, headers=headers)
-
-
-async def hide_version(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = "mediaserver"  # aiohttp would name the versions of aiohttp and of Python
-
-
-def hide_malformed_request(record: logging.LogRecord) -> bool:
-    """Shorten aiohttp's log line about a malformed request: it quotes headers, which may have a token."""
-    error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, HttpProcessingError):
-        record.msg, record.args, record.exc_info = f"malformed request: {type(error).__name__}", (), None
-        record.levelno, record.levelname = logging.WARNING, "WARNING"
-    return True

@@ -13,10 +13,11 @@ from typing import NamedTuple
 from aiohttp import web
 
 from mediaserver.errors import RefusalReason, RefusedError
+from mediaserver.server.admin.requests import read_body
 
 HEADER = "Idempotency-Key"
 KEPT_SECONDS = 600.0
-_MAX_KEPT = 1000  # answers; the oldest are forgotten
+_MAX_KEPT = 10_000  # answers; beyond it the oldest are forgotten sooner
 _MAX_KEY = 200  # characters
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -55,7 +56,7 @@ class IdempotentAnswers:
             return await handler(request)
         if len(text) > _MAX_KEY:
             raise RefusedError(RefusalReason.BAD_KEY, f"{HEADER} should be of at most {_MAX_KEY} characters")
-        key, body = (by, request.method, request.path, text), hashlib.sha256(await request.read()).digest()
+        key, body = (by, request.method, request.path, text), hashlib.sha256(await read_body(request)).digest()
         self._forget_old()
         entry = self._entries.get(key)
         if entry is not None:
@@ -67,7 +68,7 @@ class IdempotentAnswers:
         try:
             response = await handler(request)
         except BaseException as error:
-            del self._entries[key]
+            self._entries.pop(key, None)
             answer.set_exception(
                 error if isinstance(error, Exception) else RuntimeError("the first request broke off")
             )
@@ -85,6 +86,7 @@ class IdempotentAnswers:
         oldest = self._clock() - KEPT_SECONDS
         while self._entries:
             key = next(iter(self._entries))
-            if self._entries[key].since > oldest and len(self._entries) < _MAX_KEPT:
+            entry = self._entries[key]
+            if not entry.answer.done() or (entry.since > oldest and len(self._entries) < _MAX_KEPT):
                 return
             del self._entries[key]

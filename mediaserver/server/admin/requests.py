@@ -82,12 +82,18 @@ class TicketRequest(_Body):
     path: str = Field(pattern="^/", max_length=1000)
 
 
+async def read_body(request: web.Request) -> bytes:
+    """The body of a request; RefusedError 400 where it has no end, or is no HTTP."""
+    try:
+        return await request.read()
+    except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone or slow, or its body is no HTTP
+        raise RefusedError(RefusalReason.BAD_BODY, "body: it has no end") from error
+
+
 async def parse_body(request: web.Request, model: type[B]) -> B:
     """Parse the JSON body of a request into a model; RefusedError 400 says what is wrong with the JSON."""
     try:
-        return model.model_validate_json(await request.read())
-    except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone or slow, or its body is no HTTP
-        raise RefusedError(RefusalReason.BAD_BODY, "body: it has no end") from error
+        return model.model_validate_json(await read_body(request))
     except pydantic.ValidationError as error:
         raise RefusedError(
             RefusalReason.BAD_BODY, "; ".join(error_messages.error_lines("body", error, model))
@@ -99,6 +105,6 @@ def parse_limit(query: Mapping[str, str]) -> int:
     text = query.get("limit", "")
     if not text:
         return _MAX_PAGE
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:10]) <= _MAX_PAGE:
+    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= _MAX_PAGE:
         raise RefusedError(RefusalReason.BAD_QUERY, f"limit should be a whole number from 1 to {_MAX_PAGE}")
     return int(text)

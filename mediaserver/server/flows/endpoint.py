@@ -1,6 +1,5 @@
 """The HTTP requests of the flow port: `POST /flow/<secret>/<path>`, which VoIPBIN's action `fetch` makes."""
 
-import logging
 import uuid
 from urllib.parse import quote, unquote
 
@@ -15,11 +14,11 @@ from mediaserver.errors import ConfigError, RefusalReason, RefusedError
 from mediaserver.routing.access import any_token_matches
 from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin.connections import AdminConnection
-from mediaserver.server.admin.endpoint import hide_malformed_request, hide_version
 from mediaserver.server.flows.call import Fetch
 from mediaserver.server.flows.calls import FlowCalls
 from mediaserver.server.flows.connections import MAX_FLOW_CONNECTIONS, FlowConnections
 from mediaserver.server.flows.media import FlowMedia
+from mediaserver.server.http import aiohttp_defaults
 from mediaserver.server.http.connections import Connections
 from mediaserver.server.http.descriptors import reserve_descriptors
 from mediaserver.server.http.listener import AddressKeys, Listener
@@ -66,9 +65,8 @@ class FlowEndpoint:
         problems: list[str] = []
         if not flows.allow:
             log.warning(_OPEN, key="flows.allow", ports=flows.media_ports)
-        logging.getLogger("aiohttp.server").addFilter(hide_malformed_request)
         app = web.Application(client_max_size=_MAX_BODY)
-        app.on_response_prepare.append(hide_version)
+        aiohttp_defaults.apply(app)
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()

@@ -94,7 +94,7 @@ async def test_a_source_that_is_cancelled_on_hold_was_not_played(loop: VirtualLo
     await stream.until(70)
     assert sent_frames(stream) == [None, None, frame(3), frame(4)]
     assert await second == PlaybackResult(2, True)
-    assert first.done() is False
+    assert await first == PlaybackResult(0, False)
 
 
 @in_virtual_time

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.fade import fade_out
-from mediaserver.audio.pcm import SILENCE, to_bytes
+from mediaserver.audio.pcm import SILENCE, from_bytes, to_bytes
 from mediaserver.wire.rtp import Packetizer, PayloadType
 from tests.server.process import Heard, ServerProcess, client_session, connected, listen, serving, write_config
 from tests.sound import write_wav
@@ -316,6 +317,84 @@ async def test_variables_are_set_and_removed(server: ServerProcess) -> None:
         many = {"variables": {f"v{number}": "1" for number in range(49)}}
         status, answer = await ask(server, "PATCH", path, many)
         assert (status, answer) == (400, {"error": "variables: a stream has 50 at most"})
+
+
+async def test_a_token_that_is_taken_away_ends_what_lasts(tmp_path: Path) -> None:
+    tokens = "".join(f'[admin.tokens.{name}]\ntoken = "of-the-{name}"\n' for name in ("reader", "agent"))
+    config = write_config(tmp_path, f'{tokens}[paths."/s"]\nhandler = "silence"')
+    with serving(config) as server:
+        url = server.admin_url("/v1/events").replace("http", "ws")
+        async with (
+            connected(url, headers=bearer("reader")) as gone,
+            connected(url, headers=bearer("agent")) as kept,
+        ):
+            await message(gone)
+            await message(kept)
+            ticket = (await ask(server, "POST", "/v1/tickets", {"path": "/v1/tickets"}, by="reader"))[1]["ticket"]
+            config.write_text(config.read_text().replace("of-the-reader", "of-another"))
+            server.process.send_signal(signal.SIGHUP)
+            async with asyncio.timeout(PATIENCE):
+                assert (await gone.receive()).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE)
+            path = f"/v1/tickets?ticket={ticket}"
+            assert (await ask(server, "POST", path, {"path": "/v1/events"}, by="reader"))[0] == 401
+            assert (await ask(server, "POST", "/v1/tickets", {"path": "/v1/events"}))[0] == 200
+            assert not kept.closed
+
+
+async def test_what_was_heard_of_an_interrupted_sound_counts_when_it_is_stopped(server: ServerProcess) -> None:
+    url = server.admin_url("/v1/events?type=playback.*").replace("http", "ws")
+    async with connected(url, headers=bearer("reader")) as events, calling(server, "/silence") as (stream, heard):
+        await message(events)
+        path = f"/v1/streams/{stream}/play"
+        first = (await ask(server, "POST", path, {"play": "long"}))[1]["id"]
+        await eventually(lambda: parts(LONG)[10] in heard.messages)
+        await ask(server, "POST", path, {"play": "long", "interrupt": True})
+        await ask(server, "DELETE", f"{path}/{first}")
+        data = (await event(events, "playback.done"))["data"]
+        assert (data["playback"], data["complete"]) == (first, False)
+        assert data["seconds"] >= 0.2
+
+
+async def test_a_background_that_there_is_not_changes_no_level(server: ServerProcess) -> None:
+    async with calling(server, "/silence") as (stream, heard):
+        path = f"/v1/streams/{stream}/background"
+        assert (await ask(server, "PUT", path, {"prompt": "x", "level": -60, "ducking": 60}))[0] == 404
+        assert (await ask(server, "PUT", path, {"prompt": "short"}))[0] == 204
+        await eventually(lambda: np.abs(from_bytes(heard.messages[-1]).astype(int)).max() > 500)
+
+
+@pytest.mark.parametrize("limit", ["00000000015000", "1" + 5000 * "0", "-1", "x", "1001", "%C2%B2"])
+async def test_a_limit_that_is_none_is_refused(server: ServerProcess, limit: str) -> None:
+    status, answer = await ask(server, "GET", f"/v1/streams?limit={limit}")
+    assert (status, answer) == (400, {"error": "limit should be a whole number from 1 to 1000"})
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/healthz", {}, 405),
+        ("/v1/tickets", {}, 401),
+        ("/v1/attach", bearer("agent"), 400),
+        ("/v1/attach", bearer("agent") | {"Idempotency-Key": "gzip"}, 400),
+    ],
+)
+async def test_a_body_that_is_none_leaves_no_traceback(
+    server: ServerProcess, path: str, headers: dict[str, str], status: int
+) -> None:
+    sent = {"Host": "localhost", "Content-Encoding": "gzip", "Content-Length": "5"} | headers
+    reader, writer = await asyncio.open_connection(*server.admin.split(":"))
+    lines = (f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in sent.items()), "", "hello")
+    writer.write("\r\n".join(lines).encode())
+    async with asyncio.timeout(PATIENCE):
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        writer.close()
+        await reader.read()
+    assert head.startswith(f"HTTP/1.1 {status} ")
+    assert "Server: mediaserver" in head
+    assert (await ask(server, "GET", "/v1/streams"))[0] == 200  # what was logged of it is there by now
+    text = server.log_file.read_text()
+    assert "Traceback" not in text
+    assert "Unhandled" not in text
 
 
 def test_mistakes_in_tokens_are_told(tmp_path: Path) -> None:

@@ -96,7 +96,23 @@ async def test_answers_are_forgotten_after_ten_minutes_and_the_oldest_of_too_man
     requests.now = KEPT_SECONDS
     await requests.send("a")
     assert requests.acted == 2
-    for number in range(1000):
+    for number in range(10_000):
         await requests.send(str(number))
     await requests.send("a")
-    assert requests.acted == 1003
+    assert requests.acted == 10_003
+
+
+async def test_one_in_progress_is_never_forgotten() -> None:
+    requests = Requests()
+    requests.going.clear()
+    first = asyncio.create_task(requests.send())
+    await asyncio.sleep(0)
+    requests.now = 2 * KEPT_SECONDS
+    second = asyncio.create_task(requests.send())
+    await asyncio.sleep(0)
+    requests.error = RefusedError(RefusalReason.NO_CALLS, "draining")
+    requests.going.set()
+    for request in (first, second):
+        with pytest.raises(RefusedError):
+            await request
+    assert requests.acted == 1
