@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Any, Self
+from urllib.parse import quote
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, SecretStr, model_validator
 
@@ -71,6 +72,14 @@ class FlowSettings(Table):
         """The numbers of the media ports."""
         first, _, last = self.media_ports.partition("-")
         return range(int(first), int(last) + 1)
+
+    def fetch_url(self, path: str, secret: str | None = None) -> str:
+        """The URL at which VoIPBIN's action `fetch` asks for a path, which may have a query.
+
+        It has the secret, and must not be logged. Without a secret, `<secret>` stands in its place.
+        """
+        shown = "<secret>" if secret is None else quote(secret, safe="")
+        return f"{self.public_url.rstrip('/')}/{shown}{path}"
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:

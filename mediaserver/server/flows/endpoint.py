@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import pydantic
 import structlog
@@ -126,8 +126,7 @@ class FlowEndpoint:
         fetch = await _parse_fetch(request)
         query = request.rel_url.query
         kept = {key: value for key, value in query.items() if key not in QUERY_KEYS}
-        public_url = self._engine.settings.flows.public_url.rstrip("/")
-        asked = URL(f"{public_url}/{quote(secret, safe='')}/{rest}", encoded=True).with_query(kept)
+        asked = URL(self._engine.settings.flows.fetch_url(f"/{rest}", secret), encoded=True).with_query(kept)
         return web.json_response(await self.calls.answer(url, str(asked), fetch))
 
 
