@@ -86,6 +86,9 @@ def test_every_reason_that_metrics_count_is_in_the_reference_of_its_port() -> No
         RefusalReason.BAD_BODY,
         RefusalReason.BAD_PATH,
         RefusalReason.UNKNOWN_STREAM,
+        RefusalReason.UNKNOWN_PLAYBACK,
+        RefusalReason.AMBIGUOUS,
+        RefusalReason.TOO_MANY_PLAYBACKS,
         RefusalReason.NO_CALLS,
     }
 
