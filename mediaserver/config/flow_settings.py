@@ -43,12 +43,13 @@ OptionalUrl = Annotated[str, AfterValidator(lambda url: url and validate_no_quer
 
 
 class FlowSettings(Table):
-    """`[flows]`: the endpoint for VoIPBIN's action `fetch`. Without a secret, it is off."""
+    """`[flows]`: the endpoint for VoIPBIN's action `fetch`, and for webhooks. Each is off without its secret."""
 
     host: str = "0.0.0.0"  # noqa: S104 - a proxy on another machine may pass requests on
     port: int = Field(8082, ge=0, le=65535)
     public_url: OptionalUrl = Field("", description="how VoIPBIN reaches /flow of this port")
     secret: SecretStr = SecretStr("")
+    webhook_secret: SecretStr = SecretStr("")
     media_host: OptionalHostName = Field(
         "", description="name or address that VoIPBIN's Asterisk dials for the media"
     )
@@ -66,6 +67,16 @@ class FlowSettings(Table):
     def enabled(self) -> bool:
         """Whether there is a secret, without which nobody may ask."""
         return bool(self.secret.get_secret_value().strip())
+
+    @property
+    def takes_webhooks(self) -> bool:
+        """Whether there is a secret that VoIPBIN signs its webhooks with."""
+        return bool(self.webhook_secret.get_secret_value().strip())
+
+    @property
+    def listens(self) -> bool:
+        """Whether there is anything to listen for."""
+        return self.enabled or self.takes_webhooks
 
     @property
     def ports(self) -> range:
