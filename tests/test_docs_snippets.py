@@ -50,14 +50,14 @@ def snippets(language: str) -> list[Any]:
 
 
 def commands() -> list[Any]:
-    """Every command of the documentation, with what it pipes to, or runs after it, apart."""
+    """Every command of the documentation, with what it writes or pipes to, or runs after it, apart."""
     found = []
     for path in PAGES:
         for code in blocks(page(path), "sh"):
             for line in code.replace("\\\n", " ").splitlines():
                 words = shlex.split(line.replace("$(", "( "), comments=True)
                 while words:
-                    end = next((n for n, word in enumerate(words) if word in ("&&", "|", "&")), len(words))
+                    end = next((n for n, word in enumerate(words) if word in ("&&", "|", "&", ">")), len(words))
                     if "[OPTIONS]" not in words[:end]:  # a usage is no command
                         found.append(pytest.param(words[:end], id=f"{path}: {' '.join(words[:end])}"))
                     words = words[end + 1 :]

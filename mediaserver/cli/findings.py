@@ -95,7 +95,7 @@ async def collect_findings(
             "audiosocket": {
                 str(port.number): str(port.url) for port in configuration.ports.values() if port.route is route
             },
-            "flow": f"{settings.flows.public_url.rstrip('/')}/<secret>{route.pattern}" if route.flow else "",
+            "flow": settings.flows.fetch_url(route.pattern) if route.flow else "",
             "settings": _redacted(route.settings),
         }
         for route in configuration.table

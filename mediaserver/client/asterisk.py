@@ -25,7 +25,8 @@ ENCODINGS = {
     for codec, encoding in PAYLOAD_ENCODINGS.items()
 } | {Codec.SLIN: TCP}
 _PORTS_HINT = (
-    "Ports of AudioSocket are those of [audiosocket] in the server's configuration: `mediaserver check` lists them"
+    "Ports of AudioSocket are those of [audiosocket] in the server's configuration, which `mediaserver check`"
+    " lists, and the media_ports of [flows]"
 )
 _CONNECT_TIMEOUT = 10.0  # seconds to connect
 

@@ -2,6 +2,7 @@
 
 import re
 from typing import Annotated, Any, Self
+from urllib.parse import quote
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, SecretStr, model_validator
 
@@ -42,12 +43,13 @@ OptionalUrl = Annotated[str, AfterValidator(lambda url: url and validate_no_quer
 
 
 class FlowSettings(Table):
-    """`[flows]`: the endpoint for VoIPBIN's action `fetch`. Without a secret, it is off."""
+    """`[flows]`: the endpoint for VoIPBIN's action `fetch`, and for webhooks. Each is off without its secret."""
 
     host: str = "0.0.0.0"  # noqa: S104 - a proxy on another machine may pass requests on
     port: int = Field(8082, ge=0, le=65535)
     public_url: OptionalUrl = Field("", description="how VoIPBIN reaches /flow of this port")
     secret: SecretStr = SecretStr("")
+    webhook_secret: SecretStr = SecretStr("")
     media_host: OptionalHostName = Field(
         "", description="name or address that VoIPBIN's Asterisk dials for the media"
     )
@@ -67,10 +69,28 @@ class FlowSettings(Table):
         return bool(self.secret.get_secret_value().strip())
 
     @property
+    def takes_webhooks(self) -> bool:
+        """Whether there is a secret that VoIPBIN signs its webhooks with."""
+        return bool(self.webhook_secret.get_secret_value().strip())
+
+    @property
+    def listens(self) -> bool:
+        """Whether there is anything to listen for."""
+        return self.enabled or self.takes_webhooks
+
+    @property
     def ports(self) -> range:
         """The numbers of the media ports."""
         first, _, last = self.media_ports.partition("-")
         return range(int(first), int(last) + 1)
+
+    def fetch_url(self, path: str, secret: str | None = None) -> str:
+        """The URL at which VoIPBIN's action `fetch` asks for a path, which may have a query.
+
+        It has the secret, and must not be logged. Without a secret, `<secret>` stands in its place.
+        """
+        shown = "<secret>" if secret is None else quote(secret, safe="")
+        return f"{self.public_url.rstrip('/')}/{shown}{path}"
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:

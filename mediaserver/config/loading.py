@@ -5,7 +5,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from mediaserver.config.environment import Environment
 from mediaserver.config.settings import Settings
@@ -66,7 +66,7 @@ def _secret_variables(value: Any) -> set[str]:
 
 
 def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
-    """The tables of a TOML file, and a line for each top-level key that should be a table but is another value."""
+    """The tables of a TOML file, and a line for each top-level key that is not the table or list it should be."""
     text = ""
     try:
         text = file.read_text(encoding="utf-8")
@@ -75,10 +75,13 @@ def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
         raise ConfigError([f"{file}: cannot be read: {error_text(error)}"]) from error
     except (ValueError, RecursionError) as error:  # the file is not TOML, or not UTF-8
         raise ConfigError([f"{file}: is not TOML: {error}{_unquoted(text, str(error))}"]) from error
-    wrong = [name for name in Settings.model_fields if not isinstance(tables.get(name, {}), dict)]
-    for name in wrong:
-        del tables[name]
-    return tables, [f"{file}: {name}: is a table, [{name}]" for name in wrong]
+    wrong = {}
+    for name, setting in Settings.model_fields.items():
+        is_list = get_origin(setting.annotation) is tuple
+        if name in tables and not isinstance(tables[name], list if is_list else dict):
+            wrong[name] = f"is a list of tables, [[{name}]] each" if is_list else f"is a table, [{name}]"
+            del tables[name]
+    return tables, [f"{file}: {name}: {why}" for name, why in wrong.items()]
 
 
 def _unquoted(text: str, why: str) -> str:

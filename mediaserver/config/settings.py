@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from mediaserver.config.attach_settings import AttachRule
 from mediaserver.config.error_messages import KeyPath
 from mediaserver.config.fields import ApiUrl, Networks, Table, Tokens, validate_web_url
 from mediaserver.config.flow_settings import FlowActions, FlowSettings
@@ -170,12 +171,13 @@ DEFAULT_PATHS: dict[str, dict[str, Any]] = {
 
 
 class Settings(Table):
-    """All settings: one attribute for each table."""
+    """All settings: one attribute for each table, and for each list of tables."""
 
     server: ServerSettings = ServerSettings()
     tls: TlsSettings = TlsSettings()
     audiosocket: AudioSocketSettings = AudioSocketSettings()
     flows: FlowSettings = FlowSettings()
+    attach: tuple[AttachRule, ...] = ()
     admin: AdminSettings = AdminSettings()
     prompts: PromptSettings = PromptSettings()
     defaults: Defaults = Defaults()

@@ -19,7 +19,7 @@ from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings
 from mediaserver.errors import ConfigError, did_you_mean
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.prompts.library import PromptLibrary
-from mediaserver.routing import audiosocket_ports, requirements, route_builder
+from mediaserver.routing import attach_rules, audiosocket_ports, requirements, route_builder
 from mediaserver.routing.audiosocket_ports import Port
 from mediaserver.routing.route import Route
 from mediaserver.routing.table import RouteTable
@@ -69,11 +69,7 @@ class Configuration:
         table = RouteTable(built)
         used_ports = {settings.server.port: "server.port", settings.admin.port: "admin.port"}
         flow_problems = _flow_port_problems(settings, where, used_ports)
-        if settings.flows.enabled:
-            used_ports |= {
-                **dict.fromkeys(settings.flows.ports, "in flows.media_ports"),
-                settings.flows.port: "flows.port",
-            }
+        used_ports |= _flow_ports(settings.flows)
         invalid_paths = (settings.paths.keys() | settings.invalid_paths) - {route.pattern for route in built}
         by = settings.source(where, ("audiosocket", "ports"))
         ports, port_problems = audiosocket_ports.build_ports(
@@ -87,6 +83,7 @@ class Configuration:
             *_same_port(settings, where),
             *flow_problems,
             *port_problems,
+            *attach_rules.rule_problems(settings, table, where, invalid_paths),
         ]
         return cls(settings, where, table, secrets, (*problems, *wrong), ports)
 
@@ -115,7 +112,11 @@ class Configuration:
         snapshot = library.snapshot
         missing = [] if self.built_in else requirements.missing_prompts(self.table, snapshot, self.where)
         by = self.settings.source(self.where, ("audiosocket", "ports"))
-        return [*missing, *audiosocket_ports.missing_prompts(self.ports.values(), snapshot, by)]
+        return [
+            *missing,
+            *audiosocket_ports.missing_prompts(self.ports.values(), snapshot, by),
+            *attach_rules.missing_prompts(self.settings, self.table, snapshot, self.where),
+        ]
 
     def missing_default_prompts(self, library: PromptLibrary) -> list[str]:
         """A line for each prompt that the default paths name and the library lacks.
@@ -223,19 +224,27 @@ def _same_port(settings: Settings, where: str) -> list[str]:
 def _flow_port_problems(settings: Settings, where: str, used_ports: Mapping[int, str]) -> list[str]:
     """A line for each port of `[flows]` that another listener has; without `[flows]`, for each path of flows."""
     flows = settings.flows
-    if not flows.enabled:
-        return [
+    by = {key: f"{settings.source(where, ('flows', key))}: flows.{key}" for key in ("port", "media_ports")}
+    wrong = []
+    if flows.listens and flows.port and flows.port in used_ports:
+        wrong.append(f"{by['port']}: is {used_ports[flows.port]} as well: choose another port")
+    if flows.enabled:
+        others = {**used_ports, flows.port: "flows.port"}
+        taken = [others[port] for port in flows.ports if port in others]
+        wrong += [f"{by['media_ports']}: {name} is among them: choose another port" for name in taken]
+    elif "flows" not in settings.invalid_tables:
+        wrong += [
             f'{settings.source(where, ("paths", path, "flow"))}: paths."{path}": flow: set flows.secret, too'
             for path, table in settings.paths.items()
-            if table.flow and "flows" not in settings.invalid_tables
+            if table.flow
         ]
-    by = {key: f"{settings.source(where, ('flows', key))}: flows.{key}" for key in ("port", "media_ports")}
-    wrong = (
-        [f"{by['port']}: is {used_ports[flows.port]} as well"] if flows.port and flows.port in used_ports else []
-    )
-    others = {**used_ports, flows.port: "flows.port"}
-    wrong += [f"{by['media_ports']}: {others[port]} is among them" for port in flows.ports if port in others]
-    return [f"{problem}: choose another port" for problem in wrong]
+    return wrong
+
+
+def _flow_ports(flows: FlowSettings) -> dict[int, str]:
+    """The ports that `[flows]` listens on, each with what it is there."""
+    media = dict.fromkeys(flows.ports if flows.enabled else (), "in flows.media_ports")
+    return {**media, flows.port: "flows.port"} if flows.listens else {}
 
 
 def _read_secrets(settings: Settings, where: str) -> tuple[dict[str, str], list[str]]:
@@ -248,6 +257,7 @@ def _read_secrets(settings: Settings, where: str) -> tuple[dict[str, str], list[
         (("admin", "token"), settings.admin.token),
         *((("admin", "tokens", name, "token"), named.token) for name, named in settings.admin.tokens.items()),
         (("flows", "secret"), settings.flows.secret),
+        (("flows", "webhook_secret"), settings.flows.webhook_secret),
         (("speech", "openai", "token"), settings.speech.openai.token),
         (("recognition", "openai", "token"), settings.recognition.openai.token),
         (("chat", "token"), settings.chat.token),

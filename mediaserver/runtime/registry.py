@@ -76,6 +76,10 @@ class StreamRegistry:
         """How many streams are in progress on the path with this pattern."""
         return self._by_path[pattern]
 
+    def of_call(self, name: str) -> list[Session]:
+        """The streams of a call, which is named by the platform's id, alone or as a resource."""
+        return [session for session in self if name in _call_names(session)]
+
     def admit(self, route: Route, peer: str = "") -> None:
         """Check that one more stream may begin on a route, and for a peer.
 
@@ -176,6 +180,12 @@ class StreamRegistry:
         except TimeoutError:
             return False
         return True
+
+
+def _call_names(session: Session) -> set[str]:
+    """The names by which a stream's call is known: the platform's id, as `<id>` and as `calls/<id>`."""
+    stream = session.stream
+    return {stream.call, stream.resource, stream.resource.partition("/")[2], stream.event_resource} - {""}
 
 
 def _streams(count: int) -> str:

@@ -46,7 +46,7 @@ class Server:
         self.endpoint = MediaEndpoint(self.engine)
         self.audiosocket = AudioSocketEndpoint(self.engine, self.endpoint.connections)
         self.attacher = Attacher(self.engine)
-        self.flows = FlowEndpoint(self.engine, self.endpoint.connections, self.attacher.platform)
+        self.flows = FlowEndpoint(self.engine, self.endpoint.connections, self.attacher)
         self.admin = AdminEndpoint(
             self.engine, self.attacher, lambda: self._why_closed, lambda: self._why_not_ready
         )

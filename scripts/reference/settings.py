@@ -39,6 +39,8 @@ def write() -> str:
     for name, model in _tables(Settings):
         of_table = notes[name]
         blocks += [f"## [{name}]", _plain(sentence(of_table.intro or _first(model))), rows(model, of_table.keys)]
+    for name, model in _lists():
+        blocks += [f"## [[{name}]]", _plain(sentence(_first(model))), rows(model, {})]
     blocks += ["## [paths]", _PATHS, table(("key", "type", "what it is"), [_handler_row()])]
     blocks += [_EVERY_HANDLER, _table_of(Handler.model_fields, Handler, of_handlers["playback"])]
     for name, handler in HANDLERS.items():
@@ -60,6 +62,12 @@ def _tables(model: type[BaseModel], place: str = "") -> list[tuple[str, type[Bas
             kind: Any = field.annotation
             found += [(f"{place}{key}", kind), *_tables(kind, f"{place}{key}.")]
     return found
+
+
+def _lists() -> list[tuple[str, type[BaseModel]]]:
+    """The lists of tables at the top level, by their names."""
+    kinds_of = {key: get_args(field.annotation) for key, field in Settings.model_fields.items()}
+    return [(key, found[0]) for key, found in kinds_of.items() if found and _is_table(found[0])]
 
 
 def _is_table(kind: Any) -> bool:

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from tests.client.flows.flow_service import FlowService
 from tests.server.preloaded import run
@@ -21,6 +22,13 @@ handler = "silence"
 handler = "silence"
 tokens = ["s3cret"]
 encapsulation = "rtp"
+"""
+FLOWS = """
+[flows]
+public_url = "https://voice.example.org/flow/"
+secret = "env:FLOW_SECRET"
+media_host = "voice.example.org"
+media_ports = "9200-9201"
 """
 
 
@@ -61,6 +69,49 @@ def test_the_flow_by_fetch_has_one_action(config: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     (action,) = json.loads(done.stdout)["actions"]
     assert action == {"type": "fetch", "option": {"event_url": url, "event_method": "POST"}}
+
+
+@pytest.fixture
+def flows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration whose path takes flows, and has a port as well."""
+    monkeypatch.setenv("FLOW_SECRET", "s3c/ret")
+    path = PATHS.replace(', 9124 = "/nowhere"', "").replace('"silence"', '"silence"\nflow = true', 1)
+    return write_config(tmp_path, FLOWS + path)
+
+
+def test_a_path_for_flows_is_fetched_from_the_server(flows: Path) -> None:
+    """The query is as it was given: VoIPBIN fills its variables in."""
+    done = run("flow", "/menu?from=${voipbin.call.source.target}", "--config", flows)
+    assert (done.returncode, done.stderr) == (0, "")
+    url = "https://voice.example.org/flow/s3c%2Fret/menu?from=${voipbin.call.source.target}"
+    assert json.loads(done.stdout)["actions"] == [
+        {"type": "fetch", "option": {"event_url": url, "event_method": "POST"}}
+    ]
+
+
+def test_a_named_server_has_media_started_all_the_same(flows: Path) -> None:
+    done = run("flow", "/menu", "--server", "wss://voice.example.org", "--config", flows)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["actions"][1]["option"]["external_host"] == "voice.example.org:9123"
+
+
+async def test_a_flow_by_fetch_is_created_and_its_secret_is_not_shown(
+    flows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDIASERVER_VOIPBIN__TOKEN", "t0ken")
+    async with FlowService() as service:
+        monkeypatch.setenv("MEDIASERVER_VOIPBIN__API", service.api)
+        done = await asyncio.to_thread(run, "flow", "/menu", "--create", "--config", flows)
+        assert done.returncode == 0
+        ((flow, stored),) = service.flows.items()
+        url = stored["actions"][0]["option"]["event_url"]
+        assert url == "https://voice.example.org/flow/s3c%2Fret/menu"
+        assert done.stdout == f"created the flow mediaserver /menu: {flow}\n"
+        service.answer = web.Response(status=400, text=f'{{"message": "{url} is no URL"}}')
+        refused = await asyncio.to_thread(run, "flow", "/menu", "--create", "--config", flows)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("refused with 400: check the flow (")
+    assert "s3c" not in done.stderr + refused.stdout + refused.stderr
 
 
 @pytest.mark.parametrize(

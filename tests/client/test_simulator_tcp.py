@@ -275,7 +275,7 @@ async def test_a_port_of_something_else_is_named(answer: bytes, why: str) -> Non
         writer.write_eof()
 
     async with answering(script) as (_, url):
-        with pytest.raises(PeerError, match=rf"^{why}.*`mediaserver check` lists them$"):
+        with pytest.raises(PeerError, match=rf"^{why}.*`mediaserver check` lists, and the media_ports of"):
             await simulator.simulate(SimulatedCall(url))
 
 

@@ -4,7 +4,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import pytest
 from pydantic import SecretStr
@@ -296,7 +296,9 @@ def test_every_key_there_is_stands_in_the_example() -> None:
     }
     while tables:
         table, model = tables.popitem()
-        section = text.split(f"\n[{table}]")[1].split("\n[")[0]
+        if get_origin(model) is tuple:  # a list of tables, commented out
+            table, model = f"[{table}]", get_args(model)[0]
+        section = text.replace("\n# [", "\n[").split(f"\n[{table}]")[1].split("\n[")[0]
         for key, field in model.model_fields.items():
             if isinstance(field.annotation, type) and issubclass(field.annotation, Table):
                 tables[f"{table}.{key}"] = field.annotation
@@ -324,7 +326,7 @@ def test_what_the_example_has_commented_out_is_valid_too(tmp_path: Path) -> None
 
 def is_setting(line: str) -> bool:
     words = line.removeprefix("# ").split()
-    return line.startswith("# [paths.") or (line.startswith("# ") and len(words) > 2 and words[1] == "=")
+    return line.startswith(("# [paths.", "# [[")) or (line.startswith("# ") and len(words) > 2 and words[1] == "=")
 
 
 FLOW = """

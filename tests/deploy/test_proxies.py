@@ -207,6 +207,23 @@ async def test_a_fetch_of_a_flow_goes_through_and_its_secret_is_in_no_log(
     assert (told["path"], told["body"]) == (path, body)
 
 
+async def test_a_webhook_goes_through_with_its_signature(
+    start: Start, echo: int, authority: trustme.CA, trust: ssl.SSLContext, tmp_path: Path
+) -> None:
+    """Byte by byte, as it is signed. Its body may be larger than anything else that comes in."""
+    body = " {}" * 50_000
+    with start(tmp_path, echo, authority) as proxy:
+        async with client_session() as client:
+            sent = options(trust, {"X-VoIPBIN-Signature": "sha256=ab"})
+            async with client.post(url(proxy, "/webhook"), data=body, **sent) as response:
+                told = await response.json()
+            async with client.post(url(proxy, "/other"), data=body, **options(trust, {})) as response:
+                refused = response.status
+    assert (told["path"], told["body"]) == ("/webhook", body)
+    assert told["headers"]["X-VoIPBIN-Signature"] == "sha256=ab"
+    assert refused == 413
+
+
 async def test_the_server_is_told_the_real_peer(
     start: Start, echo: int, authority: trustme.CA, trust: ssl.SSLContext, tmp_path: Path
 ) -> None:

@@ -40,11 +40,16 @@ class _Flow(NamedTuple):
 def flow(
     path: Annotated[str, typer.Argument(metavar="PATH", help="A path of the configuration: /menu.")],
     server: Annotated[
-        str, typer.Option(metavar="URL", help="ws:// or wss:// URL at which VoIPBIN reaches this server.")
-    ] = _SERVER,
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help=f"ws:// or wss:// URL at which VoIPBIN reaches this server; default: {_SERVER}. With it, the flow"
+            " starts media, also for a path with flow = true.",
+        ),
+    ] = None,
     fetch_url: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Have the flow fetch its actions from here, in place of starting media."),
+        typer.Option(metavar="URL", help="Have the flow fetch its actions from here, whatever [flows] says."),
     ] = None,
     name: Annotated[str, typer.Option(metavar="NAME", help="The flow's name; default: mediaserver PATH.")] = "",
     create: Annotated[
@@ -57,8 +62,9 @@ def flow(
 ) -> None:
     """Print the flow that brings a caller to a path, as JSON, to paste into VoIPBIN.
 
-    For a path that has a port in [audiosocket], the flow has the platform dial that port; else it has the platform
-    dial the path's WebSocket.
+    For a path with flow = true, the flow has one action, which fetches all others from the URL that [flows] says.
+    This URL has the secret in it. For another path that has a port in [audiosocket], the flow has the platform
+    dial that port; else it has the platform dial the path's WebSocket.
     """
     with terminal.config_errors():
         settings, problems = config.load(file)
@@ -68,7 +74,7 @@ def flow(
             raise ConfigError(configuration.problems)
         name = name or f"mediaserver {redact_url(path)}"
         try:
-            made = _make_flow(configuration, path, server, fetch_url or "")
+            made = _make_flow(configuration, path, server or "", fetch_url or "")
             wrong = _probe(made.actions) if probe else []
             if create and not wrong:
                 typer.echo(_store(settings.voipbin, name, made.actions))
@@ -88,24 +94,27 @@ def flow(
 
 def _make_flow(configuration: Configuration, path: str, server: str, fetch_url: str) -> _Flow:
     """The flow for a path; RefusedError if there is no such path, ValueError if a URL is wrong."""
-    asked, base = URL(path), URL(server)
+    asked, base = URL(path), URL(server or _SERVER)
     if not path.startswith("/") or asked.host:
         raise ValueError(f"{path} should be a path of the configuration: it begins with /")
     if base.scheme not in ("ws", "wss") or not base.host or base.query_string or base.fragment or base.user:
         raise ValueError("--server should be ws://host or wss://host, perhaps with a port and a path")
     route, _ = configuration.table.match_route_now(asked)
+    flows = configuration.settings.flows
+    if route.flow and not (server or fetch_url):
+        fetch_url = flows.fetch_url(path, configuration.secrets["flows.secret"])
     if fetch_url:
         fetched = URL(fetch_url)
         if fetched.scheme not in ("http", "https") or not fetched.host:
             raise ValueError("--fetch-url should begin with http:// or https://")
         return _Flow(flow_actions(fetch_url=fetch_url), [])
-    placeholder = [_PLACEHOLDER] if server == _SERVER else []
+    placeholder = [] if server else [_PLACEHOLDER]
     port = next((each.number for each in configuration.ports.values() if each.url == asked and each.number), None)
     if port is not None:
         host = f"[{base.host}]" if ":" in base.host else base.host
         return _Flow(flow_actions(external_host=f"{host}:{port}"), placeholder)
     notes = [*placeholder, _URL_IGNORED, *([_SIGN_LINK] if route.access.tokens else [])]
-    url = f"{server.rstrip('/')}{path}"
+    url = f"{(server or _SERVER).rstrip('/')}{path}"
     return _Flow(flow_actions(url=url, encapsulation=route.wire.encapsulation), notes)
 
 

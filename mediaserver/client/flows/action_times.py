@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mediaserver.client.flows.actions import Action
+from mediaserver.wire.voipbin.actions import PUSHING
 
 _CHARACTERS_PER_SECOND = 15  # of a text that is spoken; an assumption, as no TTS speaks in the simulation
 _BEEP, _PLAYED = 0.3, 2.0  # seconds of a beep, and of each file of `play`, which is not fetched
@@ -19,8 +20,8 @@ OF_FLOW_MANAGER = frozenset(
 )
 # Actions whose failure ends the flow, and with it the call.
 ENDS_FLOW_ON_ERROR = frozenset(("branch", "fetch", "fetch_flow", "goto"))
-# The flow manager has the call manager connect the caller, by a further action that is executed.
-_OTHER_PARTY = frozenset(("ai_talk", "conference_join", "confbridge_join", "connect", "queue_join"))
+# Actions that connect the caller. The flow manager has all but one of them done by a further action.
+_OTHER_PARTY = PUSHING | {"confbridge_join"}
 _NOT_SIMULATED = OF_FLOW_MANAGER | {
     "amd",
     "mute",
@@ -51,7 +52,7 @@ def hold_of(action: Action, bridged: float) -> Hold:
     if action.type == "answer":
         return Hold()
     if action.type in _OTHER_PARTY:
-        pushes = int(action.type != "confbridge_join")
+        pushes = int(action.type in PUSHING)
         return Hold(bridged, f"another party is with the caller for {bridged:g} s", pushes=pushes)
     if action.type in _HOLDING:
         return _HOLDING[action.type](action)

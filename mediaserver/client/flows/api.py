@@ -5,7 +5,9 @@ The requests are those that the platform's public API description has: `GET /flo
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
@@ -40,7 +42,7 @@ async def store_flow(api: str, credential: Credential, name: str, detail: str, a
     """
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT)
     async with aiohttp.ClientSession(connector=Connector(), timeout=timeout) as http:
-        client = _Client(http, api, credential)
+        client = _Client(http, api, credential, _fetched_paths(actions))
         body = {"name": name, "detail": detail, "actions": actions}
         known = await client.flows_named(name)
         if len(known) > 1:
@@ -52,10 +54,13 @@ async def store_flow(api: str, credential: Credential, name: str, detail: str, a
 
 
 class _Client:
-    """Sends requests with the credential, which no error shows."""
+    """Sends requests with the credential. No error shows it, nor any of `hidden`."""
 
-    def __init__(self, http: aiohttp.ClientSession, api: str, credential: Credential) -> None:
+    def __init__(
+        self, http: aiohttp.ClientSession, api: str, credential: Credential, hidden: Sequence[str] = ()
+    ) -> None:
         self._http, self._api, self._credential = http, api.rstrip("/"), credential
+        self._hidden = (credential.secret, *hidden)
 
     async def flows_named(self, name: str) -> list[str]:
         """The ids of all flows with this name."""
@@ -103,8 +108,16 @@ class _Client:
         credential = self._credential
         name = "token" if credential.parameter == "token" else "access key"
         reason = _REASONS.get(status, "check the flow").format(name=name, setting=credential.setting)
-        shown = single_line(text.replace(credential.secret, "…"))[:_MAX_SHOWN].strip()
+        for secret in self._hidden:
+            text = text.replace(secret, "…")
+        shown = single_line(text)[:_MAX_SHOWN].strip()
         return f"refused with {status}: {reason}" + (f" ({shown})" if shown else "")
+
+
+def _fetched_paths(actions: Actions) -> list[str]:
+    """The paths of the URLs of `fetch` in a flow. They have a secret in them, and the platform may repeat them."""
+    urls = [action["option"]["event_url"] for action in actions if action["type"] == "fetch"]
+    return [path for url in urls if (path := urlsplit(url).path.strip("/"))]
 
 
 def _id_of(flow: dict[str, Any]) -> str:

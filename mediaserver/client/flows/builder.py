@@ -3,15 +3,15 @@
 The README and the pages for flow builders show these flows, and tests hold them against this module.
 """
 
-from typing import Any
-
 from yarl import URL
 
 from mediaserver.wire.encapsulation import Encapsulation
+from mediaserver.wire.voipbin import actions
+from mediaserver.wire.voipbin.actions import Action
 
 HOLD_MS = 60_000  # ms for which the flow keeps the call, because external media does not
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-Actions = list[dict[str, Any]]
+Actions = list[Action]
 
 
 def flow_actions(
@@ -32,40 +32,20 @@ def flow_actions(
     if sum(map(bool, (fetch_url, external_host, url))) != 1:
         raise ValueError("give one of fetch_url, external_host and url")
     if fetch_url:
-        return [{"type": "fetch", "option": {"event_url": fetch_url, "event_method": "POST"}}]
-    media = audiosocket_media(external_host) if external_host else websocket_media(url, encapsulation)
-    return [
-        {"type": "answer"},
-        media,
-        {"type": "sleep", "option": {"duration": hold_ms}},
-        {"type": "hangup"},
-    ]
+        return [actions.fetch(fetch_url)]
+    media = actions.external_media_start(external_host) if external_host else _websocket_media(url, encapsulation)
+    return [actions.ANSWER, media, actions.make_action("sleep", duration=hold_ms), actions.HANG_UP]
 
 
-def websocket_media(url: str, encapsulation: Encapsulation) -> dict[str, Any]:
+def _websocket_media(url: str, encapsulation: Encapsulation) -> Action:
     """The action that has the platform dial a WebSocket, in the form of its tutorial."""
-    return {"type": "external_media_start", "option": {"url": url, "encapsulation": str(encapsulation)}}
+    return actions.make_action("external_media_start", url=url, encapsulation=str(encapsulation))
 
 
-def audiosocket_media(external_host: str) -> dict[str, Any]:
-    """The action that has the platform's Asterisk dial `host:port`, with all options that it needs."""
-    return {
-        "type": "external_media_start",
-        "option": {
-            "external_host": external_host,
-            "encapsulation": str(Encapsulation.AUDIOSOCKET),
-            "transport": "tcp",
-            "format": "slin",
-            "direction_listen": "in",
-            "direction_speak": "out",
-        },
-    }
-
-
-def dialled_addresses(actions: Actions) -> list[tuple[str, int]]:
+def dialled_addresses(flow: Actions) -> list[tuple[str, int]]:
     """The hosts and ports that the platform dials for these actions; ValueError where one is no host and port."""
     found = []
-    for action in actions:
+    for action in flow:
         option = action.get("option", {})
         if host := option.get("external_host"):
             found.append(URL(f"tcp://{host}"))

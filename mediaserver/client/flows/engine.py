@@ -17,8 +17,8 @@ from mediaserver.client.flows.action_times import Hold
 from mediaserver.client.flows.actions import Action, FlowError
 from mediaserver.client.flows.media import IGNORED_URL, MAX_MEDIA, MediaRequest, media_request
 from mediaserver.client.flows.stacks import FlowStacks
+from mediaserver.wire.voipbin.actions import DIGITS
 
-DIGITS = "voipbin.call.digits"
 MAX_EXECUTED = 100  # once more actions than that were executed, the next one ends the flow and the call
 FETCH_TIMEOUT = 3.0  # seconds after which the platform no longer waits for the answer to `fetch`
 

@@ -49,11 +49,11 @@ class StreamRequests:
         query = request.query
         limit, after = parse_limit(query), query.get("after", "")
         path, call = query.get("path"), query.get("call")
+        streams = self._engine.streams
         found = [
             session
-            for session in self._engine.streams
+            for session in (streams if call is None else streams.of_call(call))
             if path in (None, session.stream.route, session.stream.path)
-            and (call is None or call in _call_names(session))
         ]
         if after:
             ids = [session.stream.id for session in found]
@@ -150,16 +150,10 @@ class StreamRequests:
         session = self._engine.streams.get(name)
         if session is not None:
             return session
-        found = [each for each in self._engine.streams if name in _call_names(each)]
+        found = self._engine.streams.of_call(name)
         if not found:
             raise RefusedError(RefusalReason.UNKNOWN_STREAM, f"no stream {name}")
         if len(found) > 1:
             ids = ", ".join(each.stream.id for each in found)
             raise RefusedError(RefusalReason.AMBIGUOUS, f"the call {name} has several streams: name one of {ids}")
         return found[0]
-
-
-def _call_names(session: Session) -> set[str]:
-    """The names by which a stream's call is known: the platform's id, as `<id>` and as `calls/<id>`."""
-    stream = session.stream
-    return {stream.call, stream.resource, stream.resource.partition("/")[2], stream.event_resource} - {""}

@@ -42,7 +42,8 @@ class FlowCall:
     `port` has the number of the leased port, and the path. `on_freed` is called with whether the port was dialled,
     once the port is free again. `on_over` is called with the call when nothing more can come. `report` emits an
     event of the stream, which may not have begun. `hang_up` is called with the call's id when the call is to be
-    hung up at once, and no fetch is there to be answered.
+    hung up at once, and no fetch is there to be answered. `executed` is the number of actions that the flow has
+    had before, where it comes to us once more.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class FlowCall:
         on_over: Callable[["FlowCall"], None],
         report: Callable[[Stream, EventKind, dict[str, object]], None],
         hang_up: Callable[[str], None],
+        executed: int = 0,
     ) -> None:
         self.activeflow, self.reference = fetch.activeflow, fetch.reference
         self.stream, self.port, self.handler = stream, port, handler
@@ -67,7 +69,7 @@ class FlowCall:
         self._settings, self._on_freed, self._on_over, self._report = settings, on_freed, on_over, report
         self._hang_up = hang_up
         host = f"{settings.media_host}:{port.number}"
-        limits = settings.max_actions, settings.poll, settings.max_poll
+        limits = settings.max_actions, settings.poll, settings.max_poll, executed
         self._rounds = Rounds(RoundSettings(url, host, *limits))
         self._loop = asyncio.get_running_loop()
         self._expected = 0  # the number of the next fetch
@@ -96,6 +98,11 @@ class FlowCall:
         if self.dialled:
             await self.control.settle(_HOLD)
         return self._go_on()
+
+    @property
+    def executed(self) -> int:
+        """Actions that VoIPBIN has executed in the flow, as far as we know of them."""
+        return self._rounds.executed
 
     def _push_digits(self, digits: str) -> None:
         if not self.dialled:

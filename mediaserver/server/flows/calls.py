@@ -52,15 +52,17 @@ class FlowCalls:
         if call is not None and call.reference != fetch.reference:
             raise RefusedError(RefusalReason.BAD_BODY, "reference_id: the activeflow is that of another call")
         if call is None or (call.concluded and not fetch.round):  # the flow begins anew with us
+            executed = 0
             if call is not None:
+                executed = call.executed
                 call.close()
-            begun = self._begin(url, public_url, fetch)
+            begun = self._begin(url, public_url, fetch, executed)
             if not isinstance(begun, FlowCall):
                 return begun
             call = begun
         return await call.answer(fetch)
 
-    def _begin(self, url: URL, public_url: str, fetch: Fetch) -> FlowCall | list[Action]:
+    def _begin(self, url: URL, public_url: str, fetch: Fetch, executed: int) -> FlowCall | list[Action]:
         """Begin a call, or return the actions for one that there is no media for."""
         engine = self._engine
         route, variables = engine.table.match_route_now(url)
@@ -101,6 +103,7 @@ class FlowCalls:
             self._forget,
             self._report,
             self._hang_up,
+            executed,
         )
         self._by_flow[fetch.activeflow] = self._by_port[number] = call
         return call

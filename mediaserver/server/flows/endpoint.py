@@ -1,14 +1,17 @@
-"""The HTTP requests of the flow port: `POST /flow/<secret>/<path>`, which VoIPBIN's action `fetch` makes."""
+"""The HTTP requests of the flow port, which VoIPBIN makes: those of its action `fetch`, and its webhooks.
+
+A fetch is `POST /flow/<secret>/<path>`. A webhook is `POST /webhook`, and has a signature in place of a secret.
+"""
 
 import uuid
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import pydantic
 import structlog
 from aiohttp import web
 from yarl import URL
 
-from mediaserver.client.voipbin import Platform
+from mediaserver.client.attach import Attacher
 from mediaserver.config import error_messages
 from mediaserver.errors import ConfigError, RefusalReason, RefusedError
 from mediaserver.routing.access import any_token_matches
@@ -18,15 +21,19 @@ from mediaserver.server.flows.call import Fetch
 from mediaserver.server.flows.calls import FlowCalls
 from mediaserver.server.flows.connections import MAX_FLOW_CONNECTIONS, FlowConnections
 from mediaserver.server.flows.media import FlowMedia
+from mediaserver.server.flows.webhooks import PlatformWebhooks
 from mediaserver.server.http import aiohttp_defaults
 from mediaserver.server.http.connections import Connections
 from mediaserver.server.http.descriptors import reserve_descriptors
 from mediaserver.server.http.listener import AddressKeys, Listener
 from mediaserver.support.aiohttp_adapter import on_request_read, protocol_of
+from mediaserver.wire.voipbin import webhooks
 from mediaserver.wire.voipbin.rounds import DIGITS, END, QUERY_KEYS, ROUND
 
-_MAX_BODY = 16 * 1024  # bytes of a request's body
-_PREFIX = "flow"  # the first segment of all URLs
+_MAX_BODY = 16 * 1024  # bytes of a fetch's body
+_MAX_WEBHOOK = 256 * 1024  # bytes of a webhook's body, which may be of a type that we ignore
+_PREFIX = "flow"  # the first segment of the URLs of fetches
+_WEBHOOK = "/webhook"
 _OPEN = "whoever reaches the media ports may take the media of a call that begins: name the networks that may"
 # Nothing says whether the secret, the path or the method is wrong.
 _NOT_FOUND = RefusedError(RefusalReason.UNKNOWN_PATH, "not found", logged="no flow, or not with the secret")
@@ -42,11 +49,12 @@ class FetchBody(pydantic.BaseModel):
 
 
 class FlowEndpoint:
-    """The flow listener and its media ports. Without `flows.secret`, there are none."""
+    """The flow listener and its media ports. There are no media ports without `flows.secret`."""
 
-    def __init__(self, engine: Engine, connections: Connections, platform: Platform) -> None:
+    def __init__(self, engine: Engine, connections: Connections, attacher: Attacher) -> None:
         self._engine, self._refusals = engine, connections.refusals
-        self.calls = FlowCalls(engine, platform)
+        self.calls = FlowCalls(engine, attacher.platform)
+        self._webhooks = PlatformWebhooks(engine, attacher)
         self._media = FlowMedia(engine, connections, self.calls)
         self._runner: web.AppRunner | None = None
         self._listeners: list[Listener] = []
@@ -54,18 +62,21 @@ class FlowEndpoint:
         metrics = engine.metrics
         metrics.gauge("flow_calls", "Calls whose flows ask us", lambda: len(self.calls))
         metrics.gauge("flow_ports_leased", "Media ports that calls of flows have", lambda: self.calls.pool.leased)
+        results = self._webhooks.results
+        metrics.counter("platform_webhooks", "Webhooks of VoIPBIN's, by what became of them", lambda: results)
         flows = engine.settings.flows
-        reserve_descriptors(2 * len(flows.ports) + MAX_FLOW_CONNECTIONS if flows.enabled else 0)
+        ports = 2 * len(flows.ports) if flows.enabled else 0
+        reserve_descriptors(ports + MAX_FLOW_CONNECTIONS if flows.listens else 0)
 
     async def listen(self) -> None:
         """Listen on the flow port and on the media ports; ConfigError names all that cannot be listened on."""
         engine, flows = self._engine, self._engine.settings.flows
-        if not flows.enabled:
+        if not flows.listens:
             return
         problems: list[str] = []
-        if not flows.allow:
+        if flows.enabled and not flows.allow:
             log.warning(_OPEN, key="flows.allow", ports=flows.media_ports)
-        app = web.Application(client_max_size=_MAX_BODY)
+        app = web.Application()
         aiohttp_defaults.apply(app)
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -86,7 +97,8 @@ class FlowEndpoint:
         except ConfigError as error:
             problems += error.problems
         try:
-            await self._media.listen()
+            if flows.enabled:
+                await self._media.listen()
         except ConfigError as error:
             problems += error.problems
         if problems:
@@ -101,15 +113,24 @@ class FlowEndpoint:
             await self._runner.cleanup()
 
     async def _handle(self, request: web.Request) -> web.Response:
-        """Answer a fetch with actions, or refuse the request in one line of text."""
+        """Answer a fetch with actions, and a webhook with nothing, or refuse the request in one line of text."""
         connection = protocol_of(request)
         assert isinstance(connection, AdminConnection)  # noqa: S101 - `FlowConnections` makes no others
         on_request_read(request, connection.on_request_read)
         try:
+            if request.rel_url.raw_path == _WEBHOOK and self._engine.settings.flows.takes_webhooks:
+                return await self._take_webhook(request)
             return await self._answer(request)
         except RefusedError as error:
             connection.record_refusal(error, "")
             return web.Response(status=error.status, text=f"{error}\n")
+
+    async def _take_webhook(self, request: web.Request) -> web.Response:
+        if request.method != "POST":
+            raise RefusedError(RefusalReason.METHOD, "a webhook is a POST")
+        body = await _read_body(request, _MAX_WEBHOOK)
+        await self._webhooks.take(body, request.headers.get(webhooks.SIGNATURE_HEADER, ""))
+        return web.Response()
 
     async def _answer(self, request: web.Request) -> web.Response:
         secret = self._engine.configuration.secrets["flows.secret"]
@@ -124,21 +145,27 @@ class FlowEndpoint:
         fetch = await _parse_fetch(request)
         query = request.rel_url.query
         kept = {key: value for key, value in query.items() if key not in QUERY_KEYS}
-        public_url = self._engine.settings.flows.public_url.rstrip("/")
-        asked = URL(f"{public_url}/{quote(secret, safe='')}/{rest}", encoded=True).with_query(kept)
+        asked = URL(self._engine.settings.flows.fetch_url(f"/{rest}", secret), encoded=True).with_query(kept)
         return web.json_response(await self.calls.answer(url, str(asked), fetch))
+
+
+async def _read_body(request: web.Request, most: int) -> bytes:
+    """The body of a request; RefusedError 400 where it has more than `most` bytes, or does not end."""
+    try:
+        return await request.clone(client_max_size=most).read()
+    except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone or slow, or its body is no HTTP
+        raise RefusedError(RefusalReason.BAD_BODY, "body: it has no end") from error
+    except web.HTTPRequestEntityTooLarge as error:
+        raise RefusedError(RefusalReason.BAD_BODY, f"body: is larger than {most} bytes") from error
 
 
 async def _parse_fetch(request: web.Request) -> Fetch:
     """What a request asks for; RefusedError 400 says what is wrong with it."""
     query = request.rel_url.query
+    read = await _read_body(request, _MAX_BODY)
     try:
-        body = FetchBody.model_validate_json(await request.read())
+        body = FetchBody.model_validate_json(read)
         number = int(query.get(ROUND, "0"))
-    except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone or slow, or its body is no HTTP
-        raise RefusedError(RefusalReason.BAD_BODY, "body: it has no end") from error
-    except web.HTTPRequestEntityTooLarge as error:
-        raise RefusedError(RefusalReason.BAD_BODY, f"body: is larger than {_MAX_BODY} bytes") from error
     except pydantic.ValidationError as error:
         lines = "; ".join(error_messages.error_lines("body", error, FetchBody))
         raise RefusedError(RefusalReason.BAD_BODY, lines) from error

@@ -9,6 +9,8 @@ Action = dict[str, Any]
 
 DIGITS = "voipbin.call.digits"  # the flow's variable that `digits_receive` appends keys to
 MAX_ACTIONS = 20  # actions of a user's that one step may have; VoIPBIN executes some 100 in a flow
+# Actions that VoIPBIN has a further action done by, which it executes and counts as well.
+PUSHING = frozenset({"ai_talk", "conference_join", "connect", "queue_join"})
 _KEYS = frozenset({"id", "next_id", "type", "option"})  # the keys of an action that VoIPBIN knows
 
 
@@ -52,6 +54,11 @@ def add_ids(actions: Iterable[Action], new_id: Callable[[], object] = uuid.uuid4
     return [{"id": str(action.get("id") or new_id()), **_without_id(action)} for action in actions]
 
 
+def count_executed(actions: Iterable[Action]) -> int:
+    """How many actions VoIPBIN counts when it executes these."""
+    return sum(2 if action["type"] in PUSHING else 1 for action in actions)
+
+
 def _without_id(action: Action) -> Action:
     return {key: value for key, value in action.items() if key != "id"}
 
@@ -59,6 +66,13 @@ def _without_id(action: Action) -> Action:
 def validate_actions(actions: Sequence[Any]) -> tuple[Action, ...]:
     """Check a user's own actions, as far as their form goes. ValueError has a line for each mistake."""
     wrong = [f"[{n}]: {problem}" for n, action in enumerate(actions) if (problem := _problem(action))]
+    if not wrong:
+        ids = [action["id"].lower() if action.get("id") else "" for action in actions]
+        wrong = [
+            f"[{n}]: id: is that of [{ids.index(each)}] as well, and VoIPBIN would go round in circles"
+            for n, each in enumerate(ids)
+            if each and ids.index(each) < n
+        ]
     if len(actions) > MAX_ACTIONS:
         wrong.append(f"has {len(actions)} actions: at most {MAX_ACTIONS} are allowed")
     if wrong:
@@ -75,7 +89,8 @@ def _problem(action: Any) -> str:
     if not isinstance(action.get("option", {}), dict):
         return "option: should be a table"
     try:
-        uuid.UUID(action.get("id") or str(uuid.UUID(int=0)))
+        if "id" in action and not uuid.UUID(action["id"]).int:
+            return "id: VoIPBIN takes one of zeros for none: leave it out, and it gets one"
     except (ValueError, AttributeError, TypeError):
         return "id: should be a UUID; without one, it gets one"
     try:

@@ -38,6 +38,7 @@ class RoundSettings:
     max_actions: int = 90  # actions that we let VoIPBIN execute in one flow
     poll: float = 2.0  # the shortest round, in seconds, where the handler may decide at any time
     max_poll: float = 20.0  # the longest round, in seconds, where the handler may decide at any time
+    executed: int = 0  # actions that VoIPBIN has executed before, where the flow has been with us already
 
 
 class Rounds:
@@ -49,7 +50,8 @@ class Rounds:
     def __init__(self, settings: RoundSettings) -> None:
         self._settings = settings
         self.number = 0  # the number that the next fetch has, 0 for the one that begins the flow
-        self.executed = 1  # actions that VoIPBIN has executed, with the `fetch` that began the flow
+        # Actions that VoIPBIN has executed, with the `fetch` that began the flow, as far as we know of them.
+        self.executed = settings.executed + 1
         self._known = ""  # the digits in VoIPBIN's variable, as far as they were told
         self._clear = True  # whether the variable must be cleared, as it may have digits that were not told
         self._last_rounds = 0  # rounds since the handler was told that the flow is nearly exhausted
@@ -117,5 +119,5 @@ class Rounds:
 
     def _issue(self, answer: Sequence[Action]) -> list[Action]:
         self.number += 1
-        self.executed += len(answer)
+        self.executed += actions.count_executed(answer)
         return actions.add_ids(answer)

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from mediaserver.client.flows.actions import parse_flow
-from mediaserver.client.flows.builder import audiosocket_media, dialled_addresses, flow_actions
+from mediaserver.client.flows.builder import dialled_addresses, flow_actions
 from mediaserver.wire.encapsulation import Encapsulation
+from mediaserver.wire.voipbin.actions import external_media_start
 from tests.pages import README, blocks, page
 
 FLOW = "docs/flow-builders/flow.md"
@@ -19,7 +20,7 @@ def test_the_flow_of_the_documentation_is_this_one(path: str) -> None:
 
 
 def test_the_action_of_the_documentation_for_audiosocket_is_this_one() -> None:
-    assert json.loads(blocks(page(FLOW), "json")[1]) == audiosocket_media("media.example.com:9000")
+    assert json.loads(blocks(page(FLOW), "json")[1]) == external_media_start("media.example.com:9000")
 
 
 def test_a_flow_by_fetch_has_one_action() -> None:

@@ -1,12 +1,13 @@
 """Actions of flows: a user's own are checked by their form, and each gets an id."""
 
+import uuid
 from datetime import date
 from itertools import count
 from typing import Any
 
 import pytest
 
-from mediaserver.wire.voipbin.actions import add_ids, validate_actions
+from mediaserver.wire.voipbin.actions import add_ids, count_executed, validate_actions
 
 ID = "01234567-0000-4000-8000-000000000000"
 
@@ -43,6 +44,8 @@ def test_actions_of_ones_own() -> None:
         ({"type": "talk", "option": "Hi"}, "[0]: option: should be a table"),
         ({"type": "talk", "id": "one"}, "[0]: id: should be a UUID; without one, it gets one"),
         ({"type": "talk", "id": 7}, "[0]: id: should be a UUID"),
+        ({"type": "talk", "id": ""}, "[0]: id: should be a UUID"),
+        ({"type": "talk", "id": f"{uuid.UUID(int=0)}"}, "[0]: id: VoIPBIN takes one of zeros for none"),
         ({"type": "talk", "option": {"text": date(2026, 1, 1)}}, "[0]: has what JSON has not: "),
         ({"type": "talk", "option": {"rate": float("nan")}}, "[0]: has what JSON has not: "),
     ],
@@ -51,6 +54,19 @@ def test_what_is_no_action(action: Any, why: str) -> None:
     with pytest.raises(ValueError, match=r"\[0\]") as error:
         validate_actions([action])
     assert str(error.value).startswith(why)
+
+
+def test_an_id_that_is_there_twice_is_told_of() -> None:
+    """VoIPBIN finds an action by its id, and would go back to the first of the two again and again."""
+    twice = [{"type": "talk", "id": ID}, {"type": "hangup"}, {"type": "talk", "id": ID.upper()}]
+    with pytest.raises(ValueError, match=r"^\[2\]: id: is that of \[0\] as well"):
+        validate_actions(twice)
+
+
+def test_what_connects_the_caller_counts_twice() -> None:
+    kinds = ("connect", "queue_join", "conference_join", "hangup", "talk")
+    assert [count_executed([{"type": kind}]) for kind in kinds] == [2, 2, 2, 1, 1]
+    assert count_executed([{"type": kind} for kind in kinds]) == 8
 
 
 def test_there_are_not_too_many() -> None:

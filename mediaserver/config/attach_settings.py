@@ -1,0 +1,52 @@
+"""`[[attach]]`: the rules by which calls that VoIPBIN's webhooks tell of get a media stream."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from mediaserver.config.fields import Table
+
+
+def _validate_pattern(text: str) -> str:
+    if "*" in text[:-1]:
+        raise ValueError("should have a * at its end only, which stands for any rest")
+    return text
+
+
+def _validate_path(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("should be a path of the configuration: it begins with /")
+    return path
+
+
+TargetPattern = Annotated[str, AfterValidator(_validate_pattern)]
+
+
+class AttachRule(Table):
+    """One rule: which calls the server attaches a path to, by dialling their media streams at VoIPBIN."""
+
+    on: Literal["call_progressing"] = Field(
+        "call_progressing", description="type of the webhook: a call is answered"
+    )
+    path: Annotated[str, AfterValidator(_validate_path)] = Field(
+        description="what happens on the stream: a path of the configuration, perhaps with a query"
+    )
+    destination: TargetPattern = Field(
+        "*", description="who is called, such as +15551234567, or +1555* for a range"
+    )
+    source: TargetPattern = Field("*", description="who calls")
+    direction: Literal["incoming", "outgoing", "any"] = Field(
+        "incoming", description="calls to your numbers, or calls that VoIPBIN makes, transfers among them"
+    )
+
+    def matches(self, destination: str, source: str, direction: str) -> bool:
+        """Whether the rule is for a call with these targets, and this direction."""
+        return (
+            self.direction in ("any", direction)
+            and _matches(self.destination, destination)
+            and _matches(self.source, source)
+        )
+
+
+def _matches(pattern: str, target: str) -> bool:
+    return target.startswith(pattern[:-1]) if pattern.endswith("*") else target == pattern

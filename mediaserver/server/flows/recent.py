@@ -1,0 +1,38 @@
+"""What has come lately: a webhook that comes again is known by it."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+
+_WINDOW = 600.0  # seconds for which something is known; VoIPBIN tries a webhook again within seconds
+_MOST = 100_000  # things that are known; beyond, the oldest are forgotten
+
+
+class RecentKeys:
+    """Keys that have come within the last ten minutes, at most 100,000 of them."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = _MOST) -> None:
+        self._clock, self._most = clock, most
+        self._came: OrderedDict[Hashable, float] = OrderedDict()  # the oldest first
+
+    def __contains__(self, key: Hashable) -> bool:
+        self._forget_old()
+        return key in self._came
+
+    def add(self, key: Hashable) -> bool:
+        """Note that a key has come; False where it is known. The time of a known key stays that of the first."""
+        if key in self:
+            return False
+        self._came[key] = self._clock()
+        if len(self._came) > self._most:
+            self._came.popitem(last=False)
+        return True
+
+    def discard(self, key: Hashable) -> None:
+        """Forget a key, so that it may come again."""
+        self._came.pop(key, None)
+
+    def _forget_old(self) -> None:
+        oldest = self._clock() - _WINDOW
+        while self._came and next(iter(self._came.values())) <= oldest:
+            self._came.popitem(last=False)

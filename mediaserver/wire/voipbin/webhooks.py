@@ -1,0 +1,68 @@
+"""VoIPBIN's webhooks: their signature, and what they say of calls.
+
+The body is `{"type": …, "data": {…}}`. The header `X-VoIPBIN-Signature` is `sha256=` and the HMAC-SHA256 of the
+body (RFC 2104), in hex, whose key is the secret of the webhook. The body has no time and no number, so a repeated
+webhook is known only by its type and its call.
+"""
+
+import hmac
+import json
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+SIGNATURE_HEADER = "X-VoIPBIN-Signature"
+PROGRESSING, HANGUP = "call_progressing", "call_hangup"  # the types of webhooks that we act on
+_SCHEME = "sha256="
+
+
+@dataclass(frozen=True, slots=True)
+class CallEvent:
+    """What a webhook says of a call: its type, the call's id, and who calls whom."""
+
+    type: str
+    call: str
+    source: str = ""
+    destination: str = ""
+    direction: str = ""  # incoming or outgoing
+
+
+def sign_body(body: bytes, secret: str) -> str:
+    """The value of the header with which VoIPBIN signs a body."""
+    return _SCHEME + hmac.digest(secret.encode(), body, "sha256").hex()
+
+
+def is_signed(body: bytes, secret: str, signature: str) -> bool:
+    """Whether a header's value is the signature of a body. It is compared in constant time."""
+    given = signature.strip().encode(errors="backslashreplace")
+    return bool(secret) and hmac.compare_digest(given, sign_body(body, secret).encode())
+
+
+def parse_event(body: bytes) -> CallEvent | None:
+    """What a body says of a call; None where it is of a type that we do not act on. ValueError if it is wrong."""
+    try:
+        webhook = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ValueError("body: is not JSON") from None
+    if not isinstance(webhook, dict) or not isinstance(kind := webhook.get("type"), str):
+        raise ValueError("body: should be an object with a type")
+    if kind not in (PROGRESSING, HANGUP):
+        return None
+    try:
+        call = str(UUID(_text(webhook, "data", "id")))
+    except ValueError:
+        raise ValueError("body: data.id should be the id of a call") from None
+    return CallEvent(
+        kind,
+        call,
+        _text(webhook, "data", "source", "target"),
+        _text(webhook, "data", "destination", "target"),
+        _text(webhook, "data", "direction"),
+    )
+
+
+def _text(value: Any, *keys: str) -> str:
+    """A text within objects, "" where there is none."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""
