@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mediaserver.call.call_control import CallControl
+from mediaserver.call.control.call_control import CallControl
 from mediaserver.call.event_sink import EventSink
 from mediaserver.call.inbound.barge_in import BargeIn, PlaybackGuard, play_until_barge_in, wait_for_speech
 from mediaserver.call.inbound.endpointing import Endpointer

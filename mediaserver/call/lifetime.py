@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mediaserver.call.peer_control import PeerControl
+from mediaserver.call.control.peer_control import PeerControl
 from mediaserver.call.stream import Stream
 from mediaserver.transport.closing import End
 from mediaserver.wire.voipbin.actions import Action

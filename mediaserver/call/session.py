@@ -8,13 +8,13 @@ from typing import Any
 import structlog
 
 from mediaserver.call.call import Call
-from mediaserver.call.channel_start import ChannelStart
+from mediaserver.call.control.channel_start import ChannelStart
+from mediaserver.call.control.operator_control import OperatorControl
+from mediaserver.call.control.peer_control import PeerControl
 from mediaserver.call.event_sink import EventSink, NullEventSink
 from mediaserver.call.inbound.monitor import InboundMonitor, InboundProblem
 from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.lifetime import Lifetime
-from mediaserver.call.operator_control import OperatorControl
-from mediaserver.call.peer_control import PeerControl
 from mediaserver.call.playout_hold import PlayoutHold
 from mediaserver.call.stream import Clock, Stream
 from mediaserver.call.summary import summarise, wire_facts
@@ -123,11 +123,6 @@ class Session:
             if not life.over.done():
                 life.over.set_result(None)
         return life.end
-
-    @property
-    def hanging_up(self) -> bool:
-        """Whether the handler has asked for the call to be hung up when the stream ends."""
-        return self._lifetime.hanging_up
 
     def finish(self, end: End) -> None:
         """End the stream, and cancel its handler. Only the first call has an effect."""

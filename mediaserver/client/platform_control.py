@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from mediaserver.call import Session
-from mediaserver.call.peer_control import PeerControl
+from mediaserver.call.control.peer_control import PeerControl
 from mediaserver.client.voipbin import Platform
 from mediaserver.errors import CallControlError, PeerError
 from mediaserver.events.kinds import EventKind

@@ -8,7 +8,7 @@ import pytest
 from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import SILENCE
 from mediaserver.call import MAX_EVENTS, CloseCode, End, EndReason, Session, Stream
-from mediaserver.call.peer_control import AudioSocketControl
+from mediaserver.call.control.peer_control import AudioSocketControl
 from mediaserver.playout.decoding.pool import DecodePool
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.sources.live import LiveSource

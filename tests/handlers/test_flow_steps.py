@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from mediaserver.call.flow_control import FlowControl
+from mediaserver.call.control.flow_control import FlowControl
 from mediaserver.handlers.menu.handler import MenuHandler
 from tests.call.caller import Caller, digits
 from tests.handlers.test_handlers import library_of

@@ -153,7 +153,7 @@ async def test_then_hangup_hangs_up_after_the_media(loop: VirtualLoop) -> None:
         stage = VirtualStream(loop, WireSettings(framing=Framing.PCM))
         session = Session(Stream("id", "/", "peer"), stage.wire, library_of(), stage.pacer, loop.time)
         assert (await session.run(Playback(prompt="odd", then=then).run(session.call))).reason == "finished"
-        assert session.hanging_up is hangs_up
+        assert session._lifetime.hanging_up is hangs_up
         assert session.frames == 7 + 10  # and it lingers
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from mediaserver.call import EndReason, Session, Stream
-from mediaserver.call.peer_control import PeerControl
+from mediaserver.call.control.peer_control import PeerControl
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.routing.audiosocket_ports import Port

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import structlog
 
 from mediaserver.call import CloseCode, End, EndReason, Session, Stream
-from mediaserver.call.flow_control import FlowControl
+from mediaserver.call.control.flow_control import FlowControl
 from mediaserver.config.flow_settings import FlowSettings
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler

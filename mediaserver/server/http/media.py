@@ -6,7 +6,7 @@ import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
 
 from mediaserver.call import CloseCode, End, EndReason, Session
-from mediaserver.call.peer_control import AudioSocketControl
+from mediaserver.call.control.peer_control import AudioSocketControl
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler

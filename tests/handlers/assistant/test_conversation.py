@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from mediaserver.call import EndReason
-from mediaserver.call.flow_control import FlowControl
+from mediaserver.call.control.flow_control import FlowControl
 from mediaserver.errors import EngineError, WebhookError
 from mediaserver.handlers.assistant import Assistant
 from mediaserver.speech.llm.chat import ToolCall

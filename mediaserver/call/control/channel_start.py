@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import structlog
 
-from mediaserver.call.asterisk_channel import AsteriskChannel
+from mediaserver.call.control.asterisk_channel import AsteriskChannel
 from mediaserver.call.inbound.receiver import MAX_EVENTS, Receiver
 from mediaserver.call.stream import Stream, peer_variables
 from mediaserver.errors import ProtocolError

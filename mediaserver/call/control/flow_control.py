@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
+from mediaserver.call.control.peer_control import PeerControl
 from mediaserver.call.inbound.keypad import Keypad
-from mediaserver.call.peer_control import PeerControl
 from mediaserver.wire.voipbin import actions
 from mediaserver.wire.voipbin.actions import Action
 from mediaserver.wire.voipbin.destination import Destination

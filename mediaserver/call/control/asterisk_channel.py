@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import structlog
 
-from mediaserver.call.peer_control import PeerControl
+from mediaserver.call.control.peer_control import PeerControl
 from mediaserver.errors import ProtocolError
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.wire import chan_websocket
