@@ -24,6 +24,15 @@ class Role(StrEnum):
     BARGE = "barge"  # what the listener says is played in place of what plays, which goes on afterwards
 
 
+class _Talk(LiveSource):
+    """What a talker says. Once the talker has left, it is heard at once or never, as it is about the moment."""
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the talker is still there."""
+        return not self._ended
+
+
 class Talker:
     """Plays on a call what a `WHISPER` or `BARGE` listener says. Nothing happens before the first audio.
 
@@ -38,18 +47,20 @@ class Talker:
 
     def push_audio(self, pcm: bytes) -> None:
         """Play PCM (16-bit, 8 kHz, mono) of any number of samples. ValueError where it has half a sample."""
-        if len(pcm) % 2:
-            raise ValueError("should be whole samples of 16 bits")
         if self._role is Role.LISTEN or not pcm:
             return
+        if len(pcm) % 2:
+            raise ValueError("should be whole samples of 16 bits")
         if self._live is None or (self._played is not None and self._played.done()):  # or a `clear` has ended it
             self._live = self._begin()
         self._live.push_audio(pcm)
 
     def finish(self) -> None:
-        """Play what was pushed, and then no more."""
+        """Play what was pushed, and then no more; nothing of it where somebody else has the turn."""
         if self._live is not None:
             self._live.end()
+        if self._played is not None:
+            self._pacer.withdraw(self._played)
 
     def cut(self) -> None:
         """Play no more, as the stream is over."""
@@ -58,7 +69,7 @@ class Talker:
 
     def _begin(self) -> LiveSource:
         self._answer()
-        live = LiveSource(_DELAY_MS, _SLACK_MS)
+        live = _Talk(_DELAY_MS, _SLACK_MS)
         if self._role is Role.BARGE:
             self._played = self._pacer.interject(live)
         else:

@@ -106,8 +106,9 @@ class PlaybackQueue:
         """Make the current source the first of the waiting ones; its next turn continues where it was stopped.
 
         The faded end of a stopped source gets no other turn, because after a break it would be a sound of its own.
+        Neither does a source that is not resumable.
         """
-        if self.current is not None and self.current.fading:
+        if self.current is not None and (self.current.fading or not self.current.source.resumable):
             self.finish_current(now, complete=False)
         elif self.current is not None:
             self.current.suspend(now)

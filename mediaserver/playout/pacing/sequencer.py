@@ -90,6 +90,10 @@ class Sequencer(ABC):
             self._interrupt()
         self._queue.remove_waiting(done, self.frames)
 
+    def withdraw(self, done: asyncio.Future[PlaybackResult]) -> None:
+        """Take the source whose future is `done` out of the queue if it waits; one that plays goes on."""
+        self._queue.remove_waiting(done)
+
     def set_background(self, background: Background | None) -> None:
         """Play a background under all sources and in place of silence from the next tick on; None ends it."""
         self._writer.use_background(background)

@@ -100,6 +100,11 @@ class Source:
         """The name of what the source plays now, "" for silence. It is found out only when somebody asks."""
         return SOUND
 
+    @property
+    def resumable(self) -> bool:
+        """Whether what is left of the source is played later if its turn is interrupted now."""
+        return True
+
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         """The source's frames in an encoding, from frame `start` on.
 

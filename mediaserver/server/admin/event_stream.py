@@ -6,9 +6,10 @@ from aiohttp import web
 
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.events.hub import EventFilter, EventHub, HubEvent, Subscription
-from mediaserver.server.admin.websockets import HEARTBEAT, read_until_closed, until_first
+from mediaserver.server.admin.websockets import open_websocket, read_until_closed, until_first
 
 _MAX_SEQUENCE_DIGITS = 15
+_MAX_MESSAGE = 1024  # bytes
 
 
 class EventStreams:
@@ -25,7 +26,7 @@ class EventStreams:
         and how many are missing.
         """
         after, wanted = _parse_after(request), _filter(request, stream)
-        socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=1024)
+        socket = open_websocket(_MAX_MESSAGE)
         await socket.prepare(request)
         subscription, missed = self._hub.subscribe(after, wanted)
         try:

@@ -11,25 +11,32 @@ from mediaserver.call.listening.level_meter import LevelMeter
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin.requests import MAX_WATCHED, WatchedStreams
-from mediaserver.server.admin.websockets import CLOSING, HEARTBEAT, until_first
+from mediaserver.server.admin.websockets import open_websocket, read_messages, until_first
 
 _INTERVAL = 0.2  # seconds between two messages
 _AT_A_TIME = 20  # streams that are measured in one turn of the event loop
 _MAX_MESSAGE = 16 * 1024  # bytes
 
 
-class _Meters:
-    """The level meters of the streams that one peer looks at. Streams that are not there are left out."""
+class Meters:
+    """The level meters of the streams that one peer looks at. Streams that are not there are left out.
+
+    Both coroutines let other tasks run in between, in which streams may end, and be left out by the other one.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._meters: dict[str, LevelMeter] = {}
+        self.wanted: set[str] | None = None  # what the peer wants to look at, until `change` has seen it
 
-    async def watch(self, ids: Iterable[str]) -> None:
-        """Look at these streams, and at no others."""
-        wanted = set(ids)
+    async def change(self) -> None:
+        """Look at the streams that are wanted, and at no others; without a new wish, go on as before."""
+        if self.wanted is None:
+            return
+        wanted, self.wanted = self.wanted, None
         async for stream in _with_turns(self._meters.keys() - wanted):
-            self._meters.pop(stream).close()
+            if (meter := self._meters.pop(stream, None)) is not None:
+                meter.close()
         async for stream in _with_turns(wanted - self._meters.keys()):
             session = self._engine.streams.get(stream)
             if session is not None and session.end is None:
@@ -75,33 +82,40 @@ class LevelStreams:
         ids = [part for part in request.query.get("streams", "").split(",") if part]
         if len(ids) > MAX_WATCHED:
             raise RefusedError(RefusalReason.BAD_QUERY, f"streams: at most {MAX_WATCHED} at a time")
-        socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=_MAX_MESSAGE)
+        socket = open_websocket(_MAX_MESSAGE)
         await socket.prepare(request)
-        meters = _Meters(self._engine)
+        meters = Meters(self._engine)
+        meters.wanted = set(ids)
         try:
-            await meters.watch(ids)
+            await meters.change()
             await until_first(_send(socket, meters), _receive(socket, meters), self._closed.wait())
         except ConnectionError:
             pass  # the peer has gone
         finally:
-            await meters.watch(())
+            meters.wanted = set()
+            await meters.change()
         await socket.close(code=1001, message=b"server is shutting down")
         return socket
 
 
-async def _send(socket: web.WebSocketResponse, meters: _Meters) -> None:
-    """Send the levels again and again. A peer that reads slowly gets fewer messages, each of the latest 200 ms."""
+async def _send(socket: web.WebSocketResponse, meters: Meters) -> None:
+    """Send the levels again and again. A peer that reads slowly gets fewer messages, each of the latest 200 ms.
+
+    What the peer wants to look at changes no more often either, as that costs each of the streams something. New
+    streams are measured first after they were looked at for as long.
+    """
     while True:
         await asyncio.sleep(_INTERVAL)
         if levels := await meters.measure():
             await socket.send_str(json.dumps({"levels": levels}))
+        await meters.change()
 
 
-async def _receive(socket: web.WebSocketResponse, meters: _Meters) -> None:
+async def _receive(socket: web.WebSocketResponse, meters: Meters) -> None:
     """Read which streams the peer wants to look at, until it has gone, or sends what is not understood."""
-    while (message := await socket.receive()).type not in CLOSING:
+    async for message in read_messages(socket):
         try:
-            await meters.watch(WatchedStreams.model_validate_json(message.data).streams)
+            meters.wanted = set(WatchedStreams.model_validate_json(message.data).streams)
         except pydantic.ValidationError:
             text = f'should be {{"streams": ["<id>"]}}, with at most {MAX_WATCHED} streams'
             await socket.close(code=1008, message=text.encode())

@@ -16,12 +16,14 @@ from mediaserver.call.listening.talker import Role
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.admin.authorization import GRANT
-from mediaserver.server.admin.websockets import CLOSING, HEARTBEAT, until_first
+from mediaserver.server.admin.websockets import open_websocket, read_messages, until_first
 
 # Bytes that wait for a peer before and in the kernel. While that much waits, the listener gets no more, and the
 # oldest audio that waits for it is dropped: it hears what goes on now rather than what went on long ago.
 _MAX_UNSENT = 16 * 1024
 _SEND_BUFFER = 32 * 1024
+# Bytes of a peer that wait in the kernel: what one sends too fast shall wait at its own side, as it may leave.
+_RECEIVE_BUFFER = 32 * 1024
 _MAX_MESSAGE = 64 * 1024  # bytes
 _LOOK = 0.05  # seconds between two looks at whether a peer has taken what it was sent
 
@@ -48,7 +50,7 @@ class ListenRequests:
         listener = listeners.start(side, Role.LISTEN, request[GRANT].caller)
         response = web.StreamResponse(headers={"Content-Type": "audio/wav", "Cache-Control": "no-store"})
         try:
-            limit_send_buffer(request)
+            limit_buffers(request)
             await response.prepare(request)
             await response.write(wav.header(side.channels, None))
             while pcm := await listener.read():
@@ -71,7 +73,7 @@ class ListenRequests:
             request[GRANT].require(Scope.CONTROL)
         listeners = self._session_of(request).operator.listeners
         listener = listeners.start(side, role, request[GRANT].caller)
-        socket = web.WebSocketResponse(heartbeat=HEARTBEAT, compress=False, max_msg_size=_MAX_MESSAGE)
+        socket = open_websocket(_MAX_MESSAGE)
 
         async def send() -> None:
             size = side.channels * FRAME_BYTES
@@ -81,13 +83,13 @@ class ListenRequests:
                     await socket.send_bytes(pcm[at : at + size])
 
         async def receive() -> None:
-            while (message := await socket.receive()).type not in CLOSING:
+            async for message in read_messages(socket):
                 if message.type is WSMsgType.BINARY:
                     listeners.talk(listener, message.data)
 
         code, why = WSCloseCode.OK, "the stream has ended"
         try:
-            limit_send_buffer(request)
+            limit_buffers(request)
             await socket.prepare(request)
             await until_first(send(), receive())
         except ValueError as error:
@@ -100,11 +102,12 @@ class ListenRequests:
         return socket
 
 
-def limit_send_buffer(request: web.Request) -> None:
-    """Keep the kernel from buffering much of what a peer has not taken."""
+def limit_buffers(request: web.Request) -> None:
+    """Keep the kernel from buffering much of what a peer has not taken, or we have not read."""
     found = request.transport and request.transport.get_extra_info("socket")
     if found:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
 
 
 async def until_taken(request: web.Request, timeout: float) -> None:

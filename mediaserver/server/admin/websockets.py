@@ -1,13 +1,57 @@
 """What the WebSockets of the admin port have in common."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, web
 
-HEARTBEAT = 20.0  # seconds between pings; a peer that does not answer is disconnected
-CLOSING = (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR)
+_HEARTBEAT = 20.0  # seconds between pings; a peer that does not answer is disconnected
+_CLOSING = (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR)
+
+# Bytes a second that are read of a peer: twice PCM in real time, so that one whose network stood still catches up.
+RATE = 32_000
+BURST = 1.0  # seconds for which a peer may send faster
+MESSAGE_COST = 32  # bytes for which each message counts besides its own
+
+
+class Pace:
+    """Says how long to wait before more is read of a peer, by a clock in seconds."""
+
+    def __init__(self, now: float) -> None:
+        self._due = now - BURST  # when all that was read would have come, at the rate that is allowed
+
+    def delay_after(self, size: int, now: float) -> float:
+        """Seconds to wait after a message of so many bytes, which was read at the time `now`."""
+        self._due = max(self._due, now - BURST) + (size + MESSAGE_COST) / RATE
+        return max(0.0, self._due - now)
+
+
+def open_websocket(max_message: int) -> web.WebSocketResponse:
+    """A WebSocket, to be read by `read_messages`. Messages of more bytes than `max_message` close it."""
+    return web.WebSocketResponse(heartbeat=_HEARTBEAT, autoping=False, compress=False, max_msg_size=max_message)
+
+
+async def read_messages(socket: web.WebSocketResponse) -> AsyncIterator[WSMessage]:
+    """What the peer sends, until it has gone.
+
+    One that sends too fast is read no faster than `RATE`. The network then slows it down, and no call is delayed.
+    """
+    clock = asyncio.get_running_loop().time
+    pace = Pace(clock())
+    while (message := await socket.receive()).type not in _CLOSING:
+        if message.type is WSMsgType.PING:
+            await socket.pong(message.data)
+        elif message.type is not WSMsgType.PONG:
+            yield message
+        if delay := pace.delay_after(len(message.data), clock()):
+            await asyncio.sleep(delay)
+
+
+async def read_until_closed(socket: web.WebSocketResponse) -> None:
+    """Read, and ignore, what the peer sends, until it has gone."""
+    async for _ in read_messages(socket):
+        pass
 
 
 async def until_first(*work: Coroutine[Any, Any, Any]) -> None:
@@ -21,9 +65,3 @@ async def until_first(*work: Coroutine[Any, Any, Any]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def read_until_closed(socket: web.WebSocketResponse) -> None:
-    """Read, and ignore, what the peer sends, until it has gone."""
-    while (await socket.receive()).type not in CLOSING:
-        pass

@@ -163,6 +163,52 @@ async def test_who_only_listens_is_not_heard(loop: VirtualLoop) -> None:
     assert heard(caller) == cut(PROMPT)[: len(heard(caller))]
 
 
+@pytest.mark.parametrize("left", [790, 610])
+@in_virtual_time
+async def test_who_left_while_another_talks_is_not_heard_afterwards(loop: VirtualLoop, left: int) -> None:
+    # The one leaves after the other has barged in, or before that, with audio that is still to be heard.
+    caller = on(loop)
+    one, other = Talking(caller, Role.BARGE), Talking(caller, Role.BARGE)
+    theirs = numbered(100, 20, 8)
+    acts = [
+        (100, one.come),
+        (100, other.come),
+        *says(one, 200, SPEECH),
+        (605, one.say(SPEECH)),
+        *says(other, 620, theirs),
+        (left, one.go),
+        (1100, other.go),
+    ]
+    await caller.call(wait, 2500, *acts)
+    sounds = [frame for frame in heard(caller) if frame != SILENCE]
+    at = sounds.index(cut(theirs)[0])
+    assert set(sounds[: at - 1]) <= set(cut(SPEECH))
+    assert sounds[at:] == cut(theirs)
+
+
+@in_virtual_time
+async def test_those_who_came_for_a_moment_leave_nothing_behind(loop: VirtualLoop) -> None:
+    caller = on(loop)
+    acts: list[tuple[float, Callable[[], None]]] = []
+    for n in range(60):
+        talking = Talking(caller, (Role.BARGE, Role.WHISPER)[n % 2])
+        at = 100 + 20 * (n // 4)  # four within a frame
+        acts += [(at, talking.come), (at, talking.say(SPEECH)), (at + 40 * (n % 3), talking.go)]
+    playing: list[str] = []
+    acts += [(1300, lambda: playing.append(caller.session.operator.playing))]
+    await caller.call(wait, 2000, *acts)
+    assert playing == [""]
+    assert set(heard(caller)[70:]) == {SILENCE}
+
+
+@in_virtual_time
+async def test_who_only_listens_may_send_half_a_sample(loop: VirtualLoop) -> None:
+    caller = on(loop)
+    talking = Talking(caller, Role.LISTEN)
+    await caller.call(play, 1000, (100, talking.come), (200, talking.say(bytes(321))))
+    assert heard(caller) == cut(PROMPT)[: len(heard(caller))]
+
+
 @pytest.mark.parametrize("role", [Role.WHISPER, Role.BARGE])
 @in_virtual_time
 async def test_nobody_is_heard_after_leaving_nor_after_the_end(loop: VirtualLoop, role: Role) -> None:

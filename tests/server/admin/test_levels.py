@@ -2,18 +2,28 @@
 
 import asyncio
 import json
+from collections import UserDict
 from collections.abc import Iterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import aiohttp
 import numpy as np
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from mediaserver.audio.pcm import quantize, to_bytes
+from mediaserver.call import End, EndReason
+from mediaserver.runtime.engine import Engine
+from mediaserver.server.admin.levels import LevelStreams, Meters
+from tests.call.caller import Caller
+from tests.handlers.test_handlers import library_of
 from tests.server.admin.test_control import CONFIG, LONG, SHORT, ask, bearer, calling, message
 from tests.server.process import ServerProcess, connected, serving, write_config
 from tests.sound import sine, write_wav
-from tests.timing import PATIENCE, late
+from tests.timing import PATIENCE, eventually, late
+from tests.virtual import VirtualLoop, in_virtual_time
 
 SINE = quantize(sine(1000, 20, 8000, peak=0.1))  # -20 dBFS
 VOICE = to_bytes(quantize(sine(400, 0.02, 8000, peak=0.5)))  # a frame, whose periods are whole
@@ -100,3 +110,44 @@ async def test_who_may_look_and_at_how_many(server: ServerProcess) -> None:
             async with asyncio.timeout(PATIENCE):
                 assert (await websocket.receive()).type == aiohttp.WSMsgType.CLOSE
             assert websocket.close_code == 1008
+
+
+class LookedUp(UserDict[str, Any]):
+    """The streams of a server without any, which keeps the names of those that were looked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.names.append(key)
+        return default
+
+
+async def test_what_a_peer_looks_at_changes_five_times_a_second_and_the_latest_wins() -> None:
+    streams, application = LookedUp(), web.Application()
+    application.router.add_get("/", LevelStreams(cast("Engine", SimpleNamespace(streams=streams))).serve)
+    async with TestServer(application) as server, connected(str(server.make_url("/"))) as websocket:
+        began = asyncio.get_running_loop().time()
+        for n in range(200):
+            await websocket.send_str(json.dumps({"streams": [str(n)]}))
+        await eventually(lambda: "199" in streams.names)
+        took = asyncio.get_running_loop().time() - began
+    assert len(streams.names) <= 1 + 5 * took
+
+
+@in_virtual_time
+async def test_streams_may_end_while_a_peer_looks_at_others(loop: VirtualLoop) -> None:
+    sessions = {str(n): Caller(loop, library_of({})).session for n in range(50)}
+    meters = Meters(cast("Engine", SimpleNamespace(streams=sessions)))
+    meters.wanted = set(sessions)
+    await meters.change()
+    assert (await meters.measure()).keys() == sessions.keys()
+
+    async def end() -> None:
+        for session in sessions.values():
+            session.finish(End(EndReason.PEER_CLOSED, 1000))
+        assert await meters.measure() == {}
+
+    meters.wanted = set()
+    await asyncio.gather(meters.change(), end())

@@ -272,6 +272,37 @@ async def test_who_whispers_is_heard_over_the_prompt(server: ServerProcess) -> N
     assert [frame for frame in over if frame != SILENCE] == spoken
 
 
+async def test_who_sends_too_fast_is_read_at_twice_real_time_while_the_call_goes_on(server: ServerProcess) -> None:
+    piece = to_bytes(np.full(32_000, 1000, dtype=np.int16))
+    sent = 0
+    async with (
+        calling(server, "/long") as (stream, heard),
+        talking(server, stream, "barge") as websocket,
+        talking(server, stream, "listen") as idle,
+    ):
+        for peer in (websocket, idle):
+            peer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32 * 1024)
+
+        async def flood(peer: aiohttp.ClientWebSocketResponse) -> None:
+            nonlocal sent
+            while True:
+                await peer.send_bytes(piece)
+                sent += len(piece)
+
+        began = asyncio.get_running_loop().time()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2):
+                await asyncio.gather(flood(websocket), flood(idle))
+        took = asyncio.get_running_loop().time() - began
+        assert sent > 0
+        # Each peer: what waits in queues at both ends, the burst, and then the rate.
+        assert sent < 2 * (1_000_000 + 32_000 * (1 + took))
+        count = len(heard.messages)
+        await eventually(lambda: len(heard.messages) >= count + 10)
+        for peer in (websocket, idle):
+            peer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)  # or it would wait to say that it leaves
+
+
 async def test_who_may_talk_and_how(server: ServerProcess) -> None:
     url = server.admin_url("/v1/events?type=listening.*").replace("http", "ws")
     async with connected(url, headers=bearer("reader")) as events, calling(server, "/silence") as (stream, _):
