@@ -64,7 +64,7 @@ async def test_where_keys_lead(loop: VirtualLoop, key: str, decision: list[dict]
     caller, control = await visit(loop, (200, press(key)))
     assert list(control.decision or ()) == decision
     assert control.decision is not None
-    assert caller.session.hanging_up is (key == "9")
+    assert caller.session._lifetime.hanging_up is (key == "9")
 
 
 @in_virtual_time
@@ -97,7 +97,7 @@ async def test_a_webhook_may_lead_a_call_on(loop: VirtualLoop, answer: dict, dec
 @in_virtual_time
 async def test_a_stream_that_is_no_flow_s_is_hung_up(loop: VirtualLoop, capfd: pytest.CaptureFixture[str]) -> None:
     caller, control = await visit(loop, (200, press("1")), flow=False)
-    assert caller.session.hanging_up
+    assert caller.session._lifetime.hanging_up
     assert control.decision is None
     assert "hung up, as the menu cannot lead on" in capfd.readouterr().out
 

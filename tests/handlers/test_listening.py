@@ -79,7 +79,7 @@ async def test_what_follows_a_recording_follows_one_that_fails(
     assert end.code == 1000
     assert (caller.heard[:1600] == SOUNDS["welcome"]).all()
     assert caller.stage.pacer.frames == 50 + 5  # a second, and what lingers
-    assert caller.session.hanging_up == (then == "hangup")
+    assert caller.session._lifetime.hanging_up == (then == "hangup")
     (failed,) = caller.backend.events_of("recording.failed")
     assert failed["error"] == "File exists"
 

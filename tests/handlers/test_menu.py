@@ -438,7 +438,7 @@ async def test_a_webhook_gets_what_led_to_it(
     assert caller.backend.timeouts == [7]
     assert heard == ["main", "bye"]
     assert end is not None
-    assert caller.session.hanging_up
+    assert caller.session._lifetime.hanging_up
 
 
 @in_virtual_time

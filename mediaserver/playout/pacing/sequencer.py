@@ -92,7 +92,7 @@ class Sequencer(ABC):
 
     def withdraw(self, done: asyncio.Future[PlaybackResult]) -> None:
         """Take the source whose future is `done` out of the queue if it waits; one that plays goes on."""
-        self._queue.remove_waiting(done)
+        self._queue.remove_waiting(done, self.frames)
 
     def set_background(self, background: Background | None) -> None:
         """Play a background under all sources and in place of silence from the next tick on; None ends it."""

@@ -13,11 +13,11 @@ from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin import console, openapi
 from mediaserver.server.admin.authorization import GRANT, TICKET, Grant, Tickets, authorize, in_force, needs_token
 from mediaserver.server.admin.connections import AdminConnection, AdminConnections
-from mediaserver.server.admin.event_stream import EventStreams
 from mediaserver.server.admin.hosts import validate_host, validate_origin
 from mediaserver.server.admin.idempotency import IdempotentAnswers
-from mediaserver.server.admin.levels import LevelStreams
-from mediaserver.server.admin.listen import ListenRequests
+from mediaserver.server.admin.live.event_stream import EventStreams
+from mediaserver.server.admin.live.levels import LevelStreams
+from mediaserver.server.admin.live.listen import ListenRequests
 from mediaserver.server.admin.openapi import Handler, Operation
 from mediaserver.server.admin.paths import PathRequests
 from mediaserver.server.admin.prompts import PromptRequests

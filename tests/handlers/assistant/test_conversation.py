@@ -392,7 +392,7 @@ async def test_failures_of_all_stages_count_in_a_row(loop: VirtualLoop, monkeypa
     assert end is not None
     assert [told["stage"] for told in scripted.events_of("failed")] == ["recognition", "chat", "speech"]
     assert scripted.events_of("hangup") == [{"why": "failures"}]
-    assert scripted.caller.session.hanging_up
+    assert scripted.caller.session._lifetime.hanging_up
     assert scripted.caller.backend.questions == []  # nobody is asked to transfer the call
 
 
@@ -620,7 +620,7 @@ async def test_the_transfer_tool_asks_the_webhook(loop: VirtualLoop, monkeypatch
     }
     assert scripted.synthesiser.asked[-1] == "Please hold."
     assert scripted.events_of("transfer") == [{"reason": "a refund", "hangup": True}]
-    assert not scripted.caller.session.hanging_up  # it goes elsewhere
+    assert not scripted.caller.session._lifetime.hanging_up  # it goes elsewhere
     assert scripted.events_of("hangup") == [{"why": "transfer"}]
 
 

@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 from mediaserver.audio.pcm import quantize, to_bytes
 from mediaserver.call import End, EndReason
 from mediaserver.runtime.engine import Engine
-from mediaserver.server.admin.levels import LevelStreams, Meters
+from mediaserver.server.admin.live.levels import LevelStreams, Meters
 from tests.call.caller import Caller
 from tests.handlers.test_handlers import library_of
 from tests.server.admin.test_control import CONFIG, LONG, SHORT, ask, bearer, calling, message

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
-from mediaserver.server.admin.websockets import BURST, MESSAGE_COST, RATE, Pace, open_websocket, read_messages
+from mediaserver.server.admin.live.websockets import BURST, MESSAGE_COST, RATE, Pace, open_websocket, read_messages
 from tests.server.process import connected
 from tests.timing import PATIENCE
 

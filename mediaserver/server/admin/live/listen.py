@@ -16,7 +16,7 @@ from mediaserver.call.listening.talker import Role
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.admin.authorization import GRANT
-from mediaserver.server.admin.websockets import open_websocket, read_messages, until_first
+from mediaserver.server.admin.live.websockets import open_websocket, read_messages, until_first
 
 # Bytes that wait for a peer before and in the kernel. While that much waits, the listener gets no more, and the
 # oldest audio that waits for it is dropped: it hears what goes on now rather than what went on long ago.

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.events.hub import EventFilter, EventHub, HubEvent, Subscription
-from mediaserver.server.admin.websockets import open_websocket, read_until_closed, until_first
+from mediaserver.server.admin.live.websockets import open_websocket, read_until_closed, until_first
 
 _MAX_SEQUENCE_DIGITS = 15
 _MAX_MESSAGE = 1024  # bytes

@@ -10,8 +10,8 @@ from aiohttp import web
 from mediaserver.call.listening.level_meter import LevelMeter
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
+from mediaserver.server.admin.live.websockets import open_websocket, read_messages, until_first
 from mediaserver.server.admin.requests import MAX_WATCHED, WatchedStreams
-from mediaserver.server.admin.websockets import open_websocket, read_messages, until_first
 
 _INTERVAL = 0.2  # seconds between two messages
 _AT_A_TIME = 20  # streams that are measured in one turn of the event loop

@@ -1,0 +1,1 @@
+"""Requests to the admin port that last: events, levels, and the sound of calls."""
