@@ -220,7 +220,8 @@ async def test_a_webhook_goes_through_with_its_signature(
             async with client.post(url(proxy, "/other"), data=body, **options(trust, {})) as response:
                 refused = response.status
     assert (told["path"], told["body"]) == ("/webhook", body)
-    assert told["headers"]["X-VoIPBIN-Signature"] == "sha256=ab"
+    headers = {name.lower(): value for name, value in told["headers"].items()}  # Caddy writes names in its own way
+    assert headers["x-voipbin-signature"] == "sha256=ab"
     assert refused == 413
 
 
