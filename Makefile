@@ -27,7 +27,7 @@ test: announce lint  ## everything that the project is held to; ARGS=-x: argumen
 	$(MAKE) --jobs 2 types compiled
 	$(MAKE) imports unit
 
-# Six processes that start together would each compile all tests, and all that they import.
+# Four processes that start together would each compile all tests, and all that they import.
 compiled: $(VENV)/.dev
 	@$(BIN)/python -m pytest --collect-only --quiet --quiet >/dev/null 2>&1 || true
 
@@ -47,7 +47,7 @@ imports: $(VENV)/.dev  ## which package may import which, by import-linter
 	$(BIN)/lint-imports
 
 # Many tests wait more than they work. Of these, which measure time or fill the machine, three at a time do no harm; of
-# the others six. Those that take longest come first. Coverage is measured of those others alone, since it adds
+# the others four. Those that take longest come first. Coverage is measured of those others alone, since it adds
 # instructions to what it looks at.
 TIMED := $(addprefix tests/,fuzz test_soak.py benchmarks faults playout/pacing/test_hot_path.py $(addprefix server/test_, \
 	end_to_end.py hostile_peers.py many_calls.py redeploy.py slow_peers.py))
@@ -56,7 +56,7 @@ unit: $(VENV)/.dev  ## the tests alone; ARGS=tests/wire: some of them
 ifdef ARGS
 	$(BIN)/python -m pytest $(ARGS)
 else
-	$(BIN)/python -m pytest --numprocesses 6 --dist loadfile --no-loadscope-reorder -p tests.line_coverage \
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -p tests.line_coverage \
 		$(addprefix --ignore=,$(TIMED)) tests/use_cases tests/client tests/bridge tests
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(TIMED)
 endif
