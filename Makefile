@@ -33,7 +33,7 @@ compiled: $(VENV)/.dev
 
 announce:
 ifndef ARGS
-	@echo "This takes about 10 minutes on two cores, and at first two more to install what it needs."
+	@echo "This takes about 12 minutes on two cores, and at first one more to install what it needs."
 endif
 
 lint: $(VENV)/.dev  ## style and format, by ruff
