@@ -91,14 +91,11 @@ class OperatorControl:
     def _report(self, playback: str, done: asyncio.Future[PlaybackResult]) -> None:
         del self._playing[playback]
         facts: dict[str, object] = {"playback": playback, "seconds": 0.0, "complete": False}
-        if (error := done.exception()) is not None:
-            log.warning("playback failed", stream=self.call.stream.id, playback=playback, why=_text(error))
-            facts["why"] = _text(error)
-        else:
+        try:
             result = done.result()
+        except Exception as error:
+            facts["why"] = why = error_text(error)
+            log.warning("playback failed", stream=self.call.stream.id, playback=playback, why=why)
+        else:
             facts |= {"seconds": round(result.seconds, 3), "complete": result.complete}
         self.call.notify(EventKind.PLAYBACK_DONE, facts)
-
-
-def _text(error: BaseException) -> str:
-    return error_text(error) if isinstance(error, Exception) else type(error).__name__

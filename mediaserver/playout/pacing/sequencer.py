@@ -70,10 +70,7 @@ class Sequencer(ABC):
         ending = self._faded_end() if heard and self._writing else b""
         self._queue.suspend_current(self.frames)
         done = self._queue.prepend(source)
-        if ending:
-            self._start_writes(self._queue.begin_fade(Source((ending,))).begin(self.frames))
-        elif self._writing:
-            self._begin_next()
+        self._begin_next_after(ending)
         return done
 
     def cancel_all(self, *, fade: bool = True) -> None:
@@ -195,10 +192,7 @@ class Sequencer(ABC):
         fade = fade and self._writing and not flushed and current.is_heard(self.frames)
         ending = self._faded_end() if fade else b""
         self._queue.finish_current(self.frames, complete=False, unsent=self._lead if flushed else 0)
-        if ending:
-            self._start_writes(self._queue.begin_fade(Source((ending,))).begin(self.frames))
-        elif self._writing:
-            self._begin_next()
+        self._begin_next_after(ending)
         if flushed:
             self._writer.wire.flush()  # discard a partial frame, so that it does not begin the next message
             self._send_lead()
@@ -210,6 +204,13 @@ class Sequencer(ABC):
         except SOURCE_FAULTS:  # the source is being stopped, so that its error concerns nobody any more
             return b""
         return frame if frame != SILENCE else b""
+
+    def _begin_next_after(self, ending: bytes) -> None:
+        """Begin the faded end of a source that was stopped, if there is one, else the next source in the queue."""
+        if ending:
+            self._start_writes(self._queue.begin_fade(Source((ending,))).begin(self.frames))
+        elif self._writing:
+            self._begin_next()
 
     def _suspend_current(self) -> None:
         """Make the current source the first of the waiting ones; its next turn continues where it was stopped."""

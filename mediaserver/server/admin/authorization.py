@@ -45,6 +45,7 @@ class Grant(NamedTuple):
             raise RefusedError(RefusalReason.SCOPE, f"the token {self.name} lacks the scope {scope}")
 
 
+ANYBODY = Grant("", _ALL)  # what everybody may do where no token is set
 GRANT = web.RequestKey("grant", Grant)  # the key of a request under which its grant is kept
 
 
@@ -81,34 +82,31 @@ class Tickets:
 
 
 def in_force(settings: AdminSettings, tokens: Mapping[str, str]) -> dict[Grant, str]:
-    """The grants that are in force, each with its token; where no token is set, one that allows everything."""
+    """The grants that are in force, each with its token; ANYBODY alone where no token is set.
+
+    `tokens` are secrets by their settings' keys, such as `admin.token`.
+    """
     named = [("admin", tokens["admin.token"], _ALL)] if tokens["admin.token"] else []
     for name, token in settings.tokens.items():
         named.append((name, tokens[f"admin.tokens.{name}.token"], frozenset(token.scopes)))
     if not named:
-        return {Grant("", _ALL): ""}
+        return {ANYBODY: ""}
     return {
         Grant(name, scopes, hashlib.sha256(token.encode(errors="backslashreplace")).digest()): token
         for name, token, scopes in named
     }
 
 
-def authorize(authorization: str, settings: AdminSettings, tokens: Mapping[str, str]) -> Grant:
-    """What a request with this header `Authorization` may do. Where no token is set, it may do everything.
+def authorize(authorization: str, grants: Mapping[Grant, str]) -> Grant:
+    """What a request with this header `Authorization` may do, of the grants that are in force.
 
-    `tokens` are secrets by their settings' keys, such as `admin.token`. RefusedError 401 without a valid token.
+    RefusedError 401 without a valid token.
     """
-    grants = in_force(settings, tokens)
-    if not needs_token(settings, tokens):
-        return next(iter(grants))
+    if ANYBODY in grants:
+        return ANYBODY
     offered = list(tokens_in_header(authorization))
     # All tokens are compared, so that the time does not tell how many there are before the right one.
     matching = [grant for grant, token in grants.items() if any_token_matches(offered, [token])]
     if not matching:
         raise RefusedError(RefusalReason.UNAUTHORISED, "needs the token: Authorization: Bearer")
     return matching[0]
-
-
-def needs_token(settings: AdminSettings, tokens: Mapping[str, str]) -> bool:
-    """Whether any token is set, so that a request needs one."""
-    return bool(tokens["admin.token"] or settings.tokens)

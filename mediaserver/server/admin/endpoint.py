@@ -1,7 +1,7 @@
 """The admin listener's application: which request needs which scope, who may ask, and what is logged of it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 from aiohttp import web
@@ -11,7 +11,7 @@ from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import ConfigError, RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin import console, openapi
-from mediaserver.server.admin.authorization import GRANT, TICKET, Grant, Tickets, authorize, in_force, needs_token
+from mediaserver.server.admin.authorization import ANYBODY, GRANT, TICKET, Grant, Tickets, authorize, in_force
 from mediaserver.server.admin.connections import AdminConnection, AdminConnections
 from mediaserver.server.admin.hosts import validate_host, validate_origin
 from mediaserver.server.admin.idempotency import IdempotentAnswers
@@ -179,12 +179,17 @@ class AdminEndpoint:
             del self._lasting[task]
             request.pop(_ASKED, None)
 
+    @property
+    def _grants(self) -> Mapping[Grant, str]:
+        """The grants that are in force, each with its token."""
+        return in_force(self._engine.settings.admin, self._engine.configuration.secrets)
+
     def _watch_grants(self) -> None:
         """End requests that last once their token is in force no longer, as after a reload."""
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        grants = in_force(self._engine.settings.admin, self._engine.configuration.secrets)
+        grants = self._grants
         for task, grant in self._lasting.items():
             if grant not in grants:
                 task.cancel()
@@ -217,18 +222,15 @@ class AdminEndpoint:
     def _authorize(self, request: web.Request) -> Grant:
         """What a request may do. RefusedError where it lacks a token, or was made by a page of another site."""
         settings, headers = self._engine.settings.admin, request.headers
-        tokens, hosts = self._engine.configuration.secrets, headers.getall("Host", ())
-        grant = Grant("", frozenset())
+        hosts, grant = headers.getall("Host", ()), Grant("", frozenset())
         if request.path not in _PROBES:
-            # A token in the URL is not accepted, because proxies log URLs. A ticket is void once it was used.
-            ticket = request.query.get(TICKET, "")
-            if request.path in console.PATHS:  # its pages hold no data, and ask for the token
-                pass
-            elif ticket:
-                grant = self._tickets.redeem(ticket, request.path, in_force(settings, tokens))
-            else:
-                grant = authorize(headers.get("Authorization", ""), settings, tokens)
-            if not needs_token(settings, tokens):  # else pages of other sites are refused as they lack the token
+            grants = self._grants
+            if request.path not in console.PATHS:  # its pages hold no data, and ask for the token
+                # A token in the URL is not accepted, because proxies log URLs. A ticket is void once it was used.
+                ticket, offered = request.query.get(TICKET, ""), headers.get("Authorization", "")
+                tickets = self._tickets
+                grant = tickets.redeem(ticket, request.path, grants) if ticket else authorize(offered, grants)
+            if ANYBODY in grants:  # else pages of other sites are refused as they lack the token
                 validate_host(hosts, {settings.host.lower(), *settings.hosts})
         validate_origin(headers.getall("Origin", ()), hosts)
         return grant

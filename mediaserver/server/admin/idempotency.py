@@ -7,20 +7,19 @@ upon once, and each further one gets the first one's answer (IETF draft "The Ide
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from aiohttp import web
 
 from mediaserver.errors import RefusalReason, RefusedError
+from mediaserver.server.admin.openapi import Handler
 from mediaserver.server.admin.requests import read_body
 
 HEADER = "Idempotency-Key"
 KEPT_SECONDS = 600.0
 _MAX_KEPT = 10_000  # answers; beyond it the oldest are forgotten sooner
 _MAX_KEY = 200  # characters
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class _Answer(NamedTuple):
