@@ -12,7 +12,7 @@ endif
 # Tests start hundreds of processes: without bytecode that is kept, each would compile the whole package.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run help test test-lowest test-pythons announce lint types compiled imports unit format reference pictures docs lock \
+.PHONY: run help test tests test-lowest test-pythons announce lint types imports unit format reference pictures docs lock \
 	prompts speech bench bench-quick bench-scenarios bench-inbound bench-recognition bench-background bench-barge-in fuzz soak mutants audit \
 	stock-debian clean
 
@@ -24,12 +24,12 @@ help:  ## list the targets
 		printf '%-16s %s\n' "$$target" "$$text"; done
 
 test: announce lint  ## everything that the project is held to; ARGS=-x: arguments for pytest
-	$(MAKE) --jobs 2 types compiled
-	$(MAKE) imports unit
+	$(MAKE) --jobs 2 types tests
 
 # Four processes that start together would each compile all tests, and all that they import.
-compiled: $(VENV)/.dev
+tests: imports
 	@$(BIN)/python -m pytest --collect-only --quiet --quiet >/dev/null 2>&1 || true
+	$(MAKE) unit
 
 announce:
 ifndef ARGS

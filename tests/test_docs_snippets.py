@@ -17,7 +17,6 @@ from urllib.parse import urlencode
 
 import pytest
 import typer.main
-from typer.testing import CliRunner
 from yarl import URL
 
 from mediaserver import config
@@ -28,7 +27,7 @@ from mediaserver.events import signature
 from mediaserver.routing.access import Access
 from tests.handlers.test_handlers import hear
 from tests.pages import PAGES, README, ROOT, blocks, page, section, spans
-from tests.project import without_missing_engine
+from tests.project import cache_in, mistakes, without_missing_engine
 from tests.sound import speechlike, write_wav
 from tests.timing import PATIENCE
 from tests.virtual import VirtualLoop, in_virtual_time
@@ -125,24 +124,37 @@ def test_settings_that_are_named_exist(path: str) -> None:
             assert is_setting(*found[1].split(".")), span
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the configurations name: prompts, which are decoded once, and the module of a handler."""
+    place = tmp_path_factory.mktemp("snippets")
+    for name in ("welcome", "beep", "music/hold"):
+        (place / f"prompts/{name}.wav").parent.mkdir(parents=True, exist_ok=True)
+        write_wav(place / f"prompts/{name}.wav", speechlike(160))
+    greeting = next(block for block in blocks(page(HANDLER), "python") if "class Greeting" in block)
+    (place / "greeting.py").write_text(greeting)
+    return place
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that all configurations share."""
+    return cache_in(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.mark.parametrize("code", snippets("toml"))
-def test_configurations_load(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_configurations_load(code: str, folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As `check` loads them, with the prompts and secrets that they name."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
     for name in re.findall(r"env:(\w+)", code):
         monkeypatch.setenv(name, "a secret")
-    for name in ("welcome", "beep", "music/hold"):
-        (tmp_path / f"prompts/{name}.wav").parent.mkdir(parents=True, exist_ok=True)
-        write_wav(tmp_path / f"prompts/{name}.wav", speechlike(160))
-    greeting = next(block for block in blocks(page(HANDLER), "python") if "class Greeting" in block)
-    (tmp_path / "greeting.py").write_text(greeting)
     # Certificates and a program that speaks, which the machine that runs this need not have.
     code = re.sub(r'^(certificate|key) = "/etc/.*\n', "", code, flags=re.MULTILINE)
     code = code.replace("espeak-ng", sys.executable)
-    (tmp_path / "config.toml").write_text(code)
-    told = json.loads(CliRunner().invoke(main.app, ["check", "--json", "--config", "config.toml"]).stdout)
-    assert without_missing_engine(told["problems"]) == []
+    (folder / "config.toml").write_text(code)
+    assert without_missing_engine(await mistakes(Path("config.toml"))) == []
 
 
 # -- JSON --------------------------------------------------------------------------------------------------------

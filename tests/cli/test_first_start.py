@@ -176,21 +176,24 @@ SECRET = 'tokens = ["a-secret-word"]\n'
 
 
 @pytest.mark.parametrize(
-    ("paths", "path", "argument", "access"),
+    ("style", "paths", "path", "argument", "access"),
     [
         (
+            "json",
             SILENCE + PLAY,
             "/play/a%20tune",
             "URL",
             f"2 of 2 paths are {ANYBODY} {SAY_WHO}: /quiet, /play/{{prompt:.+}}",
         ),
         (
+            "console",
             HOLD + SECRET + SILENCE,
             "/quiet",
             "URL",
             f"1 of 2 paths is {ANYBODY} {SAY_WHO}: /quiet",
         ),
         (
+            "console",
             HOLD + SECRET,
             "/hold",
             '"$(COMMAND sign URL --config FILE)"',
@@ -198,9 +201,8 @@ SECRET = 'tokens = ["a-secret-word"]\n'
         ),
     ],
 )
-@pytest.mark.parametrize("style", ["json", "console"])
 def test_on_a_terminal_it_says_what_to_try_and_who_may_dial(
-    tmp_path: Path, paths: str, path: str, argument: str, access: str, style: str
+    tmp_path: Path, style: str, paths: str, path: str, argument: str, access: str
 ) -> None:
     file = write_config(tmp_path, f'[log]\nformat = "{style}"\n{paths}')
     write_wav(tmp_path / "prompts/a tune.wav", from_bytes(SOUND))

@@ -22,18 +22,15 @@ from mediaserver.handlers.table import HANDLERS
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing import requirements
 from mediaserver.routing.configuration import Configuration
-from mediaserver.runtime.disk_caches import open_library
 from mediaserver.server.admin.requests import PressedKeys
-from tests.project import without_missing_engine
+from tests.project import cache_in, mistakes, without_missing_engine
 from tests.sound import speechlike, write_wav
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache that all tests share: the one prompt is decoded once, not by a process for each test."""
-    folder = tmp_path_factory.mktemp("cache")
-    (folder / "mediaserver" / "sounds").mkdir(parents=True)
-    return folder
+    """A cache that all tests share."""
+    return cache_in(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(autouse=True)
@@ -46,12 +43,7 @@ async def told(tmp_path: Path, text: str) -> list[str]:
     """All that `check` says stops `serve`, without the file's name; there is one prompt, welcome."""
     write_wav(tmp_path / "prompts/welcome.wav", speechlike(160))
     (tmp_path / "c.toml").write_text(text)
-    settings, problems = config.load(Path("c.toml"))
-    configuration = Configuration.build(settings, "c.toml", problems)
-    library = open_library(settings, make_store=False)
-    await library.load()
-    await library.close()
-    lines = [*configuration.problems, *configuration.missing_prompts(library)]
+    lines = await mistakes(Path("c.toml"))
     assert not [line for line in lines if not line.startswith("c.toml: ") or "\n" in line]
     return [line.removeprefix("c.toml: ") for line in lines]
 

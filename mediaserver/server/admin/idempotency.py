@@ -18,7 +18,7 @@ from mediaserver.server.admin.requests import read_body
 
 HEADER = "Idempotency-Key"
 KEPT_SECONDS = 600.0
-_MAX_KEPT = 10_000  # answers; beyond it the oldest are forgotten sooner
+MOST_KEPT = 10_000  # answers; beyond it the oldest are forgotten sooner
 _MAX_KEY = 200  # characters
 
 
@@ -39,10 +39,10 @@ class _Entry(NamedTuple):
 
 
 class IdempotentAnswers:
-    """The answers of the latest requests with a key. `clock` is monotonic, in seconds."""
+    """The answers of the latest requests with a key, at most `most` of them. `clock` is monotonic, in seconds."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = MOST_KEPT) -> None:
+        self._clock, self._most = clock, most
         self._entries: dict[tuple[str, str, str, str], _Entry] = {}
 
     async def handle(self, request: web.Request, by: str, handler: Handler) -> web.StreamResponse:
@@ -56,12 +56,13 @@ class IdempotentAnswers:
         if len(text) > _MAX_KEY:
             raise RefusedError(RefusalReason.BAD_KEY, f"{HEADER} should be of at most {_MAX_KEY} characters")
         key, body = (by, request.method, request.path, text), hashlib.sha256(await read_body(request)).digest()
-        self._forget_old()
+        self._forget_old(self._most)
         entry = self._entries.get(key)
         if entry is not None:
             if entry.body != body:
                 raise RefusedError(RefusalReason.BAD_KEY, f"{HEADER} was used for another request already")
             return (await asyncio.shield(entry.answer)).response()
+        self._forget_old(self._most - 1)
         answer: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
         self._entries[key] = _Entry(body, self._clock(), answer)
         try:
@@ -80,12 +81,12 @@ class IdempotentAnswers:
         answer.set_result(_Answer(response.status, response.text, location))
         return response
 
-    def _forget_old(self) -> None:
-        """Forget answers that are too old, and the oldest ones if there are too many."""
+    def _forget_old(self, most: int) -> None:
+        """Forget answers that are too old, and the oldest ones if there are more than `most`."""
         oldest = self._clock() - KEPT_SECONDS
         while self._entries:
             key = next(iter(self._entries))
             entry = self._entries[key]
-            if not entry.answer.done() or (entry.since > oldest and len(self._entries) < _MAX_KEPT):
+            if not entry.answer.done() or (entry.since > oldest and len(self._entries) <= most):
                 return
             del self._entries[key]

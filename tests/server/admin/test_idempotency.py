@@ -8,15 +8,15 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from mediaserver.errors import RefusalReason, RefusedError
-from mediaserver.server.admin.idempotency import HEADER, KEPT_SECONDS, IdempotentAnswers
+from mediaserver.server.admin.idempotency import HEADER, KEPT_SECONDS, MOST_KEPT, IdempotentAnswers
 
 
 class Requests:
     """A handler that counts, and requests to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST_KEPT) -> None:
         self.now = 0.0
-        self.answers = IdempotentAnswers(lambda: self.now)
+        self.answers = IdempotentAnswers(lambda: self.now, most)
         self.acted = 0
         self.error: Exception | None = None
         self.going = asyncio.Event()
@@ -88,7 +88,7 @@ async def test_a_key_for_another_body_or_of_any_length_is_refused() -> None:
 
 
 async def test_answers_are_forgotten_after_ten_minutes_and_the_oldest_of_too_many() -> None:
-    requests = Requests()
+    requests = Requests(most=10)
     await requests.send("a")
     requests.now = KEPT_SECONDS - 1
     await requests.send("a")
@@ -96,10 +96,13 @@ async def test_answers_are_forgotten_after_ten_minutes_and_the_oldest_of_too_man
     requests.now = KEPT_SECONDS
     await requests.send("a")
     assert requests.acted == 2
-    for number in range(10_000):
+    for number in range(9):
         await requests.send(str(number))
     await requests.send("a")
-    assert requests.acted == 10_003
+    assert requests.acted == 2 + 9
+    await requests.send("one more than are kept")
+    await requests.send("a")
+    assert requests.acted == 2 + 9 + 2
 
 
 async def test_one_in_progress_is_never_forgotten() -> None:
