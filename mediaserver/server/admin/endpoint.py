@@ -20,6 +20,7 @@ from mediaserver.server.admin.live.levels import LevelStreams
 from mediaserver.server.admin.live.listen import ListenRequests
 from mediaserver.server.admin.openapi import Handler, Operation
 from mediaserver.server.admin.paths import PathRequests
+from mediaserver.server.admin.prompt_changes import PromptChanges
 from mediaserver.server.admin.prompts import PromptRequests
 from mediaserver.server.admin.requests import (
     BackgroundRequest,
@@ -64,6 +65,7 @@ class AdminEndpoint:
         self._engine, self._why_not_ready = engine, why_not_ready
         self._streams = StreamRequests(engine, attacher, why_closed)
         self._prompts, self._paths = PromptRequests(engine), PathRequests(engine)
+        self._prompt_changes = PromptChanges(engine)
         self._events = EventStreams(engine.events)
         self._listen = ListenRequests(self._streams.session_of, lambda: engine.settings.server.handshake_timeout)
         self._levels = LevelStreams(engine)
@@ -80,9 +82,8 @@ class AdminEndpoint:
     @property
     def operations(self) -> list[Operation]:
         """All requests that the admin port handles."""
-        streams, prompts = self._streams, self._prompts
+        streams, one = self._streams, "/v1/streams/{id}"
         read, listen, control = Scope.READ, Scope.LISTEN, Scope.CONTROL
-        one, prompt = "/v1/streams/{id}", "/v1/prompts/{name}"
         return [
             Operation("GET", "/healthz", None, self._healthz),
             Operation("GET", "/readyz", None, self._readyz),
@@ -110,9 +111,8 @@ class AdminEndpoint:
             Operation("PUT", f"{one}/recording", control, streams.pause_recording, RecordingRequest),
             Operation("PUT", f"{one}/background", control, streams.set_background, BackgroundRequest),
             Operation("PATCH", f"{one}/variables", control, streams.set_variables, VariablesRequest),
-            Operation("GET", "/v1/prompts", read, prompts.list_prompts, query=("limit", "after")),
-            Operation("GET", f"{prompt}/audio", read, prompts.audio, query=("law",), lasting=True),
-            Operation("GET", f"{prompt}/waveform", read, prompts.waveform),
+            *self._prompts.operations,
+            *self._prompt_changes.operations,
             Operation("GET", "/v1/paths", read, self._paths.list_paths),
         ]
 

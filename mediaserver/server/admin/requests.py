@@ -76,6 +76,12 @@ class VariablesRequest(_Body):
     variables: dict[VariableName, VariableValue | None] = Field(max_length=MAX_VARIABLES)
 
 
+class RenameRequest(_Body):
+    """The other name that a prompt gets, without an extension."""
+
+    to: str = Field(min_length=1, max_length=1000)
+
+
 class TicketRequest(_Body):
     """The path of the one request for which a ticket is wanted."""
 
@@ -98,6 +104,14 @@ async def parse_body(request: web.Request, model: type[B]) -> B:
         raise RefusedError(
             RefusalReason.BAD_BODY, "; ".join(error_messages.error_lines("body", error, model))
         ) from error
+
+
+def parse_flag(query: Mapping[str, str], key: str) -> bool:
+    """Whether a query sets a key to `true`; RefusedError 400 where its value is neither true nor false."""
+    text = query.get(key, "false")
+    if text not in ("true", "false"):
+        raise RefusedError(RefusalReason.BAD_QUERY, f"{key} should be true or false")
+    return text == "true"
 
 
 def parse_limit(query: Mapping[str, str]) -> int:
