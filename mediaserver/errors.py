@@ -98,6 +98,7 @@ class RefusalReason(StrEnum):
     PROMPT_CONFLICT = "prompt-conflict", 409
     TOO_LARGE = "too-large", 413
     BAD_SOUND = "bad-sound", 422
+    ENGINE = "engine", 502
     STORAGE = "storage", 507
 
 

@@ -97,6 +97,7 @@ def test_every_reason_that_metrics_count_is_in_the_reference_of_its_port() -> No
         RefusalReason.PROMPT_CONFLICT,
         RefusalReason.TOO_LARGE,
         RefusalReason.BAD_SOUND,
+        RefusalReason.ENGINE,
         RefusalReason.STORAGE,
     }
 

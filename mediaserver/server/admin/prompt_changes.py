@@ -1,12 +1,13 @@
-"""The admin port's requests that change prompts: to upload, rename and remove them, or restore old versions."""
+"""The admin port's requests that change prompts: to upload, speak, rename and remove them, and undo that."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 
 from aiohttp import web
 
+from mediaserver.audio import wav
 from mediaserver.config.listener_settings import Scope
-from mediaserver.errors import RefusalReason, RefusedError, error_text
+from mediaserver.errors import EngineError, RefusalReason, RefusedError, error_text
 from mediaserver.playout.decoding.formats import EXTENSIONS
 from mediaserver.playout.prompts import report
 from mediaserver.playout.prompts.editing.editor import PlacedPrompt, PromptEditor
@@ -17,7 +18,8 @@ from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin.authorization import GRANT
 from mediaserver.server.admin.connections import AdminConnection
 from mediaserver.server.admin.openapi import Operation
-from mediaserver.server.admin.requests import RenameRequest, parse_body, parse_flag
+from mediaserver.server.admin.requests import RenameRequest, SayRequest, parse_body, parse_flag
+from mediaserver.speech.engines.requirements import voice_problems
 from mediaserver.support.aiohttp_adapter import protocol_of
 
 _MAX_UPLOADS = 8  # files that are received at a time: the other connections are left for metrics and requests
@@ -39,6 +41,7 @@ class PromptChanges:
             Operation("PUT", one, prompts, self.upload, query=("type",), takes_sound=True),
             Operation("DELETE", one, prompts, self.remove, query=("force",)),
             Operation("POST", f"{one}/rename", prompts, self.rename, RenameRequest, query=("force",)),
+            Operation("POST", f"{one}/say", prompts, self.say, SayRequest),
             Operation("GET", f"{one}/history", Scope.READ, self.list_versions),
             Operation("POST", f"{one}/history/{{version}}/restore", prompts, self.restore),
         ]
@@ -80,6 +83,17 @@ class PromptChanges:
             prompt = await self._editor.rename(name, to)
         return web.json_response(prompt.describe() | {"warnings": [*prompt.info.warnings]})
 
+    async def say(self, request: web.Request) -> web.Response:
+        """Have a text spoken into a prompt, new or not: a WAV file, which is checked like one that is uploaded."""
+        self._require_editable()
+        name, asked = validate_name(request.match_info["name"]), await parse_body(request, SayRequest)
+        pcm = await self._speak(asked)
+        with self._writing():
+            async with self._engine.uploads.receive() as upload:
+                await upload.feed(wav.header(1, len(pcm)) + pcm)
+                file = await upload.finish(".wav")
+                return self._placed(await self._editor.put(name, file, request[GRANT].caller))
+
     async def list_versions(self, request: web.Request) -> web.Response:
         """List the old versions of a prompt, the newest first: until when each was heard, and who changed it."""
         versions = await self._editor.versions(request.match_info["name"])
@@ -91,6 +105,20 @@ class PromptChanges:
         name, version = request.match_info["name"], request.match_info["version"]
         with self._writing():
             return self._placed(await self._editor.restore(name, version, request[GRANT].caller))
+
+    async def _speak(self, asked: SayRequest) -> bytes:
+        """The speech of a text as PCM. RefusedError 400 where it cannot be spoken, 502 where the engines fail."""
+        speech = self._engine.speech
+        voice = speech.voice(asked.engine or (), asked.voice, asked.rate, asked.language)
+        unfit = voice_problems(asked.need, speech.settings)
+        if len(unfit) == len(voice.in_order):
+            raise RefusedError(RefusalReason.BAD_TEXT, "; ".join(unfit))
+        try:
+            return await speech.say(asked.say, voice).collect_pcm()
+        except ValueError as error:
+            raise RefusedError(RefusalReason.BAD_TEXT, str(error)) from error
+        except EngineError as error:
+            raise RefusedError(RefusalReason.ENGINE, str(error)) from error
 
     @property
     def _editor(self) -> PromptEditor:

@@ -12,7 +12,7 @@ from mediaserver.call.inbound.keypad import MAX_TYPED_AHEAD
 from mediaserver.call.stream import MAX_VARIABLE, MAX_VARIABLE_NAME, MAX_VARIABLES
 from mediaserver.config import error_messages
 from mediaserver.errors import RefusalReason, RefusedError
-from mediaserver.handlers.common.spoken_prompt import PromptItems
+from mediaserver.handlers.common.spoken_prompt import PromptItems, VoiceSettings
 
 MAX_WATCHED = 200  # streams whose levels one peer may see at a time
 
@@ -80,6 +80,12 @@ class RenameRequest(_Body):
     """The other name that a prompt gets, without an extension."""
 
     to: str = Field(min_length=1, max_length=1000)
+
+
+class SayRequest(VoiceSettings, _Body):
+    """A text that is spoken into a prompt, and the voice that speaks it."""
+
+    say: str = Field(min_length=1, description="the text; braces in it are spoken as they are")
 
 
 class TicketRequest(_Body):

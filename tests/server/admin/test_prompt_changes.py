@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,11 @@ editable = true
 upload_limit = 1
 history = 2
 watch = "off"
+[speech]
+engine = "command"
+max_characters = 100
+[speech.command]
+program = [PROGRAM]
 [defaults]
 framing = "pcm"
 lead = 0
@@ -44,11 +50,29 @@ prompt = "{prompt}"
 linger_ms = 0
 """
 
+# A TTS engine that speaks each letter as a frame, whose samples are its code times the voice's number.
+SPEAK = """
+import sys, wave
+text, voice, file = sys.argv[1:]
+if "fail" in text:
+    sys.exit("no voice today")
+with wave.open(file, "wb") as sound:
+    sound.setparams((1, 2, 8000, 0, "NONE", ""))
+    for letter in text:
+        up, down = (sign * ord(letter) * int(voice or 1) for sign in (1, -1))
+        sound.writeframes(b"".join(each.to_bytes(2, "little", signed=True) for each in (up, down)) * 80)
+"""
+
 
 def steps(seed: int, frames: int = 5) -> Samples:
     """Frames that differ from all frames of other seeds, without DC, which would be removed."""
     peaks = np.arange(1, frames + 1) * 100 + seed * 1000
     return (np.repeat(peaks, 160) * np.tile([1, -1], 80 * frames)).astype(np.int16)
+
+
+def spoken(text: str, voice: int = 1) -> bytes:
+    peaks = np.array([ord(letter) * voice for letter in text])
+    return to_bytes((np.repeat(peaks, 160) * np.tile([1, -1], 80 * len(text))).astype(np.int16))
 
 
 NEEDED = steps(1)
@@ -57,7 +81,8 @@ NEEDED = steps(1)
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("changes")
-    config = write_config(folder, CONFIG)
+    program = [sys.executable, "-c", SPEAK, "{text}", "{voice}", "{file}"]
+    config = write_config(folder, CONFIG.replace("[PROGRAM]", json.dumps(program)))
     write_wav(folder / "prompts" / "needed.wav", NEEDED)
     left = folder / "prompts" / ".uploads" / "left"
     left.parent.mkdir()
@@ -224,6 +249,7 @@ async def test_a_token_needs_the_scope(server: ServerProcess) -> None:
         ("PUT", "needed.wav", b"x"),
         ("DELETE", "needed", None),
         ("POST", "needed/rename", {"to": "x"}),
+        ("POST", "needed/say", {"say": "x"}),
         ("POST", "needed/history/x/restore", None),
     ):
         status, answer = await ask(server, method, f"/v1/prompts/{path}", body, by="agent")
@@ -312,6 +338,30 @@ async def test_a_prompt_that_a_path_needs_is_removed_by_force_only(server: Serve
     assert status == 201
 
 
+async def test_a_text_is_spoken_into_a_prompt(server: ServerProcess, folder: Path) -> None:
+    status, answer = await ask(server, "POST", "/v1/prompts/menu/closed/say", {"say": "Closed"})
+    assert (status, answer["file"], answer["duration_s"]) == (201, "menu/closed.wav", 0.12)
+    assert await heard(server, "menu/closed") == spoken("Closed")
+    assert to_bytes(read_wav(folder / "menu/closed.wav")) == spoken("Closed")
+    status, _ = await ask(server, "POST", "/v1/prompts/menu/closed/say", {"say": "Open", "voice": "3"})
+    assert status == 200
+    assert await heard(server, "menu/closed") == spoken("Open", 3)
+    for body, refused, why in (
+        ({"say": "This will fail"}, 502, "no voice today"),
+        ({"say": "x" * 101}, 400, "speech.max_characters is 100"),
+        ({"say": "..."}, 400, "there is nothing to say"),
+        ({"say": "Open", "engine": "openai"}, 400, "speech.openai.token"),
+        ({"say": "Open", "engine": "nobody"}, 400, "body: engine"),
+        ({"text": "Open"}, 400, "body: say"),
+    ):
+        status, answer = await ask(server, "POST", "/v1/prompts/menu/closed/say", body)
+        assert (status, why in answer["error"]) == (refused, True), answer
+    assert await heard(server, "menu/closed") == spoken("Open", 3)
+    (version,) = (await ask(server, "GET", "/v1/prompts/menu/closed/history"))[1]["versions"]
+    assert version["duration_s"] == 0.12
+    assert leftovers(folder) == []
+
+
 async def test_requests_for_one_name_at_the_same_time_leave_one_of_them_whole(
     server: ServerProcess, folder: Path, tmp_path: Path
 ) -> None:
@@ -339,6 +389,7 @@ async def test_without_the_setting_nothing_is_changed(tmp_path: Path) -> None:
             ("PUT", "a.wav", body),
             ("DELETE", "a", None),
             ("POST", "a/rename", {"to": "b"}),
+            ("POST", "a/say", {"say": "x"}),
             ("POST", "a/history/x/restore", None),
         ):
             assert await ask(server, method, f"/v1/prompts/{path}", sent) == (403, refusal)
