@@ -223,6 +223,22 @@ async def test_a_file_that_is_too_large_is_refused_while_it_comes(server: Server
     await eventually(lambda: leftovers(folder) == [])
 
 
+async def test_a_folder_that_cannot_be_written_is_told_and_the_prompt_stays(
+    server: ServerProcess, folder: Path, tmp_path: Path
+) -> None:
+    await ask(server, "PUT", "/v1/prompts/stays.wav", sound(tmp_path, steps(6)))
+    (folder / ".history").mkdir(exist_ok=True)
+    (folder / ".history").rename(tmp_path / "history")
+    (folder / ".history").write_text("a file, where a folder should be")
+    status, answer = await ask(server, "PUT", "/v1/prompts/stays.wav", sound(tmp_path, steps(7)))
+    (folder / ".history").unlink()
+    (tmp_path / "history").rename(folder / ".history")
+    assert (status, answer) == (507, {"error": "the prompt folder cannot be changed: Not a directory"})
+    assert await heard(server, "stays") == to_bytes(steps(6))
+    assert np.array_equal(read_wav(folder / "stays.wav"), steps(6))
+    assert leftovers(folder) == []
+
+
 async def test_names_stay_in_the_folder(server: ServerProcess, folder: Path, tmp_path: Path) -> None:
     body = sound(tmp_path, steps(7))
     (folder / "out").symlink_to(tmp_path)
@@ -427,3 +443,26 @@ async def test_a_slow_upload_has_the_time_limit_anew_with_each_part_and_one_that
             assert (response.status, await response.text()) == (408, "the request took too long\n")
         await eventually(lambda: leftovers(tmp_path / "prompts") == [])
         assert not (tmp_path / "prompts/stuck.sln").exists()
+
+
+async def test_a_few_files_are_received_at_a_time_and_one_whose_sender_leaves_is_forgotten(
+    server: ServerProcess, folder: Path, tmp_path: Path
+) -> None:
+    sending = 0
+
+    async def waiting() -> AsyncIterator[bytes]:
+        nonlocal sending
+        yield b"\0" * 320
+        sending += 1
+        await asyncio.Event().wait()
+
+    tasks = [asyncio.create_task(ask(server, "PUT", f"/v1/prompts/left-{n}.sln", waiting())) for n in range(8)]
+    await eventually(lambda: sending == 8 and len(leftovers(folder)) == 8)
+    body = sound(tmp_path, steps(20))
+    status, answer = await ask(server, "PUT", "/v1/prompts/ninth.wav", body)
+    assert (status, answer) == (503, {"error": "8 files are being received: try again"})
+    for task in tasks:
+        task.cancel()
+    await eventually(lambda: leftovers(folder) == [])
+    assert (await ask(server, "PUT", "/v1/prompts/ninth.wav", body))[0] == 201
+    assert not list(folder.glob("left-*"))
