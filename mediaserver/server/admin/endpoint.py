@@ -20,9 +20,9 @@ from mediaserver.server.admin.live.levels import LevelStreams
 from mediaserver.server.admin.live.listen import ListenRequests
 from mediaserver.server.admin.openapi import Handler, Operation
 from mediaserver.server.admin.paths import PathRequests
-from mediaserver.server.admin.prompt_changes import PromptChanges
 from mediaserver.server.admin.prompts import PromptRequests
 from mediaserver.server.admin.requests import (
+    AUDITED,
     BackgroundRequest,
     PlayRequest,
     PressedKeys,
@@ -65,7 +65,6 @@ class AdminEndpoint:
         self._engine, self._why_not_ready = engine, why_not_ready
         self._streams = StreamRequests(engine, attacher, why_closed)
         self._prompts, self._paths = PromptRequests(engine), PathRequests(engine)
-        self._prompt_changes = PromptChanges(engine)
         self._events = EventStreams(engine.events)
         self._listen = ListenRequests(self._streams.session_of, lambda: engine.settings.server.handshake_timeout)
         self._levels = LevelStreams(engine)
@@ -112,7 +111,6 @@ class AdminEndpoint:
             Operation("PUT", f"{one}/background", control, streams.set_background, BackgroundRequest),
             Operation("PATCH", f"{one}/variables", control, streams.set_variables, VariablesRequest),
             *self._prompts.operations,
-            *self._prompt_changes.operations,
             Operation("GET", "/v1/paths", read, self._paths.list_paths),
         ]
 
@@ -153,7 +151,7 @@ class AdminEndpoint:
             else:
                 response = await operation.handler(request)
             if audited:
-                _log_audit(request, grant, status=response.status)
+                _log_audit(request, grant, status=response.status, **request.get(AUDITED, {}))
             return response
 
         return handle

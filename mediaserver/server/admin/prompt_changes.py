@@ -18,7 +18,7 @@ from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin.authorization import GRANT
 from mediaserver.server.admin.connections import AdminConnection
 from mediaserver.server.admin.openapi import Operation
-from mediaserver.server.admin.requests import RenameRequest, SayRequest, parse_body, parse_flag
+from mediaserver.server.admin.requests import AUDITED, RenameRequest, SayRequest, parse_body, parse_flag
 from mediaserver.speech.engines.requirements import voice_problems
 from mediaserver.support.aiohttp_adapter import protocol_of
 
@@ -75,6 +75,7 @@ class PromptChanges:
         self._require_editable()
         asked = await parse_body(request, RenameRequest)
         name, to = validate_name(request.match_info["name"]), validate_name(asked.to)
+        request[AUDITED] = {"to": to}
         snapshot = self._engine.library.snapshot
         if not parse_flag(request.query, "force"):
             moved = {name: None, to: snapshot.by_name.get(name)}

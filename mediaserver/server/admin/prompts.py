@@ -14,6 +14,7 @@ from mediaserver.playout.prompts.encoded_frames import PCM_BLOCK_BYTES, EncodedF
 from mediaserver.runtime.disk_caches import MEGABYTE
 from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin.openapi import Operation
+from mediaserver.server.admin.prompt_changes import PromptChanges
 from mediaserver.server.admin.requests import parse_limit
 from mediaserver.wire.encapsulation import PCM, PCMA, PCMU
 
@@ -28,19 +29,20 @@ _LAWS: dict[str, Callable[[bytes], bytes]] = {
 
 
 class PromptRequests:
-    """Handles requests about prompts. None of them changes anything."""
+    """Handles requests about prompts. Those that change prompts are handled by `PromptChanges`."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engine, self._changes = engine, PromptChanges(engine)
 
     @property
     def operations(self) -> list[Operation]:
-        """The requests that are handled here."""
+        """All requests about prompts."""
         one = "/v1/prompts/{name}"
         return [
             Operation("GET", "/v1/prompts", Scope.READ, self.list_prompts, query=("limit", "after")),
             Operation("GET", f"{one}/audio", Scope.READ, self.audio, query=("law",), lasting=True),
             Operation("GET", f"{one}/waveform", Scope.READ, self.waveform),
+            *self._changes.operations,
         ]
 
     async def list_prompts(self, request: web.Request) -> web.Response:

@@ -328,6 +328,8 @@ async def test_a_prompt_gets_another_name_and_takes_its_history_along(
     assert (status, answer) == (409, {"error": 'there is a prompt "needed" already'})
     status, answer = await ask(server, "POST", "/v1/prompts/before/rename", {"to": "sub/after"})
     assert (status, answer["name"]) == (200, "sub/after")
+    line = server.events("admin request")[-1]
+    assert (line["by"], line["path"], line["to"]) == ("studio", "/v1/prompts/before/rename", "sub/after")
     assert (folder / "sub/after.wav").exists()
     assert not (folder / "before.wav").exists()
     assert await heard(server, "sub/after") == to_bytes(steps(12))

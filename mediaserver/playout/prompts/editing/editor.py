@@ -1,7 +1,8 @@
 """Changes the prompts of a library: a file is put in the place of another, renamed or removed, one at a time."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,8 +60,8 @@ class PromptEditor:
             if not file.exists():
                 raise RefusedError(RefusalReason.UNKNOWN_VERSION, f"{file.name} is gone: another request took it")
             target.parent.mkdir(parents=True, exist_ok=True)
-            self._keep(name, old, change, by)
-            move(file, target)
+            with self._kept(name, old, change, by):
+                move(file, target)
             for each in old:
                 if each != target:
                     each.unlink()
@@ -75,9 +76,9 @@ class PromptEditor:
 
         def work(scan: FolderScan) -> None:
             old = self._existing(scan, name)
-            self._keep(name, old, "removed", by)
-            for each in old:
-                each.unlink()
+            with self._kept(name, old, "removed", by):
+                for each in old:
+                    each.unlink()
             self._history.prune(name)
 
         await self._change([name], work)
@@ -143,9 +144,21 @@ class PromptEditor:
             return files
         raise RefusedError(RefusalReason.UNKNOWN_PROMPT, f'there is no prompt "{name}"')
 
-    def _keep(self, name: str, files: Sequence[Path], change: str, by: str) -> None:
-        """Put a prompt's files into its history, the one that is played as the newest."""
-        prompt = self._library.prompts.get(name)
-        for file in reversed(files):
-            played = prompt is not None and prompt.path == file
-            self._history.keep(file, name, prompt.samples / SAMPLE_RATE if prompt and played else None, change, by)
+    @contextlib.contextmanager
+    def _kept(self, name: str, files: Sequence[Path], change: str, by: str) -> Iterator[None]:
+        """Put a prompt's files into its history, the one that is played as the newest, and then change the prompt.
+
+        If the change fails, the history has no versions of files that are still in their places.
+        """
+        prompt, kept = self._library.prompts.get(name), dict[Path, Path | None]()
+        try:
+            for file in reversed(files):
+                played = prompt is not None and prompt.path == file
+                seconds = prompt.samples / SAMPLE_RATE if prompt is not None and played else None
+                kept[file] = self._history.keep(file, name, seconds, change, by)
+            yield
+        except OSError:
+            for file, version in kept.items():
+                if version is not None and file.exists():
+                    version.unlink(missing_ok=True)
+            raise

@@ -67,13 +67,14 @@ class History:
                     found.append(Version(path, match[1], until, seconds, match[3], match[4], path.stat().st_size))
         return sorted(found, key=lambda version: version.version, reverse=True)
 
-    def keep(self, file: Path, name: str, seconds: float | None, change: str, by: str) -> None:
+    def keep(self, file: Path, name: str, seconds: float | None, change: str, by: str) -> Path | None:
         """Keep a file as the newest old version of a prompt, before the file is replaced or removed.
 
-        The file stays where it is, too. Nothing is kept if the limit is 0.
+        The file stays where it is, too. Returns the version's path, to be removed again if the change fails; None
+        if the limit is 0, so that nothing is kept.
         """
         if not self.limit:
-            return
+            return None
         newest = next(iter(self.versions(name)), None)
         until = self._now()
         if newest is not None:  # the clock may have been set back, and two changes may happen at one time
@@ -82,7 +83,9 @@ class History:
         facts = f"{until.strftime(_STAMP)},{length},{change},{by or _UNNAMED}"
         folder = self._folder(name)
         folder.mkdir(parents=True, exist_ok=True)
-        _link(file, folder / f"{facts}{file.suffix.lower()}")
+        kept = folder / f"{facts}{file.suffix.lower()}"
+        _link(file, kept)
+        return kept
 
     def prune(self, name: str) -> None:
         """Remove the oldest versions of a prompt beyond the limit."""
@@ -114,7 +117,8 @@ def move(file: Path, target: Path) -> None:
         if error.errno != errno.EXDEV:
             raise
         _copy(file, target)
-        file.unlink()
+        with contextlib.suppress(OSError):  # the change has happened, whatever becomes of its source
+            file.unlink()
 
 
 def _link(file: Path, target: Path) -> None:

@@ -97,6 +97,7 @@ async def test_a_change_that_fails_before_its_last_step_leaves_the_old_prompt(
         with pytest.raises(OSError, match="the disk is full"):
             await editor.put("a", upload, "me")
     assert (names(folder), played_by_new_call(library, "a"), changes) == (["a.wav"], encoded(OLD), [])
+    assert await editor.versions("a") == []
     assert (await editor.put("a", upload, "me")).prompt.path == folder / "a.sln"
     with monkeypatch.context() as patched:  # as if the process had ended after the new file was there
         patched.setattr(Path, "unlink", fail)
@@ -106,6 +107,28 @@ async def test_a_change_that_fails_before_its_last_step_leaves_the_old_prompt(
     assert played_by_new_call(library, "a") == encoded(OLD)
     await editor.put("a", put(tmp_path / "new.wav", NEW), "me")
     assert names(folder) == ["a.wav"]
+
+
+@in_virtual_time
+async def test_of_a_removal_that_stops_half_way_nothing_is_lost(
+    tmp_path: Path, loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, unlink = tmp_path / "prompts", Path.unlink
+    for extension in ("wav", "wave"):
+        put(folder / f"a.{extension}", OLD)
+    library, editor, _ = await opened(folder)
+
+    def fail_at_the_second(path: Path, missing_ok: bool = False) -> None:
+        if path == folder / "a.wave":
+            raise OSError("the disk fails")
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", fail_at_the_second)
+        with pytest.raises(OSError, match="the disk fails"):
+            await editor.remove("a", "me")
+    assert (names(folder), library.prompts["a"].path) == (["a.wave"], folder / "a.wave")
+    assert [version.path.suffix for version in await editor.versions("a")] == [".wav"]
 
 
 @in_virtual_time

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import pytest_asyncio
-from playwright.async_api import FilePayload, Locator, Page, expect
+from playwright.async_api import FilePayload, Locator, Page, Route, expect
 
 from mediaserver.audio.pcm import Samples, to_bytes
 from tests.server.admin.console.conftest import NARROW, SHORT, OpenPage
@@ -175,6 +175,22 @@ async def test_changes_are_offered_to_tokens_with_the_scope_alone(
     await expect(page.get_by_role("heading", name="short")).to_be_focused()
     for each in ("Add prompts", "Change it", "Old versions"):
         await expect(page.get_by_text(each)).to_have_count(0)
+
+
+async def test_changes_are_offered_if_the_server_allows_them(open_page: OpenPage, server: ServerProcess) -> None:
+    page = await open_page("health")
+
+    async def describe(route: Route) -> None:
+        answer = await (await route.fetch()).json()
+        await route.fulfill(json=answer | {"editable": False})
+
+    await page.route("**/v1/prompts?limit=*", describe)
+    await page.goto(page.url.replace("health", "prompts"))
+    await page.get_by_role("button", name="short").click()
+    await expect(page.get_by_role("heading", name="short")).to_be_focused()
+    await expect(page.get_by_text("Add prompts")).to_be_hidden()
+    await expect(page.get_by_text("Change it")).to_be_hidden()
+    await page.unroute_all()
 
 
 async def test_on_a_phone_nothing_scrolls_sideways(open_page: OpenPage, server: ServerProcess) -> None:
