@@ -16,7 +16,7 @@ from mediaserver.handlers.common.spoken_prompt import PromptItems, VoiceSettings
 
 MAX_WATCHED = 200  # streams whose levels one peer may see at a time
 
-AUDITED = web.RequestKey("audited", dict[str, object])  # facts of a request for the log, beside its path
+AUDITED = web.RequestKey("audited", dict[str, str])  # facts of a request for the log, beside its path
 
 B = TypeVar("B", bound=pydantic.BaseModel)
 VariableName = Annotated[str, Field(min_length=1, max_length=MAX_VARIABLE_NAME)]
