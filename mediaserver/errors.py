@@ -91,6 +91,15 @@ class RefusalReason(StrEnum):
     BAD_KEY = "bad-key", 422
     TOO_MANY_PLAYBACKS = "too-many-playbacks", 429
     NO_CALLS = "no-calls", 503
+    # Reasons for which the API refuses to change prompts.
+    BAD_NAME = "bad-name", 400
+    NOT_EDITABLE = "not-editable", 403
+    UNKNOWN_VERSION = "unknown-version", 404
+    PROMPT_CONFLICT = "prompt-conflict", 409
+    TOO_LARGE = "too-large", 413
+    BAD_SOUND = "bad-sound", 422
+    ENGINE = "engine", 502
+    STORAGE = "storage", 507
 
 
 class RefusedError(MediaServerError):

@@ -91,6 +91,14 @@ def test_every_reason_that_metrics_count_is_in_the_reference_of_its_port() -> No
         RefusalReason.TOO_MANY_PLAYBACKS,
         RefusalReason.BAD_KEY,
         RefusalReason.NO_CALLS,
+        RefusalReason.BAD_NAME,
+        RefusalReason.NOT_EDITABLE,
+        RefusalReason.UNKNOWN_VERSION,
+        RefusalReason.PROMPT_CONFLICT,
+        RefusalReason.TOO_LARGE,
+        RefusalReason.BAD_SOUND,
+        RefusalReason.ENGINE,
+        RefusalReason.STORAGE,
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from mediaserver.cli import language_findings, listening, prompt_findings
 from mediaserver.config.settings import Settings
 from mediaserver.handlers.menu.transitions import Transition, list_transitions
+from mediaserver.playout.prompts import report
 from mediaserver.playout.prompts.library import Progress
 from mediaserver.routing import folders, spoken_queries
 from mediaserver.routing.configuration import Configuration
@@ -103,7 +104,7 @@ async def collect_findings(
     ]
     steps = prompt_findings.loop_steps(configuration.table, library.snapshot, measured)
     prompts = [
-        prompt_findings.describe_prompt(
+        report.describe_prompt(
             prompt, measured.get(name), steps.get(name), levelled=settings.prompts.loudness != "off"
         )
         for name, prompt in sorted(library.prompts.items())

@@ -66,6 +66,9 @@ class PromptSettings(Table):
     watch: Literal["auto", "events", "poll", "off"] = "auto"
     poll_interval: float = Field(5.0, ge=0.05, description="seconds between two looks at the folder")
     settle: float = Field(1.0, ge=0.05, description="seconds for which a file must stay as it is")
+    editable: bool = Field(False, description="whether requests to the admin port may change prompts")
+    upload_limit: int = Field(100, ge=1, description="MB of a file that is uploaded")
+    history: int = Field(5, ge=0, le=1000, description="old versions that are kept of a prompt")
 
     @property
     def cache_directory(self) -> Path | None:

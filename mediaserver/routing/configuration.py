@@ -19,6 +19,7 @@ from mediaserver.config.speech_settings import ChatSettings, RecognitionSettings
 from mediaserver.errors import ConfigError, did_you_mean
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.prompts.library import PromptLibrary
+from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing import attach_rules, audiosocket_ports, requirements, route_builder
 from mediaserver.routing.audiosocket_ports import Port
 from mediaserver.routing.route import Route
@@ -103,13 +104,16 @@ class Configuration:
         route, _ = await self.table.match_route(parsed)
         return route.access.sign(parsed, expires)
 
-    def missing_prompts(self, library: PromptLibrary) -> list[str]:
-        """A line, reported as a mistake, for each prompt that the operator's paths name and the library lacks."""
+    def missing_prompts(self, library: PromptLibrary, snapshot: PromptSnapshot | None = None) -> list[str]:
+        """A line, reported as a mistake, for each prompt that the operator's paths name and the library lacks.
+
+        With a `snapshot`, it is looked at in place of the library's, such as to find what a change would break.
+        """
         if library.folder_problem:
             hint = '; "mediaserver init" makes one with sample prompts' if self.built_in else ""
             by = self.settings.source(self.where, ("prompts", "directory"))
             return [f"{by}: prompts.directory: {library.directory} {library.folder_problem}{hint}"]
-        snapshot = library.snapshot
+        snapshot = snapshot or library.snapshot
         missing = [] if self.built_in else requirements.missing_prompts(self.table, snapshot, self.where)
         by = self.settings.source(self.where, ("audiosocket", "ports"))
         return [
@@ -118,15 +122,15 @@ class Configuration:
             *attach_rules.missing_prompts(self.settings, self.table, snapshot, self.where),
         ]
 
-    def missing_default_prompts(self, library: PromptLibrary) -> list[str]:
+    def missing_default_prompts(self, library: PromptLibrary, snapshot: PromptSnapshot | None = None) -> list[str]:
         """A line for each prompt that the default paths name and the library lacks.
 
         The lines are logged as warnings, because no operator has configured these paths. Callers of such a path
-        are refused until its prompts are there.
+        are refused until its prompts are there. `snapshot` is as in `missing_prompts`.
         """
         if not self.built_in or library.folder_problem:
             return []
-        return requirements.missing_prompts(self.table, library.snapshot, self.where)
+        return requirements.missing_prompts(self.table, snapshot or library.snapshot, self.where)
 
     def paths_without_prompts(self, library: PromptLibrary) -> set[str]:
         """The patterns of the default paths whose prompts the library lacks."""

@@ -16,12 +16,16 @@ from mediaserver.events.kinds import FAILURES
 from mediaserver.handlers.recognise import Recognise
 from mediaserver.playout.pacing.alarm import system_alarm
 from mediaserver.playout.pacing.ticker import Ticker
+from mediaserver.playout.prompts.editing.editor import PromptEditor
+from mediaserver.playout.prompts.editing.history import History
+from mediaserver.playout.prompts.editing.uploads import Uploads
 from mediaserver.playout.prompts.library import Progress
 from mediaserver.routing import requirements
 from mediaserver.routing.configuration import Configuration
+from mediaserver.routing.folders import why_unwritable
 from mediaserver.routing.table import RouteTable
 from mediaserver.runtime import exported_metrics
-from mediaserver.runtime.disk_caches import open_library, speech_cache_folder
+from mediaserver.runtime.disk_caches import MEGABYTE, open_library, speech_cache_folder
 from mediaserver.runtime.loop_lag import LoopLagMonitor
 from mediaserver.runtime.prompt_monitor import PromptMonitor
 from mediaserver.runtime.registry import StreamRegistry
@@ -49,6 +53,13 @@ class Engine:
         self.frame_poller = FramePoller(self.ticker, deliver_batch)
         self.library = open_library(settings)
         self.prompts = PromptMonitor(self.library, lambda: self.configuration, self.metrics)
+        self.prompt_editor = PromptEditor(
+            self.library,
+            History(settings.prompts.directory, settings.prompts.history),
+            self.prompts.first_encodings,
+            self.prompts.on_reloaded,
+        )
+        self.uploads = Uploads(settings.prompts.directory, settings.prompts.upload_limit * MEGABYTE)
         self.speech = SpeechService(
             settings.speech,
             settings.recognition,
@@ -91,6 +102,8 @@ class Engine:
         problems = [*configuration.problems, *configuration.missing_prompts(self.library)]
         if problems:
             raise ConfigError(problems)
+        if configuration.settings.prompts.editable:
+            await self._prepare_editing()
         await self.prompts.preload_backgrounds()
         self.prompts.report_oddities(self.library.prompts)
         self.prompts.report_missing()
@@ -103,6 +116,13 @@ class Engine:
                 key="prompts.memory_limit",
                 limit_mb=configuration.settings.prompts.memory_limit,
             )
+
+    async def _prepare_editing(self) -> None:
+        """Remove uploads that a crash has left, and log an error if the prompt folder cannot be written."""
+        await asyncio.to_thread(self.uploads.remove_abandoned)
+        folder = self.settings.prompts.directory
+        if why := await asyncio.to_thread(why_unwritable, folder):
+            log.error("prompts cannot be changed", key="prompts.editable", folder=str(folder), why=why)
 
     def _warn_of_misspelt_events(self) -> None:
         for problem in self.configuration.misspelt_events:

@@ -69,7 +69,7 @@ class PromptMonitor:
         """Load changes of the folder from now on; the setting `prompts.watch` decides how changes are noticed."""
         self._watching = asyncio.create_task(
             watch_prompts(
-                self._library, self.first_encodings, self._configuration().settings.prompts, self._on_reloaded
+                self._library, self.first_encodings, self._configuration().settings.prompts, self.on_reloaded
             )
         )
 
@@ -78,7 +78,7 @@ class PromptMonitor:
         if self._watching is None or self._watching.done():
             reloaded = await self._library.refresh(self.first_encodings(), settle=0)
             if reloaded is not None:
-                self._on_reloaded(reloaded)
+                self.on_reloaded(reloaded)
 
     async def close(self) -> None:
         """Stop watching the folder, and preparing backgrounds."""
@@ -95,7 +95,7 @@ class PromptMonitor:
         over_tcp = configuration.ports or any(route.flow for route in configuration.table)
         return [*encodings, TCP] if over_tcp else encodings
 
-    def _on_reloaded(self, reloaded: ReloadResult) -> None:
+    def on_reloaded(self, reloaded: ReloadResult) -> None:
         """Count and log a change of the folder that was loaded, or failed to be loaded."""
         if reloaded.added or reloaded.replaced or reloaded.removed:
             self._metrics.reloads.labels("ok").inc()

@@ -45,7 +45,8 @@ def write() -> str:
 def _facts(operation: Operation) -> list[str]:
     """The keys of an operation's body, and those of its query."""
     if operation.body is None:
-        return [f"`?{key}=`" for key in operation.query]
+        query = [f"`?{key}=`" for key in operation.query]
+        return ["a sound file", *query] if operation.takes_sound else query
     fields = operation.body.model_fields.items()
     return [
         code(name)

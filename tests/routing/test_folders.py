@@ -85,6 +85,16 @@ async def test_a_folder_that_nothing_is_written_into_may_be_anything(
     assert await unwritable(tmp_path, IDLE) == []
 
 
+async def test_a_prompt_folder_that_requests_may_change_has_to_be_writable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    editable = '[prompts]\ndirectory = "file/prompts"\neditable = true\ncache = "off"\n'
+    assert await unwritable(tmp_path, editable) == [
+        "c: prompts.directory, which prompts.editable changes: file/prompts cannot be written: Not a directory"
+    ]
+
+
 def test_trying_a_folder_leaves_nothing_behind(tmp_path: Path) -> None:
     assert why_unwritable(tmp_path) == why_unwritable(tmp_path / "a/b/c") == ""
     assert list(tmp_path.iterdir()) == []

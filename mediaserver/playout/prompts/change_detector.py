@@ -1,7 +1,7 @@
 """Detects which files of the prompt folder have changed since they were loaded, and are not being written now."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from mediaserver.playout.prompts.scan import ABSENT, FileSnapshot, FolderScan
 
@@ -35,13 +35,20 @@ class ChangeDetector:
         else:
             self._loaded[name] = file
 
-    def settled_changes(self, scan: FolderScan, now: float, settle: float) -> dict[str, FileSnapshot]:
-        """Settled changes of files, by prompt name; ABSENT for a removed file. `now` is the scan's time."""
+    def settled_changes(
+        self, scan: FolderScan, now: float, settle: float, names: Collection[str] | None = None
+    ) -> dict[str, FileSnapshot]:
+        """Settled changes of files, by prompt name; ABSENT for a removed file. `now` is the scan's time.
+
+        With `names`, changes of other prompts are left for a later scan, even if they have settled.
+        """
         scan = self._unless_unmounted(scan)
         found = dict(self._changed(scan))
         self._unsettled = {name: self._with_first_seen(name, file, now) for name, file in found.items()}
         return {
-            name: file for name, file in found.items() if self._unsettled[name][1] + settle <= now + _CLOCK_TICK
+            name: file
+            for name, file in found.items()
+            if (names is None or name in names) and self._unsettled[name][1] + settle <= now + _CLOCK_TICK
         }
 
     def _with_first_seen(self, name: str, file: FileSnapshot, now: float) -> tuple[FileSnapshot, float]:

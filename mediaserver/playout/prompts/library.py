@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -51,6 +51,7 @@ class PromptLibrary:
         self.folder: tuple[int, int] | None = None  # the folder's device and inode at the last scan
         self.folder_problem = ""  # why the folder could not be read at the last scan
         self._changes = ChangeDetector()
+        self._refreshing = asyncio.Lock()  # held while the folder is scanned, and what has changed is loaded
         self.pool = pool
 
     async def load(
@@ -59,15 +60,41 @@ class PromptLibrary:
         """Load all files of the folder when the server starts, in the encodings that callers will need first."""
         changes = await self._scan_for_changes(settle=0)
         await self._load_changes(changes if self.folder is not None else {}, encodings, progress)
+        await self.pool.release_decoders()
 
     async def refresh(self, encodings: Sequence[Encoding] = (PCM,), settle: float = 1.0) -> ReloadResult | None:
         """Scan the folder, load the files whose last change is `settle` seconds old, and return what changed.
 
         Returns None if nothing has changed. Streams continue with the prompts that they play. If a changed file
-        cannot be played, or a folder cannot be read, its prompts stay as they were. Only one refresh may run at a
-        time.
+        cannot be played, or a folder cannot be read, its prompts stay as they were. A refresh waits until
+        another one ends.
         """
-        return await self._load_changes(await self._scan_for_changes(settle), encodings) or None
+        async with self._refreshing:
+            result = await self._load_changes(await self._scan_for_changes(settle), encodings)
+            if result:
+                await self.pool.release_decoders()
+            return result or None
+
+    async def change(
+        self, names: Collection[str], work: Callable[[FolderScan], None], encodings: Sequence[Encoding] = (PCM,)
+    ) -> ReloadResult:
+        """Have `work` change the files of some prompts, and load these prompts at once; return what changed.
+
+        `work` is called in a thread with a scan of the folder. Neither a refresh nor another change happens
+        meanwhile. What `work` raises is raised, after what it had changed by then was loaded. Decoder processes
+        stay for some seconds, as one change often follows another.
+        """
+
+        async def load() -> ReloadResult:
+            return await self._load_changes(await self._scan_for_changes(0, names), encodings)
+
+        async with self._refreshing:
+            try:
+                await asyncio.to_thread(lambda: work(scan_folder(self.directory)))
+            except Exception:
+                await load()
+                raise
+            return await load()
 
     async def close(self) -> None:
         """End the decoder processes."""
@@ -110,13 +137,18 @@ class PromptLibrary:
             raise PromptError(f"{path} {error}") from error
         return SoundFile(encoder.encoded[PCM.name])
 
-    async def _scan_for_changes(self, settle: float) -> dict[str, FileSnapshot]:
-        """Scan the folder in a thread; return the settled changes, which are to be loaded, by prompt name."""
+    async def _scan_for_changes(
+        self, settle: float, names: Collection[str] | None = None
+    ) -> dict[str, FileSnapshot]:
+        """Scan the folder in a thread; return the settled changes, which are to be loaded, by prompt name.
+
+        With `names`, only changes of these prompts are returned.
+        """
         now = asyncio.get_running_loop().time()
 
         def scan() -> tuple[FolderScan, dict[str, FileSnapshot]]:
             found = scan_folder(self.directory)
-            return found, self._changes.settled_changes(found, now, settle)
+            return found, self._changes.settled_changes(found, now, settle, names)
 
         found, changes = await asyncio.to_thread(scan)
         self.ignored, self.skipped, self.folder = found.ignored, found.skipped, found.folder
@@ -153,7 +185,6 @@ class PromptLibrary:
             update.publish()
         for names in (result.added, result.replaced, result.removed):
             names.sort()
-        await self.pool.release_decoders()
         return result
 
     async def _load_file(

@@ -146,6 +146,11 @@ class AdminConnection(HttpProtocol):
         self._is_handling = True
         self._owner.evictable.pop(self, None)
 
+    def extend_timeout(self) -> None:
+        """Start the time limit anew, as a part of a body has come that may be long, such as a file's."""
+        if not self._is_handling:
+            self._start_timeout()
+
     def on_response_started(self) -> None:
         """Start the time limit of an answer that we begin to send: the peer must read the answer within it."""
         self._answered, self._is_handling = True, False

@@ -22,6 +22,7 @@ from mediaserver.server.admin.openapi import Handler, Operation
 from mediaserver.server.admin.paths import PathRequests
 from mediaserver.server.admin.prompts import PromptRequests
 from mediaserver.server.admin.requests import (
+    AUDITED,
     BackgroundRequest,
     PlayRequest,
     PressedKeys,
@@ -80,9 +81,8 @@ class AdminEndpoint:
     @property
     def operations(self) -> list[Operation]:
         """All requests that the admin port handles."""
-        streams, prompts = self._streams, self._prompts
+        streams, one = self._streams, "/v1/streams/{id}"
         read, listen, control = Scope.READ, Scope.LISTEN, Scope.CONTROL
-        one, prompt = "/v1/streams/{id}", "/v1/prompts/{name}"
         return [
             Operation("GET", "/healthz", None, self._healthz),
             Operation("GET", "/readyz", None, self._readyz),
@@ -110,9 +110,7 @@ class AdminEndpoint:
             Operation("PUT", f"{one}/recording", control, streams.pause_recording, RecordingRequest),
             Operation("PUT", f"{one}/background", control, streams.set_background, BackgroundRequest),
             Operation("PATCH", f"{one}/variables", control, streams.set_variables, VariablesRequest),
-            Operation("GET", "/v1/prompts", read, prompts.list_prompts, query=("limit", "after")),
-            Operation("GET", f"{prompt}/audio", read, prompts.audio, query=("law",), lasting=True),
-            Operation("GET", f"{prompt}/waveform", read, prompts.waveform),
+            *self._prompts.operations,
             Operation("GET", "/v1/paths", read, self._paths.list_paths),
         ]
 
@@ -153,7 +151,7 @@ class AdminEndpoint:
             else:
                 response = await operation.handler(request)
             if audited:
-                _log_audit(request, grant, status=response.status)
+                _log_audit(request, grant, status=response.status, **request.get(AUDITED, {}))
             return response
 
         return handle

@@ -25,6 +25,7 @@ class Operation(NamedTuple):
     body: type[BaseModel] | None = None  # what the request's JSON is
     query: tuple[str, ...] = ()  # the keys that the URL's query may have
     lasting: bool = False  # whether the answer goes on for as long as the peer wants
+    takes_sound: bool = False  # whether the request's body is a sound file
 
     @property
     def route(self) -> str:
@@ -73,4 +74,6 @@ def _describe(operation: Operation) -> dict[str, Any]:
     if operation.body is not None:
         schema = {"$ref": _REF.format(model=operation.body.__name__)}
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    if operation.takes_sound:
+        described["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
     return described

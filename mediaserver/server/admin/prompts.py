@@ -8,9 +8,13 @@ from aiohttp import web
 
 from mediaserver.audio import wav
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, from_bytes
+from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import PromptError, RefusalReason, RefusedError
 from mediaserver.playout.prompts.encoded_frames import PCM_BLOCK_BYTES, EncodedFrames
+from mediaserver.runtime.disk_caches import MEGABYTE
 from mediaserver.runtime.engine import Engine
+from mediaserver.server.admin.openapi import Operation
+from mediaserver.server.admin.prompt_changes import PromptChanges
 from mediaserver.server.admin.requests import parse_limit
 from mediaserver.wire.encapsulation import PCM, PCMA, PCMU
 
@@ -25,13 +29,25 @@ _LAWS: dict[str, Callable[[bytes], bytes]] = {
 
 
 class PromptRequests:
-    """Handles requests about prompts. None of them changes anything."""
+    """Handles requests about prompts. Those that change prompts are handled by `PromptChanges`."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self._engine, self._changes = engine, PromptChanges(engine)
+
+    @property
+    def operations(self) -> list[Operation]:
+        """All requests about prompts."""
+        one = "/v1/prompts/{name}"
+        return [
+            Operation("GET", "/v1/prompts", Scope.READ, self.list_prompts, query=("limit", "after")),
+            Operation("GET", f"{one}/audio", Scope.READ, self.audio, query=("law",), lasting=True),
+            Operation("GET", f"{one}/waveform", Scope.READ, self.waveform),
+            *self._changes.operations,
+        ]
 
     async def list_prompts(self, request: web.Request) -> web.Response:
         """Describe the prompts that can be played, by name, a page at a time, and say which files cannot be."""
+        settings = self._engine.settings.prompts
         library, limit, after = self._engine.library, parse_limit(request.query), request.query.get("after", "")
         names = sorted(library.prompts)
         begin = bisect.bisect_right(names, after) if after else 0
@@ -41,6 +57,8 @@ class PromptRequests:
             {
                 "prompts": [{**prompt.describe(), "warnings": [*prompt.info.warnings]} for prompt in prompts],
                 "total": len(names),
+                "editable": settings.editable,
+                "upload_limit": settings.upload_limit * MEGABYTE,
                 "problems": [{"file": file, "why": why} for file, why in sorted(library.problems.items())],
                 **({"next": page[-1]} if begin + limit < len(names) else {}),
             }

@@ -12,9 +12,11 @@ from mediaserver.call.inbound.keypad import MAX_TYPED_AHEAD
 from mediaserver.call.stream import MAX_VARIABLE, MAX_VARIABLE_NAME, MAX_VARIABLES
 from mediaserver.config import error_messages
 from mediaserver.errors import RefusalReason, RefusedError
-from mediaserver.handlers.common.spoken_prompt import PromptItems
+from mediaserver.handlers.common.spoken_prompt import PromptItems, VoiceSettings
 
 MAX_WATCHED = 200  # streams whose levels one peer may see at a time
+
+AUDITED = web.RequestKey("audited", dict[str, str])  # facts of a request for the log, beside its path
 
 B = TypeVar("B", bound=pydantic.BaseModel)
 VariableName = Annotated[str, Field(min_length=1, max_length=MAX_VARIABLE_NAME)]
@@ -76,6 +78,18 @@ class VariablesRequest(_Body):
     variables: dict[VariableName, VariableValue | None] = Field(max_length=MAX_VARIABLES)
 
 
+class RenameRequest(_Body):
+    """The other name that a prompt gets, without an extension."""
+
+    to: str = Field(min_length=1, max_length=1000)
+
+
+class SayRequest(VoiceSettings, _Body):
+    """A text that is spoken into a prompt, and the voice that speaks it."""
+
+    say: str = Field(min_length=1, description="the text; braces in it are spoken as they are")
+
+
 class TicketRequest(_Body):
     """The path of the one request for which a ticket is wanted."""
 
@@ -98,6 +112,14 @@ async def parse_body(request: web.Request, model: type[B]) -> B:
         raise RefusedError(
             RefusalReason.BAD_BODY, "; ".join(error_messages.error_lines("body", error, model))
         ) from error
+
+
+def parse_flag(query: Mapping[str, str], key: str) -> bool:
+    """Whether a query sets a key to `true`; RefusedError 400 where its value is neither true nor false."""
+    text = query.get(key, "false")
+    if text not in ("true", "false"):
+        raise RefusedError(RefusalReason.BAD_QUERY, f"{key} should be true or false")
+    return text == "true"
 
 
 def parse_limit(query: Mapping[str, str]) -> int:

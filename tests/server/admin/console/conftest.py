@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import shutil
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
@@ -25,6 +26,12 @@ CONFIG = """
 token = "of-the-admin"
 [admin.tokens.reader]
 token = "of-the-reader"
+[prompts]
+editable = true
+[speech]
+engine = "command"
+[speech.command]
+program = [PROGRAM]
 [defaults]
 framing = "pcm"
 lead = 0
@@ -47,6 +54,14 @@ play = "short"
 keys.9 = { menu = "main" }
 on_timeout = { menu = "main" }
 """
+# A TTS engine: a frame of alternating samples for each letter of the text.
+SPEAK = """
+import sys, wave
+with wave.open(sys.argv[2], "wb") as sound:
+    sound.setparams((1, 2, 8000, 0, "NONE", ""))
+    for letter in sys.argv[1].encode():
+        sound.writeframes(bytes((0, letter, 0, 256 - letter)) * 80)
+"""
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 NARROW: ViewportSize = {"width": 390, "height": 844}
 # Has the console find a token that was typed before: that of the URL's query, once.
@@ -65,7 +80,8 @@ expect.set_options(timeout=PATIENCE * 1000)
 @pytest.fixture(scope="package")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("console")
-    config = write_config(folder, CONFIG)
+    program = [sys.executable, "-c", SPEAK, "{text}", "{file}"]
+    config = write_config(folder, CONFIG.replace("[PROGRAM]", json.dumps(program)))
     write_wav(folder / "prompts" / "short.wav", SHORT)
     write_wav(folder / "prompts" / "long.wav", LONG)
     write_wav(folder / "prompts" / "<b>bold.wav", SHORT)

@@ -189,7 +189,7 @@ async def test_a_prompt_is_seen_and_heard_as_callers_hear_it(server: ServerProce
     await page.get_by_label("Filter").fill("sho")
     await expect(page.locator(".summary")).to_have_text("1 of 3 prompts")
     await page.get_by_role("button", name="short").click()
-    await expect(page.get_by_role("heading", level=2)).to_be_focused()
+    await expect(page.get_by_role("heading", name="short")).to_be_focused()
     await expect(page.get_by_role("img", name="Waveform of short, 0.1 seconds")).to_be_visible()
     for law, samples in (("", SHORT), ("mulaw", g711.mulaw_decode(g711.mulaw_encode(SHORT)))):
         await page.get_by_label("Sound").select_option(law)

@@ -37,18 +37,44 @@ async function send(method, path, { query, body } = {}) {
   }
 }
 
-/** Make a request; returns the JSON of the answer, null where it has none. ApiError for an error. */
-export async function request(method, path, options) {
-  const response = await send(method, path, options);
-  const text = await response.text();
+/** The JSON of an answer, null where it has none. ApiError for an error. */
+function parse(status, statusText, text) {
   let answer = null;
   try {
     answer = text ? JSON.parse(text) : null;
   } catch {
     // A proxy in between may answer an error with a page of its own.
   }
-  if (!response.ok) throw new ApiError(response.status, answer?.error ?? `${response.status} ${response.statusText}`);
+  if (status < 200 || status > 299) throw new ApiError(status, answer?.error ?? `${status} ${statusText}`);
   return answer;
+}
+
+/** Make a request; returns the JSON of the answer, null where it has none. ApiError for an error. */
+export async function request(method, path, options) {
+  const response = await send(method, path, options);
+  return parse(response.status, response.statusText, await response.text());
+}
+
+/**
+ * Upload a file by PUT; returns the JSON of the answer. ApiError for an error. `onprogress` gets the share of the file
+ * that was sent, from 0 to 1, which `fetch` would not tell.
+ */
+export function upload(path, { query, file, onprogress }) {
+  return new Promise((resolve, reject) => {
+    const sending = new XMLHttpRequest();
+    sending.open("PUT", apiUrl(path, query));
+    if (token) sending.setRequestHeader("Authorization", `Bearer ${token}`);
+    sending.upload.addEventListener("progress", ({ loaded, total }) => onprogress(total ? loaded / total : 1));
+    sending.addEventListener("load", () => {
+      try {
+        resolve(parse(sending.status, sending.statusText, sending.responseText));
+      } catch (error) {
+        reject(error);
+      }
+    });
+    sending.addEventListener("error", () => reject(new ApiError(0, "The server does not answer.")));
+    sending.send(file);
+  });
 }
 
 /** The status and the text of an answer that is no JSON, whatever the status is. */

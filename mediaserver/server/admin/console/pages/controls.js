@@ -1,22 +1,10 @@
 /** What can be done with a stream: play, say, press keys, pause recordings, hang up. */
 
-import { ApiError, can, request, requestAll } from "../lib/api.js";
-import { button, el, labelled, setText } from "../lib/dom.js";
+import { can, request, requestAll } from "../lib/api.js";
+import { button, el, labelled } from "../lib/dom.js";
+import { confirmation, Outcome } from "../lib/outcome.js";
 
 const KEYS = ["1", "2", "3", "A", "4", "5", "6", "B", "7", "8", "9", "C", "*", "0", "#", "D"];
-
-/** A question that must be answered before something is done that cannot be undone. */
-function confirmation(question, yes, onyes) {
-  const close = () => dialog.close();
-  const sure = () => {
-    close();
-    onyes();
-  };
-  const answers = [button("Cancel", close), button(yes, sure, { class: "danger" })];
-  const row = el("div", { class: "tools" }, ...answers);
-  const dialog = el("dialog", { "aria-label": question }, el("p", {}, question), row);
-  return dialog;
-}
 
 /** The names of all prompts, into a list from which one is chosen. */
 async function fillPrompts(select, play) {
@@ -31,21 +19,15 @@ async function fillPrompts(select, play) {
  */
 export function controls(id, notice) {
   const path = `/v1/streams/${id}`;
-  const result = el("p", { class: "result", role: "status" });
+  const result = new Outcome(notice);
   const disabled = !can("control");
   const off = { disabled };
 
-  async function act(done, method, at, body) {
-    try {
+  const act = (done, method, at, body) =>
+    result.run(async () => {
       const answer = await request(method, at, { body });
-      result.classList.remove("wrong");
-      setText(result, answer?.id ? `${done}: playback ${answer.id}` : done);
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.status === 401) notice(error);
-      result.classList.add("wrong");
-      setText(result, error.message);
-    }
-  }
+      return answer?.id ? `${done}: playback ${answer.id}` : done;
+    });
 
   const interrupt = el("input", { type: "checkbox", ...off });
   const sound = (what) => act(interrupt.checked ? "Plays at once" : "Waits for its turn", "POST", `${path}/play`, {
@@ -84,7 +66,7 @@ export function controls(id, notice) {
     ),
     el("div", { class: "tools" }, button("Hang up…", () => hangUp.showModal(), { class: "danger", ...off })),
     hangUp,
-    result,
+    result.element,
   );
   if (!disabled) fillPrompts(prompts, play).catch(notice);
   return {

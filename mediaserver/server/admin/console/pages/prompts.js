@@ -1,9 +1,12 @@
 /** Prompts: all that can be played, how it looks, and how callers hear it. */
 
-import { request, requestAll, ticketUrl } from "../lib/api.js";
+import { can, request, requestAll, ticketUrl } from "../lib/api.js";
 import { el, facts, labelled, setText } from "../lib/dom.js";
+import { Outcome } from "../lib/outcome.js";
 import { poll } from "../lib/poll.js";
 import { Table } from "../lib/table.js";
+import { PromptChanges } from "./prompt_changes.js";
+import { promptUploads } from "./prompt_uploads.js";
 import { Waveform } from "./waveform.js";
 
 const EVERY = 10; // seconds between two looks at the prompts
@@ -52,8 +55,9 @@ const COLUMNS = [
 
 /** The panel of the prompt that was chosen. */
 class Details {
-  constructor(notice) {
-    this.notice = notice;
+  /** `changes` is the panel that changes the prompt, null where nothing may be changed. */
+  constructor(changes, notice) {
+    Object.assign(this, { changes, notice });
     this.name = null;
     this.title = el("h2", { tabindex: "-1" });
     this.waveform = new Waveform();
@@ -71,6 +75,7 @@ class Details {
       el("div", { class: "tools" }, labelled("Sound", this.law)),
       this.audio,
       this.about,
+      changes?.element,
     );
   }
 
@@ -89,6 +94,7 @@ class Details {
     this.waveform.show([], "Waveform");
     this.title.focus();
     this.load();
+    this.changes?.show(prompt.name);
     try {
       const found = await request("GET", `/v1/prompts/${prompt.name}/waveform`);
       if (this.name !== prompt.name) return;
@@ -116,6 +122,12 @@ class Details {
     this.audio.play().catch(() => {}); // the server is gone, which the page notices by itself
   }
 
+  /** Show no prompt, until another one is chosen. */
+  hide() {
+    this.close();
+    this.element.hidden = true;
+  }
+
   close() {
     this.name = null;
     this.audio.removeAttribute("src"); // which ends a request that is still under way
@@ -125,8 +137,13 @@ class Details {
 }
 
 export function promptsPage(root, _, notice) {
-  const details = new Details(notice);
   const byName = new Map();
+  let limit = 0;
+  const removed = new Outcome(notice);
+  const parts = { limit: () => limit, notice };
+  const changes = can("prompts") ? new PromptChanges({ ...parts, changed, removed }) : null;
+  const details = new Details(changes, notice);
+  const uploads = changes && promptUploads({ ...parts, changed: refresh });
   const choose = (name) => details.show(byName.get(name));
   const problems = el("ul", { class: "wrong" });
   const table = new Table({
@@ -136,19 +153,33 @@ export function promptsPage(root, _, notice) {
     columns: COLUMNS,
     head: ({ name }) => el("button", { type: "button", class: "link", onclick: () => choose(name) }),
   });
-  root.append(el("h1", {}, "Prompts"), el("div", { class: "beside" }, table.element, details.element), problems);
-  const stop = poll(
-    async () => {
-      const { found, total, first } = await requestAll("/v1/prompts", "prompts", { limit: 1000 });
-      byName.clear();
-      for (const prompt of found) byName.set(prompt.name, prompt);
-      table.update(found, total);
-      const lines = first.problems.map(({ file, why }) => el("li", {}, `${file} ${why}`));
-      if (problems.children.length !== lines.length) problems.replaceChildren(...lines);
-    },
-    EVERY,
-    notice,
-  );
+
+  async function refresh() {
+    const { found, total, first } = await requestAll("/v1/prompts", "prompts", { limit: 1000 });
+    byName.clear();
+    for (const prompt of found) byName.set(prompt.name, prompt);
+    table.update(found, total);
+    limit = first.upload_limit;
+    if (changes) changes.element.hidden = uploads.hidden = !first.editable;
+    const lines = first.problems.map(({ file, why }) => el("li", {}, `${file} ${why}`));
+    if (problems.children.length !== lines.length) problems.replaceChildren(...lines);
+  }
+
+  /** Show how it is after a change, with the prompt `shown`, null for none. */
+  async function changed(shown) {
+    try {
+      await refresh();
+    } catch (error) {
+      notice(error);
+    }
+    if (byName.has(shown)) choose(shown);
+    else details.hide();
+  }
+
+  if (changes) changes.element.hidden = uploads.hidden = true; // until the server tells whether prompts may be changed
+  const beside = el("div", { class: "beside" }, table.element, details.element);
+  root.append(el("h1", {}, "Prompts"), ...(changes ? [uploads, removed.element] : []), beside, problems);
+  const stop = poll(refresh, EVERY, notice);
   return () => {
     stop();
     details.close();

@@ -1,0 +1,138 @@
+"""The old versions of prompts, which are kept in a hidden folder of the prompt folder.
+
+`.history/music%2Fhold/20261129T153012.123456Z,3.120,replaced,front-desk.wav` is the version of `music/hold`, of
+3.12 s, that was replaced at this time (UTC) with the token `front-desk`. The file's name has all that is known of
+the version, so that a crash can leave no version without its facts.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mediaserver.playout.decoding.formats import EXTENSIONS
+
+FOLDER = ".history"
+_STAMP = "%Y%m%dT%H%M%S.%fZ"
+_FILE = re.compile(r"(\d{8}T\d{6}\.\d{6}Z),([0-9.]*),([a-z]+),([\w-]+)(\.[a-z0-9-]+)", re.ASCII)
+_UNNAMED = "unknown"  # stands for who has made a change, where nobody is named
+
+
+class Version(NamedTuple):
+    """An old version of a prompt: until when it was heard, and what put an end to that."""
+
+    path: Path
+    version: str  # its id: the time, as it stands in the file's name
+    until: datetime
+    seconds: float | None  # its length; None if the file was not played
+    change: str  # "replaced", "removed" or "restored"
+    by: str  # the name of the token with which it was changed
+    size: int  # bytes
+
+    def describe(self) -> dict[str, Any]:
+        """What the API tells of the version."""
+        return {
+            "version": self.version,
+            "until": self.until.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "change": self.change,
+            "by": self.by,
+            "duration_s": self.seconds,
+            "bytes": self.size,
+            "type": self.path.suffix.removeprefix("."),
+        }
+
+
+class History:
+    """The old versions of all prompts of a folder: the newest `limit` of each prompt. All methods block."""
+
+    def __init__(
+        self, directory: Path, limit: int, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._directory, self.limit, self._now = directory / FOLDER, limit, now
+
+    def versions(self, name: str) -> list[Version]:
+        """The old versions of a prompt, the newest first."""
+        found = []
+        with contextlib.suppress(FileNotFoundError):
+            for path in self._folder(name).iterdir():
+                match = _FILE.fullmatch(path.name)
+                if match and match[5] in EXTENSIONS:
+                    until = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
+                    seconds = float(match[2]) if match[2] else None
+                    found.append(Version(path, match[1], until, seconds, match[3], match[4], path.stat().st_size))
+        return sorted(found, key=lambda version: version.version, reverse=True)
+
+    def keep(self, file: Path, name: str, seconds: float | None, change: str, by: str) -> Path | None:
+        """Keep a file as the newest old version of a prompt, before the file is replaced or removed.
+
+        The file stays where it is, too. Returns the version's path, to be removed again if the change fails; None
+        if the limit is 0, so that nothing is kept.
+        """
+        if not self.limit:
+            return None
+        newest = next(iter(self.versions(name)), None)
+        until = self._now()
+        if newest is not None:  # the clock may have been set back, and two changes may happen at one time
+            until = max(until, newest.until + timedelta(microseconds=1))
+        length = "" if seconds is None else f"{seconds:.3f}"
+        facts = f"{until.strftime(_STAMP)},{length},{change},{by or _UNNAMED}"
+        folder = self._folder(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = folder / f"{facts}{file.suffix.lower()}"
+        _link(file, kept)
+        return kept
+
+    def prune(self, name: str) -> None:
+        """Remove the oldest versions of a prompt beyond the limit."""
+        for version in self.versions(name)[self.limit :]:
+            version.path.unlink()
+        with contextlib.suppress(OSError):  # the folder still has versions, or was never made
+            self._folder(name).rmdir()
+
+    def rename(self, name: str, to: str) -> None:
+        """Put the versions of a prompt that gets another name among those of that name."""
+        versions, folder = self.versions(name), self._folder(to)
+        if versions:
+            folder.mkdir(parents=True, exist_ok=True)
+        for version in versions:
+            version.path.rename(folder / version.path.name)
+        self.prune(name)
+        self.prune(to)
+
+    def _folder(self, name: str) -> Path:
+        """The folder of a prompt's versions. Slashes are escaped, so that no two prompts have one folder."""
+        return self._directory / name.replace("%", "%25").replace("/", "%2F")
+
+
+def move(file: Path, target: Path) -> None:
+    """Rename a file over another one, at once, even if the two are in different file systems."""
+    try:
+        file.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _copy(file, target)
+        with contextlib.suppress(OSError):  # the change has happened, whatever becomes of its source
+            file.unlink()
+
+
+def _link(file: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the file system has no links, or is another one."""
+    try:
+        os.link(file, target)
+    except OSError:
+        _copy(file, target)
+
+
+def _copy(file: Path, target: Path) -> None:
+    unfinished = target.with_name(f".{target.name}.part")  # scans of the folder ignore hidden files
+    try:
+        shutil.copy2(file, unfinished)
+        unfinished.replace(target)
+    finally:
+        unfinished.unlink(missing_ok=True)

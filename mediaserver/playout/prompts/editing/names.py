@@ -1,0 +1,97 @@
+"""Which names and files of prompts a request may change: nothing outside of the prompt folder, nothing hidden."""
+
+import os
+import unicodedata
+from pathlib import Path, PurePosixPath
+
+from mediaserver.audio import signatures
+from mediaserver.errors import RefusalReason, RefusedError
+from mediaserver.playout.decoding.formats import EXTENSIONS
+
+_LONGEST_NAME = 200  # bytes in UTF-8; file systems take 255 for one name, and the history adds to it
+# The extension that a file gets if nobody names one, by the kind that its first bytes tell.
+_EXTENSIONS = {
+    "WAV": ".wav",
+    "AIFF": ".aiff",
+    "MP4": ".m4a",
+    "FLAC": ".flac",
+    "Ogg": ".ogg",
+    "AU": ".au",
+    "CAF": ".caf",
+    "AMR": ".amr",
+    "Matroska": ".mka",
+    "Wave64": ".w64",
+    "WMA": ".wma",
+    "AAC": ".aac",
+    "MP3": ".mp3",
+    "MPEG layer I": ".mp2",
+    "MPEG layer II": ".mp2",
+}
+
+
+def split_extension(text: str) -> tuple[str, str]:
+    """A prompt's name and the extension of a sound file, from a text that may end in one; "" for none.
+
+    `music/hold.wav` is `music/hold` and `.wav`, and `welcome.de` is a name without an extension.
+    """
+    extension = PurePosixPath(text).suffix
+    if extension.lower() not in EXTENSIONS:
+        return text, ""
+    return text.removesuffix(extension), extension.lower()
+
+
+def validate_name(text: str) -> str:
+    """The name of a prompt that a request may make, normalised as names of the library are.
+
+    RefusedError 400 where a file of this name would be hidden, outside of the folder, or named as if by mistake.
+    """
+    name = unicodedata.normalize("NFC", text)
+    parts = name.split("/")
+    if not all(parts) or any(part.startswith(".") for part in parts):
+        why = "no part of it may be empty or begin with a dot"
+    elif not name.isprintable():
+        why = "it has a character that cannot be printed"
+    elif len(name.encode()) > _LONGEST_NAME:
+        why = f"it is longer than {_LONGEST_NAME} bytes"
+    elif split_extension(name)[1]:
+        why = "prompts are named without the extension"
+    else:
+        return name
+    raise RefusedError(RefusalReason.BAD_NAME, f"no prompt may have this name: {why}")
+
+
+def place(directory: Path, name: str) -> Path:
+    """The path, without an extension, of a prompt's files in the prompt folder. It blocks, as it follows links.
+
+    RefusedError 409 where a link leads out of the folder, or to what is hidden in it.
+    """
+    path = directory / name
+    inside = Path(os.path.relpath(os.path.realpath(path.parent), os.path.realpath(directory)))
+    if any(part.startswith(".") for part in inside.parts):  # the folder itself, ".", has no parts
+        raise RefusedError(RefusalReason.PROMPT_CONFLICT, f"{path.parent} is a link that leads out of the folder")
+    return path
+
+
+def refuse_link(file: Path) -> None:
+    """RefusedError 409 for a link. Its owner decides where it leads, and the history could not keep the file."""
+    if file.is_symlink():
+        raise RefusedError(RefusalReason.PROMPT_CONFLICT, f"{file} is a link: it cannot be changed by requests")
+
+
+def extension_of_sound(head: bytes) -> str:
+    """The extension for a file that begins with these `HEAD_BYTES` bytes.
+
+    RefusedError 422 where it is no sound file, or where its first bytes do not tell.
+    """
+    tag = signatures.id3_bytes(head)
+    kind = signatures.identify(head[tag:] if tag else head)
+    if kind is None and tag:
+        return ".mp3"
+    if kind is not None and not kind.is_sound:
+        raise RefusedError(RefusalReason.BAD_SOUND, f"the file is {kind.name}, not sound")
+    if kind is None or kind.name not in _EXTENSIONS:
+        raise RefusedError(
+            RefusalReason.BAD_SOUND,
+            "the first bytes do not tell of which kind the file is: say so, as in ?type=ulaw",
+        )
+    return _EXTENSIONS[kind.name]
