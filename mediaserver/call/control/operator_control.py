@@ -46,10 +46,8 @@ class OperatorControl:
         """Play a source after what plays and waits, or at once; return the playback's id.
 
         With `interrupt`, what is interrupted goes on afterwards. The event `playback.done` tells how much was
-        played. RefusedError: 429 where too many sounds of requests wait, 404 where the stream has just ended.
+        played. RefusedError 429 where too many sounds of requests wait.
         """
-        if self._lifetime.end is not None:
-            raise RefusedError(RefusalReason.UNKNOWN_STREAM, "the stream has ended")
         if len(self._playing) >= MAX_PLAYBACKS:
             raise RefusedError(
                 RefusalReason.TOO_MANY_PLAYBACKS, f"{MAX_PLAYBACKS} sounds wait on this stream already"

@@ -3,44 +3,21 @@
 import asyncio
 import contextlib
 import itertools
-import json
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
 
 from mediaserver.audio.fade import fade_out
-from mediaserver.audio.pcm import SILENCE, from_bytes, to_bytes
+from mediaserver.audio.pcm import SILENCE, from_bytes
 from mediaserver.wire.rtp import Packetizer, PayloadType
-from tests.server.process import Heard, ServerProcess, client_session, connected, listen, serving, write_config
+from tests.server.admin.live_calls import CONFIG, LONG, SHORT, ask, bearer, calling, event, message, parts
+from tests.server.process import ServerProcess, client_session, connected, serving, upgrade_request, write_config
 from tests.sound import write_wav
 from tests.timing import PATIENCE, eventually
-
-# Every frame of a prompt differs from all others, so that what was heard names the frame.
-LONG = np.repeat(np.arange(1, 1001, dtype=np.int16) * 8, 160)
-SHORT = np.repeat(np.arange(1, 6, dtype=np.int16) * -1000, 160)
-CONFIG = """
-token = "of-the-admin"
-[admin.tokens.reader]
-token = "of-the-reader"
-[admin.tokens.agent]
-token = "of-the-agent"
-scopes = ["read", "control"]
-[defaults]
-framing = "pcm"
-lead = 0
-[paths."/long"]
-handler = "playback"
-prompt = "long"
-[paths."/silence"]
-handler = "silence"
-[paths."/keys"]
-handler = "analyse"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -51,52 +28,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     write_wav(folder / "prompts" / "short.wav", SHORT)
     with serving(config) as server:
         yield server
-
-
-def bearer(name: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer of-the-{name}"}
-
-
-async def ask(
-    server: ServerProcess, method: str, path: str, body: object = None, by: str = "agent"
-) -> tuple[int, Any]:
-    """Status and JSON of an answer."""
-    async with client_session() as client:
-        response = await client.request(method, server.admin_url(path), json=body, headers=bearer(by))
-        text = await response.text()
-        return response.status, json.loads(text) if text else None
-
-
-@contextlib.asynccontextmanager
-async def calling(server: ServerProcess, path: str) -> AsyncIterator[tuple[str, Heard]]:
-    """A call that has been heard; yields its stream's id, and what is heard."""
-    before = {stream["id"] for stream in (await ask(server, "GET", "/v1/streams"))[1]["streams"]}
-    heard = Heard()
-    task = asyncio.create_task(listen(server.url(path), heard=heard))
-    await eventually(lambda: bool(heard.messages) or task.done())
-    streams = (await ask(server, "GET", "/v1/streams"))[1]["streams"]
-    (stream,) = [stream["id"] for stream in streams if stream["id"] not in before]
-    try:
-        yield stream, heard
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def message(websocket: aiohttp.ClientWebSocketResponse) -> Any:
-    async with asyncio.timeout(PATIENCE):
-        return json.loads(await websocket.receive_str())
-
-
-async def event(websocket: aiohttp.ClientWebSocketResponse, kind: str) -> Any:
-    """The next event of a kind."""
-    while (found := await message(websocket))["type"] != kind:
-        pass
-    return found
-
-
-def parts(samples: np.ndarray) -> list[bytes]:
-    return [to_bytes(part) for part in samples.reshape(-1, 160)]
 
 
 async def test_a_sound_interrupts_what_plays_which_goes_on_afterwards(server: ServerProcess) -> None:
@@ -150,6 +81,38 @@ async def test_all_is_cleared(server: ServerProcess) -> None:
         await eventually(lambda: parts(LONG)[0] in heard.messages)
         assert (await ask(server, "DELETE", f"/v1/streams/{stream}/play"))[0] == 204
         await eventually(lambda: heard.messages[-1] == SILENCE)
+
+
+@pytest.mark.parametrize(
+    ("method", "what", "body"),
+    [
+        ("POST", "/play", {"play": "short"}),
+        ("DELETE", "/play", None),
+        ("PUT", "/background", {"prompt": "short"}),
+        ("PUT", "/recording", {"paused": True}),
+        ("PATCH", "/variables", {"variables": {"a": "b"}}),
+        ("POST", "/digits", {"digits": "1"}),
+        ("DELETE", "", None),
+    ],
+)
+async def test_a_stream_that_is_being_closed_takes_no_requests(
+    server: ServerProcess, method: str, what: str, body: object
+) -> None:
+    """Its peer has not answered the close frame yet, so that it is still listed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(upgrade_request("/silence?call_id=closing"))
+    await reader.readuntil(b"\r\n\r\n")
+    try:
+        (stream,) = (await ask(server, "GET", "/v1/streams?call=closing"))[1]["streams"]
+        assert (await ask(server, "DELETE", f"/v1/streams/{stream['id']}"))[0] == 204
+        for name in (stream["id"], "closing"):
+            got = await ask(server, method, f"/v1/streams/{name}{what}", body)
+            assert got == (404, {"error": f"the stream {name} has ended"})
+        assert (await ask(server, "GET", "/v1/streams?call=closing"))[1]["total"] == 1
+        async with calling(server, "/silence?call_id=closing") as (another, _):
+            assert (await ask(server, "GET", "/v1/streams/closing"))[1]["id"] == another
+    finally:
+        writer.close()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,64 @@
+"""The admin port's requests about what is heard on a live stream: to play on it, to stop that, its background."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from mediaserver.config.listener_settings import Scope
+from mediaserver.errors import PromptError, RefusalReason, RefusedError
+from mediaserver.handlers.common.spoken_prompt import SpokenPromptSettings
+from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.server.admin.control.lookup import StreamLookup
+from mediaserver.server.admin.openapi import Operation
+from mediaserver.server.admin.requests import BackgroundRequest, PlayRequest, parse_body
+
+
+class MediaRequests:
+    """Handles requests about the sound of one stream. `find` returns the stream that a request names."""
+
+    def __init__(self, find: StreamLookup) -> None:
+        self._find = find
+
+    @property
+    def operations(self) -> Sequence[Operation]:
+        """These requests."""
+        one, control = "/v1/streams/{id}", Scope.CONTROL
+        return [
+            Operation("POST", f"{one}/play", control, self.play, PlayRequest),
+            Operation("DELETE", f"{one}/play", control, self.clear),
+            Operation("DELETE", f"{one}/play/{{playback}}", control, self.stop),
+            Operation("PUT", f"{one}/background", control, self.set_background, BackgroundRequest),
+        ]
+
+    async def play(self, request: web.Request) -> web.Response:
+        """Play prompts and spoken texts on a stream, and answer with the playback's id."""
+        asked = await parse_body(request, PlayRequest)
+        session = self._find(request)
+        try:
+            segments = SpokenPromptSettings().render(asked.play, session.call)
+        except PromptError as error:
+            raise RefusedError(RefusalReason.UNKNOWN_PROMPT, str(error)) from error
+        except ValueError as error:
+            raise RefusedError(RefusalReason.BAD_TEXT, str(error)) from error
+        sound = Playlist(Repeated(segments, asked.repeat))
+        playback = session.operator.play(sound, interrupt=asked.interrupt)
+        return web.json_response({"id": playback}, status=202)
+
+    async def stop(self, request: web.Request) -> web.Response:
+        """Stop a sound that a request has played."""
+        self._find(request).operator.stop(request.match_info["playback"])
+        return web.Response(status=204)
+
+    async def clear(self, request: web.Request) -> web.Response:
+        """Stop all that plays and waits on a stream, also what its handler plays."""
+        self._find(request).operator.clear()
+        return web.Response(status=204)
+
+    async def set_background(self, request: web.Request) -> web.Response:
+        """Repeat a prompt under all that is played on a stream, or end that."""
+        asked = await parse_body(request, BackgroundRequest)
+        try:
+            self._find(request).call.set_background(asked.prompt, asked.level, asked.ducking)
+        except PromptError as error:
+            raise RefusedError(RefusalReason.UNKNOWN_PROMPT, str(error)) from error
+        return web.Response(status=204)
