@@ -12,6 +12,7 @@ from mediaserver.call.call import Call
 from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.listening.level_meter import LevelMeter
+from mediaserver.call.listening.listen_in import Side
 from mediaserver.call.listening.listeners import Listeners
 from mediaserver.call.stream import MAX_VARIABLES
 from mediaserver.errors import RefusalReason, RefusedError, error_text
@@ -32,6 +33,7 @@ class OperatorControl:
         self.listeners = Listeners(call, lifetime, pacer, receiver)
         self._lifetime, self._pacer = lifetime, pacer
         self._playing: dict[str, asyncio.Future[PlaybackResult]] = {}
+        self._gain, self._muted = 0.0, frozenset[Side]()
 
     @property
     def playing(self) -> str:
@@ -68,6 +70,37 @@ class OperatorControl:
         if done is None or done.done():
             raise RefusedError(RefusalReason.UNKNOWN_PLAYBACK, f"no playback {playback} on this stream")
         self._pacer.cancel(done)
+
+    @property
+    def gain(self) -> float:
+        """The dB by which all that is sent is louder than it plays, unless it is muted."""
+        return self._gain
+
+    @property
+    def muted(self) -> frozenset[Side]:
+        """The sides that are muted."""
+        return self._muted
+
+    def set_gain(self, gain: float) -> None:
+        """Send all louder by `gain` dB from the next frame on, or softer if it is negative; 0 for no change."""
+        self._gain = gain
+        self._apply_gain()
+
+    def mute(self, side: Side, muted: bool) -> None:
+        """Mute a side from the next frame on, or unmute it.
+
+        `Side.US`: silence is sent, and what plays goes on in time. `Side.CALLER`: the handler, and all that works
+        for it such as speech recognition, gets silence in place of the caller's audio, but keys that are no tones.
+        Recordings, listeners and levels have what is sent, and what the caller says.
+        """
+        self._muted = self._muted | {side} if muted else self._muted - {side}
+        if side is Side.CALLER:
+            self._receiver.mute(muted)
+        else:
+            self._apply_gain()
+
+    def _apply_gain(self) -> None:
+        self._pacer.set_gain(0.0 if Side.US in self._muted else 10 ** (self._gain / 20))
 
     def set_variables(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:
         """Set variables of the stream, or remove those whose value is None; returns all variables.

@@ -1,13 +1,15 @@
-"""The admin port's requests about what is heard on a live stream: to play on it, to stop that, its background."""
+"""The admin port's requests about what is heard on a live stream: what plays, and how."""
 
 from collections.abc import Sequence
 
 from aiohttp import web
 
+from mediaserver.call.listening.listen_in import Side
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import PromptError, RefusalReason, RefusedError
 from mediaserver.handlers.common.spoken_prompt import SpokenPromptSettings
 from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.server.admin.control.bodies import GainRequest, MuteRequest
 from mediaserver.server.admin.control.lookup import StreamLookup
 from mediaserver.server.admin.openapi import Operation
 from mediaserver.server.admin.requests import BackgroundRequest, PlayRequest, parse_body
@@ -28,6 +30,8 @@ class MediaRequests:
             Operation("DELETE", f"{one}/play", control, self.clear),
             Operation("DELETE", f"{one}/play/{{playback}}", control, self.stop),
             Operation("PUT", f"{one}/background", control, self.set_background, BackgroundRequest),
+            Operation("PUT", f"{one}/gain", control, self.set_gain, GainRequest),
+            Operation("PUT", f"{one}/mute", control, self.mute, MuteRequest),
         ]
 
     async def play(self, request: web.Request) -> web.Response:
@@ -61,4 +65,16 @@ class MediaRequests:
             self._find(request).call.set_background(asked.prompt, asked.level, asked.ducking)
         except PromptError as error:
             raise RefusedError(RefusalReason.UNKNOWN_PROMPT, str(error)) from error
+        return web.Response(status=204)
+
+    async def set_gain(self, request: web.Request) -> web.Response:
+        """Make all that we send on a stream louder or softer from the next frame on."""
+        asked = await parse_body(request, GainRequest)
+        self._find(request).operator.set_gain(asked.gain)
+        return web.Response(status=204)
+
+    async def mute(self, request: web.Request) -> web.Response:
+        """Mute or unmute what we send on a stream, or what its handler hears of the caller."""
+        asked = await parse_body(request, MuteRequest)
+        self._find(request).operator.mute(Side(asked.side), asked.muted)
         return web.Response(status=204)

@@ -1,0 +1,28 @@
+"""The bodies of requests that act on one live stream."""
+
+from typing import Literal
+
+import pydantic
+from pydantic import Field
+
+from mediaserver.handlers.base import LEAST_GAIN, MOST_GAIN
+
+
+class _Body(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+
+class GainRequest(_Body):
+    """How much louder or softer all that we send on a stream is, from the next frame on."""
+
+    gain: float = Field(ge=LEAST_GAIN, le=MOST_GAIN, description="dB; 0 sends all as it is")
+
+
+class MuteRequest(_Body):
+    """Whether one side of a stream is muted."""
+
+    muted: bool
+    side: Literal["us", "caller"] = Field(
+        description="`us`: silence is sent, and what plays goes on in time; `caller`: silence is heard in place of"
+        " what the caller says, but by recordings and listeners"
+    )
