@@ -33,6 +33,7 @@ class EventKind(StrEnum):
     RECORDING_PAUSED = "recording.paused"
     RECORDING_RESUMED = "recording.resumed"
     PLAYBACK_DONE = "playback.done"
+    MARK = "mark"
     LISTENING_STARTED = "listening.started"
     LISTENING_ENDED = "listening.ended"
     MENU_ENTERED = "menu.entered"
@@ -78,6 +79,7 @@ EVENTS: dict[EventKind, type] = {
     EventKind.RECORDING_PAUSED: payloads.RecordingPaused,
     EventKind.RECORDING_RESUMED: payloads.RecordingPaused,
     EventKind.PLAYBACK_DONE: payloads.PlaybackDone,
+    EventKind.MARK: payloads.Mark,
     EventKind.LISTENING_STARTED: payloads.Listening,
     EventKind.LISTENING_ENDED: payloads.Listening,
     EventKind.MENU_ENTERED: payloads.MenuEntered,

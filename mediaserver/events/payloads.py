@@ -143,6 +143,13 @@ class PlaybackDone(TypedDict):
     why: NotRequired[Annotated[str, "why it failed, in words"]]
 
 
+class Mark(TypedDict):
+    """All that played and waited when a request to the admin port set this mark was sent, or was stopped."""
+
+    name: Annotated[str, "the mark's name, as the request has it"]
+    complete: Annotated[bool, "whether nothing of it was stopped"]
+
+
 class Listening(TypedDict):
     """Somebody listens to the call by the admin port from now on, or (`listening.ended`) no longer."""
 

@@ -9,6 +9,7 @@ from functools import partial
 import structlog
 
 from mediaserver.call.call import Call
+from mediaserver.call.control.marks import Marks
 from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.listening.level_meter import LevelMeter
@@ -31,6 +32,7 @@ class OperatorControl:
     def __init__(self, call: Call, lifetime: Lifetime, pacer: Pacer, receiver: Receiver) -> None:
         self.call, self._receiver = call, receiver
         self.listeners = Listeners(call, lifetime, pacer, receiver)
+        self.marks = Marks(pacer, call.notify)
         self._lifetime, self._pacer = lifetime, pacer
         self._playing: dict[str, asyncio.Future[PlaybackResult]] = {}
         self._gain, self._muted = 0.0, frozenset[Side]()

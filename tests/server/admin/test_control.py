@@ -88,6 +88,9 @@ async def test_all_is_cleared(server: ServerProcess) -> None:
     [
         ("POST", "/play", {"play": "short"}),
         ("DELETE", "/play", None),
+        ("POST", "/marks", {"name": "x"}),
+        ("PUT", "/gain", {"gain": 1}),
+        ("PUT", "/mute", {"muted": True, "side": "us"}),
         ("PUT", "/background", {"prompt": "short"}),
         ("PUT", "/recording", {"paused": True}),
         ("PATCH", "/variables", {"variables": {"a": "b"}}),
@@ -129,6 +132,27 @@ async def test_what_cannot_be_played_is_told(server: ServerProcess, body: object
     async with calling(server, "/silence") as (stream, _):
         got, answer = await ask(server, "POST", f"/v1/streams/{stream}/play", body)
     assert (got, answer) == (status, {"error": why})
+
+
+async def test_a_mark_tells_when_all_before_it_was_heard(server: ServerProcess) -> None:
+    url = server.admin_url("/v1/events?type=mark,playback.done").replace("http", "ws")
+    async with connected(url, headers=bearer("reader")) as events, calling(server, "/silence") as (stream, heard):
+        await message(events)
+        path = f"/v1/streams/{stream}"
+        await ask(server, "POST", f"{path}/play", {"play": "short"})
+        assert await ask(server, "POST", f"{path}/marks", {"name": "a"}) == (202, {"name": "a"})
+        await ask(server, "POST", f"{path}/play", {"play": "long"})
+        await ask(server, "POST", f"{path}/marks", {"name": "b"})
+        told = [await message(events) for _ in range(2)]
+        assert [each["type"] for each in told] == ["playback.done", "mark"]
+        assert (told[1]["data"]["name"], told[1]["data"]["complete"]) == ("a", True)
+        await eventually(lambda: parts(LONG)[3] in heard.messages)
+        await ask(server, "DELETE", f"{path}/play")
+        told = [await message(events) for _ in range(2)]
+        assert {each["type"] for each in told} == {"playback.done", "mark"}
+        (mark,) = [each["data"] for each in told if each["type"] == "mark"]
+        assert (mark["name"], mark["complete"]) == ("b", False)
+    assert parts(SHORT) + parts(LONG)[:3] == [frame for frame in heard.messages if frame != SILENCE][:8]
 
 
 async def test_so_many_sounds_wait_and_no_more(server: ServerProcess) -> None:

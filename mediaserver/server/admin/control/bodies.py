@@ -18,6 +18,12 @@ class GainRequest(_Body):
     gain: float = Field(ge=LEAST_GAIN, le=MOST_GAIN, description="dB; 0 sends all as it is")
 
 
+class MarkRequest(_Body):
+    """A mark after all that plays and waits on a stream."""
+
+    name: str = Field(min_length=1, max_length=100, description="what the event `mark` calls it")
+
+
 class MuteRequest(_Body):
     """Whether one side of a stream is muted."""
 

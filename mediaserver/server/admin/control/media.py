@@ -9,7 +9,7 @@ from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import PromptError, RefusalReason, RefusedError
 from mediaserver.handlers.common.spoken_prompt import SpokenPromptSettings
 from mediaserver.playout.sources.playlist import Playlist, Repeated
-from mediaserver.server.admin.control.bodies import GainRequest, MuteRequest
+from mediaserver.server.admin.control.bodies import GainRequest, MarkRequest, MuteRequest
 from mediaserver.server.admin.control.lookup import StreamLookup
 from mediaserver.server.admin.openapi import Operation
 from mediaserver.server.admin.requests import BackgroundRequest, PlayRequest, parse_body
@@ -29,6 +29,7 @@ class MediaRequests:
             Operation("POST", f"{one}/play", control, self.play, PlayRequest),
             Operation("DELETE", f"{one}/play", control, self.clear),
             Operation("DELETE", f"{one}/play/{{playback}}", control, self.stop),
+            Operation("POST", f"{one}/marks", control, self.mark, MarkRequest),
             Operation("PUT", f"{one}/background", control, self.set_background, BackgroundRequest),
             Operation("PUT", f"{one}/gain", control, self.set_gain, GainRequest),
             Operation("PUT", f"{one}/mute", control, self.mute, MuteRequest),
@@ -57,6 +58,12 @@ class MediaRequests:
         """Stop all that plays and waits on a stream, also what its handler plays."""
         self._find(request).operator.clear()
         return web.Response(status=204)
+
+    async def mark(self, request: web.Request) -> web.Response:
+        """Have the event `mark` emitted when all that plays and waits now was sent, or was stopped."""
+        asked = await parse_body(request, MarkRequest)
+        self._find(request).operator.marks.add(asked.name)
+        return web.json_response({"name": asked.name}, status=202)
 
     async def set_background(self, request: web.Request) -> web.Response:
         """Repeat a prompt under all that is played on a stream, or end that."""
