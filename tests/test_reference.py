@@ -86,9 +86,11 @@ def test_every_reason_that_metrics_count_is_in_the_reference_of_its_port() -> No
         RefusalReason.BAD_BODY,
         RefusalReason.BAD_PATH,
         RefusalReason.UNKNOWN_STREAM,
+        RefusalReason.RECORDINGS_OFF,
         RefusalReason.UNKNOWN_PLAYBACK,
+        RefusalReason.UNKNOWN_RECORDING,
         RefusalReason.AMBIGUOUS,
-        RefusalReason.TOO_MANY_PLAYBACKS,
+        RefusalReason.STREAM_BUSY,
         RefusalReason.BAD_KEY,
         RefusalReason.NO_CALLS,
     }

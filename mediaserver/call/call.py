@@ -261,6 +261,10 @@ class Call(CallControl):
         if self._recordings.pause(paused):
             self.notify(EventKind.RECORDING_PAUSED if paused else EventKind.RECORDING_RESUMED, {"by": by})
 
+    def stop_recording(self, path: Path) -> bool:
+        """End the recording that `record` was asked to make at `path`; returns whether there is one."""
+        return self._recordings.stop(path)
+
     @property
     def packets(self) -> PacketCounts:
         """Counts of the caller's RTP packets that came while there was a listener, over all connections."""

@@ -115,13 +115,16 @@ class Session:
             raise
         finally:
             life.task = None
-            self.operator.listeners.close()
-            self._pacer.stop()
-            self.receiver.close()
-            self._stop_timers()
             life.end = life.end or End(EndReason.FINISHED, CloseCode.NORMAL)
-            if not life.over.done():
-                life.over.set_result(None)
+            self.operator.listeners.close()
+            try:
+                await self.operator.recordings.close()
+            finally:
+                self._pacer.stop()
+                self.receiver.close()
+                self._stop_timers()
+                if not life.over.done():
+                    life.over.set_result(None)
         return life.end
 
     def finish(self, end: End) -> None:

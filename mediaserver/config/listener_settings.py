@@ -101,6 +101,7 @@ class AdminSettings(Table):
     tokens: dict[TokenName, AdminTokenSettings] = {}  # noqa: RUF012 - pydantic copies it
     open: bool = False
     hosts: tuple[HostName, ...] = ()
+    recordings: str = ""
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:

@@ -115,7 +115,7 @@ class RecordingDone(TypedDict):
 
     file: Annotated[str, "the file's path"]
     seconds: Annotated[float, "its length"]
-    reason: Annotated[str, "`stream-ended`, `max-duration`, `silence` or `digit`"]
+    reason: Annotated[str, "`stream-ended`, `max-duration`, `silence`, `digit` or `requested`"]
     error: Annotated[str, "empty"]
 
 

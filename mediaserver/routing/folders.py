@@ -43,6 +43,11 @@ def _folders(configuration: Configuration) -> Iterator[tuple[str, Path]]:
         with route.known_handler() as handler:
             by = settings.source(where, ("paths", route.pattern, "directory"))
             yield from ((f'{by}: paths."{route.pattern}": directory', folder) for folder in handler.folders())
+    if settings.admin.recordings:
+        yield (
+            f"{settings.source(where, ('admin', 'recordings'))}: admin.recordings",
+            Path(settings.admin.recordings),
+        )
     cache = settings.prompts.cache_directory
     if cache is not None and settings.prompts.cache != "auto":  # "auto": the server works without it
         yield f"{settings.source(where, ('prompts', 'cache'))}: prompts.cache", cache

@@ -33,7 +33,7 @@ class Marks:
         RefusedError 429 where too many marks wait.
         """
         if self._waiting >= MAX_MARKS:
-            raise RefusedError(RefusalReason.TOO_MANY_PLAYBACKS, f"{MAX_MARKS} marks wait on this stream already")
+            raise RefusedError(RefusalReason.STREAM_BUSY, f"{MAX_MARKS} marks wait on this stream already")
         before = self._pacer.playbacks
         turn = self._pacer.play(Playlist(()))
         mark = _Mark(turn, [playback.done for playback in before])

@@ -15,6 +15,7 @@ from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.listening.level_meter import LevelMeter
 from mediaserver.call.listening.listen_in import Side
 from mediaserver.call.listening.listeners import Listeners
+from mediaserver.call.recording.operator_recordings import OperatorRecordings
 from mediaserver.call.stream import MAX_VARIABLES
 from mediaserver.errors import RefusalReason, RefusedError, error_text
 from mediaserver.events.kinds import EventKind
@@ -32,7 +33,7 @@ class OperatorControl:
     def __init__(self, call: Call, lifetime: Lifetime, pacer: Pacer, receiver: Receiver) -> None:
         self.call, self._receiver = call, receiver
         self.listeners = Listeners(call, lifetime, pacer, receiver)
-        self.marks = Marks(pacer, call.notify)
+        self.marks, self.recordings = Marks(pacer, call.notify), OperatorRecordings(call)
         self._lifetime, self._pacer = lifetime, pacer
         self._playing: dict[str, asyncio.Future[PlaybackResult]] = {}
         self._gain, self._muted = 0.0, frozenset[Side]()
@@ -53,9 +54,7 @@ class OperatorControl:
         played. RefusedError 429 where too many sounds of requests wait.
         """
         if len(self._playing) >= MAX_PLAYBACKS:
-            raise RefusedError(
-                RefusalReason.TOO_MANY_PLAYBACKS, f"{MAX_PLAYBACKS} sounds wait on this stream already"
-            )
+            raise RefusedError(RefusalReason.STREAM_BUSY, f"{MAX_PLAYBACKS} sounds wait on this stream already")
         self._lifetime.control.answer()
         playback = secrets.token_hex(4)
         done = self._pacer.interject(source) if interrupt else self._pacer.play(source)

@@ -15,6 +15,7 @@ from mediaserver.server.admin.authorization import ANYBODY, GRANT, TICKET, Grant
 from mediaserver.server.admin.connections import AdminConnection, AdminConnections
 from mediaserver.server.admin.control.lookup import StreamLookup
 from mediaserver.server.admin.control.media import MediaRequests
+from mediaserver.server.admin.control.recordings import RecordingRequests
 from mediaserver.server.admin.hosts import validate_host, validate_origin
 from mediaserver.server.admin.idempotency import IdempotentAnswers
 from mediaserver.server.admin.live.event_stream import EventStreams
@@ -59,6 +60,7 @@ class AdminEndpoint:
         self._find = find = StreamLookup(engine)
         self._streams = StreamRequests(engine, find, attacher, why_closed)
         self._media = MediaRequests(find)
+        self._recordings = RecordingRequests(find, lambda: engine.settings.admin)
         self._prompts, self._paths = PromptRequests(engine), PathRequests(engine)
         self._events = EventStreams(engine.events)
         self._listen = ListenRequests(find, lambda: engine.settings.server.handshake_timeout)
@@ -97,6 +99,7 @@ class AdminEndpoint:
                 "GET", f"{one}/audio", listen, self._listen.serve_audio, query=("side", "role"), lasting=True
             ),
             *self._media.operations,
+            *self._recordings.operations,
             Operation("GET", "/v1/prompts", read, prompts.list_prompts, query=("limit", "after")),
             Operation("GET", f"{prompt}/audio", read, prompts.audio, query=("law",), lasting=True),
             Operation("GET", f"{prompt}/waveform", read, prompts.waveform),

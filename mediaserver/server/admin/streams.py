@@ -13,12 +13,10 @@ from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
 from mediaserver.runtime.registry import describe_stream
-from mediaserver.server.admin.authorization import GRANT
 from mediaserver.server.admin.control.lookup import StreamLookup
 from mediaserver.server.admin.openapi import Operation
 from mediaserver.server.admin.requests import (
     PressedKeys,
-    RecordingRequest,
     VariablesRequest,
     parse_body,
     parse_limit,
@@ -50,7 +48,6 @@ class StreamRequests:
             Operation("GET", one, read, self.describe),
             Operation("DELETE", one, control, self.hang_up),
             Operation("POST", f"{one}/digits", control, self.press_keys, PressedKeys),
-            Operation("PUT", f"{one}/recording", control, self.pause_recording, RecordingRequest),
             Operation("PATCH", f"{one}/variables", control, self.set_variables, VariablesRequest),
         ]
 
@@ -95,6 +92,7 @@ class StreamRequests:
         operator, call = session.operator, session.call
         facts: dict[str, Any] = {"playing": operator.playing, "listeners": len(operator.listeners)}
         facts |= {"gain": operator.gain, "muted": sorted(map(str, operator.muted))}
+        facts["recordings"] = operator.recordings.files
         facts["variables"] = dict(session.stream.variables)
         if session.receiver.wire.settings.encapsulation == Encapsulation.RTP:
             facts |= {"jitter_ms": round(call.jitter_ms, 1), "lost_packets": call.packets.lost}
@@ -111,12 +109,6 @@ class StreamRequests:
         """
         pressed = await parse_body(request, PressedKeys)
         self._find(request).push_digits(pressed.digits)
-        return web.Response(status=204)
-
-    async def pause_recording(self, request: web.Request) -> web.Response:
-        """Pause or resume all recordings of a stream."""
-        asked = await parse_body(request, RecordingRequest)
-        self._find(request).call.pause_recording(asked.paused, by=request[GRANT].caller)
         return web.Response(status=204)
 
     async def set_variables(self, request: web.Request) -> web.Response:

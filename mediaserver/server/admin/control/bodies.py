@@ -7,6 +7,8 @@ from pydantic import Field
 
 from mediaserver.handlers.base import LEAST_GAIN, MOST_GAIN
 
+_WEEK = 7 * 86_400  # seconds
+
 
 class _Body(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -22,6 +24,13 @@ class MarkRequest(_Body):
     """A mark after all that plays and waits on a stream."""
 
     name: str = Field(min_length=1, max_length=100, description="what the event `mark` calls it")
+
+
+class RecordRequest(_Body):
+    """How a stream is recorded."""
+
+    seconds: float | None = Field(None, gt=0, le=_WEEK, description="after which it ends")
+    stereo: bool = Field(False, description="the caller on the left, what we send on the right")
 
 
 class MuteRequest(_Body):
