@@ -100,11 +100,10 @@ class Session:
                 work.close()
                 self._receive_held()  # so that buffered messages are counted
                 return life.end
-            life.task = asyncio.current_task()
             self._pacer.start()  # what a handler plays before it first awaits is sent from the first tick on
             if self._start.buffering:
                 asyncio.get_running_loop().call_soon(self._receive_held)  # once the handler has begun to listen
-            await work
+            await life.run(work)
         except asyncio.CancelledError as error:
             if life.end is None and life.task is not None and not life.task.cancelling():
                 life.end = End(EndReason.ERROR, CloseCode.INTERNAL_ERROR)

@@ -18,6 +18,7 @@ class EventKind(StrEnum):
     STREAM_ENDED = "stream.ended"
     STREAM_DISCONNECTED = "stream.disconnected"
     STREAM_RECONNECTED = "stream.reconnected"
+    STREAM_SWITCHED = "stream.switched"
     STREAM_INBOUND = "stream.inbound"
     DIGITS = "digits"
     TONE = "tone"
@@ -64,6 +65,7 @@ EVENTS: dict[EventKind, type] = {
     EventKind.STREAM_ENDED: payloads.StreamEnded,
     EventKind.STREAM_DISCONNECTED: payloads.StreamDisconnected,
     EventKind.STREAM_RECONNECTED: payloads.StreamReconnected,
+    EventKind.STREAM_SWITCHED: payloads.StreamSwitched,
     EventKind.STREAM_INBOUND: payloads.StreamInbound,
     EventKind.DIGITS: payloads.Digits,
     EventKind.TONE: payloads.Tone,

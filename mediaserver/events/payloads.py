@@ -57,6 +57,13 @@ class StreamReconnected(TypedDict):
     lost: Annotated[int, "frames in doubt, of all breaks so far"]
 
 
+class StreamSwitched(TypedDict):
+    """A request to the admin port has switched the stream to another path, which is its `path` from now on."""
+
+    previous: Annotated[str, "the path before"]
+    by: Annotated[str, "the name of the token; `anybody` without one"]
+
+
 class StreamInbound(TypedDict):
     """The received audio cannot be right, such as audio at half the rate. Each problem is told once a stream."""
 

@@ -2,16 +2,17 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import structlog
 
 from mediaserver.call.call import Call
 from mediaserver.call.control.marks import Marks
 from mediaserver.call.inbound.receiver import Receiver
-from mediaserver.call.lifetime import Lifetime
+from mediaserver.call.lifetime import Lifetime, Work
 from mediaserver.call.listening.level_meter import LevelMeter
 from mediaserver.call.listening.listen_in import Side
 from mediaserver.call.listening.listeners import Listeners
@@ -113,8 +114,16 @@ class OperatorControl:
         variables = {key: value for key, value in changed.items() if value is not None}
         if len(variables) > max(MAX_VARIABLES, len(stream.variables)):
             raise RefusedError(RefusalReason.BAD_BODY, f"variables: a stream has {MAX_VARIABLES} at most")
-        self._lifetime.stream = replace(stream, variables=variables)
+        self.update_stream(variables=variables)
         return variables
+
+    def update_stream(self, **facts: Any) -> None:
+        """Change facts of the stream's identity, by the names of `Stream`."""
+        self._lifetime.stream = replace(self._lifetime.stream, **facts)
+
+    def replace_work(self, begin: Callable[[], Work]) -> None:
+        """Cancel the handler's work, and then run what `begin` returns, with the same call."""
+        self._lifetime.replace_work(begin)
 
     def clear(self) -> None:
         """Stop what plays, by a fade of 5 ms, and all that waits, also what the handler plays."""

@@ -16,6 +16,7 @@ from mediaserver.server.admin.connections import AdminConnection, AdminConnectio
 from mediaserver.server.admin.control.lookup import StreamLookup
 from mediaserver.server.admin.control.media import MediaRequests
 from mediaserver.server.admin.control.recordings import RecordingRequests
+from mediaserver.server.admin.control.switching import SwitchRequests
 from mediaserver.server.admin.hosts import validate_host, validate_origin
 from mediaserver.server.admin.idempotency import IdempotentAnswers
 from mediaserver.server.admin.live.event_stream import EventStreams
@@ -60,6 +61,7 @@ class AdminEndpoint:
         self._find = find = StreamLookup(engine)
         self._streams = StreamRequests(engine, find, attacher, why_closed)
         self._media = MediaRequests(find)
+        self._switching = SwitchRequests(engine, find)
         self._recordings = RecordingRequests(find, lambda: engine.settings.admin)
         self._prompts, self._paths = PromptRequests(engine), PathRequests(engine)
         self._events = EventStreams(engine.events)
@@ -100,6 +102,7 @@ class AdminEndpoint:
             ),
             *self._media.operations,
             *self._recordings.operations,
+            *self._switching.operations,
             Operation("GET", "/v1/prompts", read, prompts.list_prompts, query=("limit", "after")),
             Operation("GET", f"{prompt}/audio", read, prompts.audio, query=("law",), lasting=True),
             Operation("GET", f"{prompt}/waveform", read, prompts.waveform),

@@ -93,6 +93,8 @@ async def test_all_is_cleared(server: ServerProcess) -> None:
         ("PUT", "/mute", {"muted": True, "side": "us"}),
         ("PUT", "/background", {"prompt": "short"}),
         ("PUT", "/recording", {"paused": True}),
+        ("POST", "/recording", {}),
+        ("POST", "/switch", {"path": "/long"}),
         ("PATCH", "/variables", {"variables": {"a": "b"}}),
         ("POST", "/digits", {"digits": "1"}),
         ("DELETE", "", None),

@@ -33,6 +33,12 @@ class RecordRequest(_Body):
     stereo: bool = Field(False, description="the caller on the left, what we send on the right")
 
 
+class SwitchRequest(_Body):
+    """The path on which a stream continues."""
+
+    path: str = Field(pattern="^/", max_length=8000, description="with its query, as a URL has it")
+
+
 class MuteRequest(_Body):
     """Whether one side of a stream is muted."""
 
