@@ -80,6 +80,10 @@ class StreamRegistry:
         """The streams of a call, which is named by the platform's id, alone or as a resource."""
         return [session for session in self if name in _call_names(session)]
 
+    def named(self, name: str) -> list[Session]:
+        """The streams that a name stands for: a stream's label, or the name of its call as of `of_call`."""
+        return [session for session in self if name == session.stream.label or name in _call_names(session)]
+
     def admit(self, route: Route, peer: str = "") -> None:
         """Check that one more stream may begin on a route, and for a peer.
 
@@ -224,4 +228,5 @@ def describe_stream(session: Session) -> Mapping[str, Any]:
     summary = session.summary()
     del summary["reason"], summary["code"]
     direction = "out" if session.stream.resource else "in"
-    return {"id": session.stream.id, "direction": direction, "connected": session.connected} | summary
+    label = {"label": session.stream.label} if session.stream.label else {}
+    return {"id": session.stream.id, "direction": direction, "connected": session.connected} | label | summary

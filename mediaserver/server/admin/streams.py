@@ -1,4 +1,4 @@
-"""The admin port's requests about streams: to list, dial and end them, to send them keys, to set variables."""
+"""The admin port's requests about streams: to list, dial and end them, their keys, variables and labels."""
 
 import asyncio
 import json
@@ -13,6 +13,7 @@ from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
 from mediaserver.runtime.registry import describe_stream
+from mediaserver.server.admin.control.bodies import LabelRequest
 from mediaserver.server.admin.control.lookup import StreamLookup
 from mediaserver.server.admin.openapi import Operation
 from mediaserver.server.admin.requests import (
@@ -44,11 +45,14 @@ class StreamRequests:
         one, read, control = "/v1/streams/{id}", Scope.READ, Scope.CONTROL
         return [
             Operation("POST", "/v1/attach", control, self.attach, AttachRequest),
-            Operation("GET", "/v1/streams", read, self.list_streams, query=("path", "call", "limit", "after")),
+            Operation(
+                "GET", "/v1/streams", read, self.list_streams, query=("path", "call", "label", "limit", "after")
+            ),
             Operation("GET", one, read, self.describe),
             Operation("DELETE", one, control, self.hang_up),
             Operation("POST", f"{one}/digits", control, self.press_keys, PressedKeys),
             Operation("PATCH", f"{one}/variables", control, self.set_variables, VariablesRequest),
+            Operation("PUT", f"{one}/label", control, self.set_label, LabelRequest),
         ]
 
     async def attach(self, request: web.Request) -> web.Response:
@@ -61,15 +65,17 @@ class StreamRequests:
         return web.json_response({"id": stream}, status=202, headers={"Location": f"/v1/streams/{stream}"})
 
     async def list_streams(self, request: web.Request) -> web.Response:
-        """Describe the streams in progress, the oldest first, a page at a time, all or those of a path or call."""
+        """Describe the streams in progress, the oldest first, a page at a time: all, or those of a path, a call
+        or a label.
+        """
         query = request.query
         limit, after = parse_limit(query), query.get("after", "")
-        path, call = query.get("path"), query.get("call")
+        path, call, label = query.get("path"), query.get("call"), query.get("label")
         streams = self._engine.streams
         found = [
             session
             for session in (streams if call is None else streams.of_call(call))
-            if path in (None, session.stream.route, session.stream.path)
+            if path in (None, session.stream.route, session.stream.path) and label in (None, session.stream.label)
         ]
         if after:
             ids = [session.stream.id for session in found]
@@ -115,3 +121,9 @@ class StreamRequests:
         """Set or remove variables of a stream, which its events have from now on."""
         asked = await parse_body(request, VariablesRequest)
         return web.json_response({"variables": self._find(request).operator.set_variables(asked.variables)})
+
+    async def set_label(self, request: web.Request) -> web.Response:
+        """Give a stream a name by which requests may name it, or take that away; several may have the same."""
+        asked = await parse_body(request, LabelRequest)
+        self._find(request).operator.update_stream(label=asked.label or "")
+        return web.Response(status=204)

@@ -183,8 +183,27 @@ async def test_a_stream_is_found_by_the_id_of_its_call(server: ServerProcess) ->
         async with calling(server, "/silence?call_id=abc-123"):
             status, answer = await ask(server, "DELETE", "/v1/streams/abc-123")
             assert status == 409
-            assert answer["error"].startswith("the call abc-123 has several streams: name one of ")
+            assert answer["error"].startswith("abc-123 stands for several streams: name one of ")
         assert (await ask(server, "GET", "/v1/streams/abc-1234"))[0] == 404
+
+
+async def test_a_stream_is_found_by_its_label(server: ServerProcess) -> None:
+    async with calling(server, "/silence?call_id=labelled") as (first, _), calling(server, "/long") as (second, _):
+        assert await ask(server, "PUT", f"/v1/streams/{first}/label", {"label": "support-7"}) == (204, None)
+        assert (await ask(server, "GET", "/v1/streams/support-7"))[1]["id"] == first
+        listed = (await ask(server, "GET", "/v1/streams?label=support-7"))[1]["streams"]
+        assert [(each["id"], each["label"]) for each in listed] == [(first, "support-7")]
+        assert "label" not in (await ask(server, "GET", f"/v1/streams/{second}"))[1]
+        # A stream whose call and label are named alike is still one.
+        assert await ask(server, "PUT", "/v1/streams/support-7/label", {"label": "labelled"}) == (204, None)
+        assert (await ask(server, "GET", "/v1/streams/labelled"))[1]["id"] == first
+        assert await ask(server, "PUT", f"/v1/streams/{second}/label", {"label": "labelled"}) == (204, None)
+        error = f"labelled stands for several streams: name one of {first}, {second}"
+        assert await ask(server, "GET", "/v1/streams/labelled") == (409, {"error": error})
+        assert await ask(server, "PUT", f"/v1/streams/{second}/label", {"label": None}) == (204, None)
+        assert (await ask(server, "GET", "/v1/streams/labelled"))[1]["id"] == first
+        for wrong in ("", "a/b", "..", "a b", "x" * 101):
+            assert (await ask(server, "PUT", f"/v1/streams/{first}/label", {"label": wrong}))[0] == 400
 
 
 async def test_what_plays_is_told(server: ServerProcess) -> None:

@@ -39,6 +39,14 @@ class SwitchRequest(_Body):
     path: str = Field(pattern="^/", max_length=8000, description="with its query, as a URL has it")
 
 
+class LabelRequest(_Body):
+    """A name by which requests may name a stream."""
+
+    label: str | None = Field(
+        pattern=r"^\w[\w.@:+-]{0,99}$", description="letters, digits and `_ . @ : + -`, 100 at most; null for none"
+    )
+
+
 class MuteRequest(_Body):
     """Whether one side of a stream is muted."""
 

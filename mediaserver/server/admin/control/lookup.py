@@ -14,20 +14,20 @@ class StreamLookup:
         self._engine = engine
 
     def __call__(self, request: web.Request) -> Session:
-        """The stream that a request names, by our id, or by the platform's id of its call.
+        """The stream that a request names, by our id, by its label, or by the platform's id of its call.
 
         A stream that has ended, and whose connection is being closed, is not found. A handler therefore looks for
         the stream once it has read the body, and acts before it awaits. RefusedError: 404 where there is no
-        stream, 409 where a call has several streams.
+        stream, 409 where a name stands for several streams.
         """
         name = request.match_info["id"]
         session = self._engine.streams.get(name)
-        named = [session] if session is not None else self._engine.streams.of_call(name)
+        named = [session] if session is not None else self._engine.streams.named(name)
         found = [session for session in named if session.end is None]
         if not found:
             why = f"the stream {name} has ended" if named else f"no stream {name}"
             raise RefusedError(RefusalReason.UNKNOWN_STREAM, why)
         if len(found) > 1:
             ids = ", ".join(each.stream.id for each in found)
-            raise RefusedError(RefusalReason.AMBIGUOUS, f"the call {name} has several streams: name one of {ids}")
+            raise RefusedError(RefusalReason.AMBIGUOUS, f"{name} stands for several streams: name one of {ids}")
         return found[0]
