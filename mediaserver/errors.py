@@ -86,12 +86,15 @@ class RefusalReason(StrEnum):
     BAD_BODY = "bad-body", 400
     BAD_PATH = "bad-path", 400
     RECORDINGS_OFF = "recordings-off", 403
+    UNLISTED_URL = "unlisted-url", 403
     UNKNOWN_STREAM = "unknown-stream", 404
     UNKNOWN_PLAYBACK = "unknown-playback", 404
     UNKNOWN_RECORDING = "unknown-recording", 404
     AMBIGUOUS = "ambiguous", 409
     BAD_KEY = "bad-key", 422
+    UNPLAYABLE = "unplayable", 422
     STREAM_BUSY = "stream-busy", 429
+    NO_SOUND = "no-sound", 502
     NO_CALLS = "no-calls", 503
 
 

@@ -13,6 +13,7 @@ from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin import console, openapi
 from mediaserver.server.admin.authorization import ANYBODY, GRANT, TICKET, Grant, Tickets, authorize, in_force
 from mediaserver.server.admin.connections import AdminConnection, AdminConnections
+from mediaserver.server.admin.control.fetched_sounds import FetchedSounds
 from mediaserver.server.admin.control.lookup import StreamLookup
 from mediaserver.server.admin.control.media import MediaRequests
 from mediaserver.server.admin.control.recordings import RecordingRequests
@@ -60,7 +61,7 @@ class AdminEndpoint:
         self._engine, self._why_not_ready = engine, why_not_ready
         self._find = find = StreamLookup(engine)
         self._streams = StreamRequests(engine, find, attacher, why_closed)
-        self._media = MediaRequests(find)
+        self._media = MediaRequests(find, FetchedSounds(engine))
         self._switching = SwitchRequests(engine, find)
         self._recordings = RecordingRequests(find, lambda: engine.settings.admin)
         self._prompts, self._paths = PromptRequests(engine), PathRequests(engine)

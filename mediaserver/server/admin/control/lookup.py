@@ -24,9 +24,10 @@ class StreamLookup:
         session = self._engine.streams.get(name)
         named = [session] if session is not None else self._engine.streams.named(name)
         found = [session for session in named if session.end is None]
+        if not named:
+            raise RefusedError(RefusalReason.UNKNOWN_STREAM, f"no stream {name}")
         if not found:
-            why = f"the stream {name} has ended" if named else f"no stream {name}"
-            raise RefusedError(RefusalReason.UNKNOWN_STREAM, why)
+            raise RefusedError(RefusalReason.UNKNOWN_STREAM, f"the stream {name} has ended")
         if len(found) > 1:
             ids = ", ".join(each.stream.id for each in found)
             raise RefusedError(RefusalReason.AMBIGUOUS, f"{name} stands for several streams: name one of {ids}")

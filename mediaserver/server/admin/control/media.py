@@ -9,17 +9,22 @@ from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import PromptError, RefusalReason, RefusedError
 from mediaserver.handlers.common.spoken_prompt import SpokenPromptSettings
 from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.playout.sources.source import Segment
 from mediaserver.server.admin.control.bodies import GainRequest, MarkRequest, MuteRequest
+from mediaserver.server.admin.control.fetched_sounds import FetchedSounds
 from mediaserver.server.admin.control.lookup import StreamLookup
 from mediaserver.server.admin.openapi import Operation
 from mediaserver.server.admin.requests import BackgroundRequest, PlayRequest, parse_body
 
 
 class MediaRequests:
-    """Handles requests about the sound of one stream. `find` returns the stream that a request names."""
+    """Handles requests about the sound of one stream. `find` returns the stream that a request names.
 
-    def __init__(self, find: StreamLookup) -> None:
-        self._find = find
+    `sounds` makes sounds of URLs.
+    """
+
+    def __init__(self, find: StreamLookup, sounds: FetchedSounds) -> None:
+        self._find, self._sounds = find, sounds
 
     @property
     def operations(self) -> Sequence[Operation]:
@@ -36,11 +41,14 @@ class MediaRequests:
         ]
 
     async def play(self, request: web.Request) -> web.Response:
-        """Play prompts and spoken texts on a stream, and answer with the playback's id."""
+        """Play prompts and spoken texts, or a file of another server, and answer with the playback's id."""
         asked = await parse_body(request, PlayRequest)
-        session = self._find(request)
+        session, fetched = self._find(request), list[Segment]()
+        if asked.url is not None:
+            fetched.append(await self._sounds.fetch(asked.url))
+            self._find(request)  # refuses the request if the stream has ended meanwhile
         try:
-            segments = SpokenPromptSettings().render(asked.play, session.call)
+            segments = [*SpokenPromptSettings().render(asked.play, session.call), *fetched]
         except PromptError as error:
             raise RefusedError(RefusalReason.UNKNOWN_PROMPT, str(error)) from error
         except ValueError as error:
