@@ -57,8 +57,10 @@ class Lifetime:
         except asyncio.CancelledError:
             if self._successor is None or self.end is not None:
                 raise
-        if self._successor is not None and self.end is None and self.task is not None:
-            self.task.uncancel()  # the cancellation was for the work, and not for the task
+        if self._successor is None or self.end is not None or self.task is None:
+            return
+        if self.task.uncancel():  # one cancellation was for the work alone, but there is another one
+            raise asyncio.CancelledError
 
     def identify(self, uuid: str) -> None:
         """Add an AudioSocket peer's UUID to the variables, and make it the call's id where the call has none."""

@@ -111,6 +111,29 @@ async def test_a_stream_that_ends_at_the_same_time_is_not_continued(loop: Virtua
 
 
 @in_virtual_time
+async def test_a_task_that_is_cancelled_at_the_same_time_ends(loop: VirtualLoop) -> None:
+    """Such as when the server shuts down."""
+    caller = caller_of(loop)
+    begun: list[str] = []
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def first(call: Call) -> None:
+        tasks.extend(filter(None, [asyncio.current_task()]))
+        await call.silence()
+
+    async def other(call: Call) -> None:
+        begun.append("other")
+
+    def both() -> None:
+        replacing(caller, other)()
+        tasks[0].cancel()
+
+    end = await caller.call(first, 200, (50, both))
+    assert end is not None
+    assert (end.reason, begun) == (EndReason.DRAINED, [])
+
+
+@in_virtual_time
 async def test_work_that_takes_its_time_to_end_is_waited_for_and_what_it_wanted_is_forgotten(
     loop: VirtualLoop,
 ) -> None:

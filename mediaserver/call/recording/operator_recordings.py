@@ -6,16 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
 from mediaserver.call.call import Call
 from mediaserver.call.recording.disk import uninterrupted
 from mediaserver.call.recording.recorder import Recording
 from mediaserver.errors import RefusalReason, RefusedError
 
 MAX_RECORDINGS = 5  # recordings of requests that one call may have at the same time
-
-log = structlog.get_logger()
 
 
 class _Started(NamedTuple):
@@ -52,7 +48,7 @@ class OperatorRecordings:
         work = self._call.record(path, within=folder, stereo=stereo, max_duration=seconds)
         task = asyncio.get_running_loop().create_task(work)
         self._started[recording] = _Started(path, task)
-        task.add_done_callback(lambda task: self._forget(recording, task))
+        task.add_done_callback(lambda _: self._started.pop(recording))
         return recording, path
 
     def stop(self, recording: str) -> None:
@@ -70,8 +66,3 @@ class OperatorRecordings:
             task.cancel()
         if tasks:
             await uninterrupted(asyncio.wait(tasks))
-
-    def _forget(self, recording: str, task: "asyncio.Task[Recording]") -> None:
-        del self._started[recording]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("recording failed", stream=self._call.stream.id, exc_info=error)

@@ -9,7 +9,7 @@ import pytest
 from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import SILENCE
 from tests.server.admin.live_calls import CONFIG, LONG, SHORT, ask, bearer, calling, event, message, parts
-from tests.server.process import ServerProcess, connected, get, serving, write_config
+from tests.server.process import ServerProcess, connected, get, serving, until_nobody_plays, write_config
 from tests.sound import read_stereo, write_wav
 from tests.timing import eventually
 
@@ -59,6 +59,7 @@ async def switch(server: ServerProcess, stream: str, path: str) -> None:
 
 
 async def test_another_path_continues_on_the_same_connection(server: ServerProcess) -> None:
+    await until_nobody_plays(server, headers=bearer("reader"))
     url = server.admin_url(EVENTS).replace("http", "ws")
     async with (
         connected(url, headers=bearer("reader")) as events,
@@ -144,6 +145,7 @@ async def test_where_there_is_nothing_to_switch_to_all_goes_on(
 
 
 async def test_the_limits_of_the_other_path_hold(server: ServerProcess) -> None:
+    await until_nobody_plays(server, headers=bearer("reader"))
     async with calling(server, "/one") as (first, _), calling(server, "/long") as (second, heard):
         path = f"/v1/streams/{second}/switch"
         got = await ask(server, "POST", path, {"path": "/one"})
