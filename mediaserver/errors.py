@@ -85,11 +85,16 @@ class RefusalReason(StrEnum):
     # Reasons for which the admin port's API, /v1, refuses a request. No metric counts refusals for these reasons.
     BAD_BODY = "bad-body", 400
     BAD_PATH = "bad-path", 400
+    RECORDINGS_OFF = "recordings-off", 403
+    UNLISTED_URL = "unlisted-url", 403
     UNKNOWN_STREAM = "unknown-stream", 404
     UNKNOWN_PLAYBACK = "unknown-playback", 404
+    UNKNOWN_RECORDING = "unknown-recording", 404
     AMBIGUOUS = "ambiguous", 409
     BAD_KEY = "bad-key", 422
-    TOO_MANY_PLAYBACKS = "too-many-playbacks", 429
+    UNPLAYABLE = "unplayable", 422
+    STREAM_BUSY = "stream-busy", 429
+    NO_SOUND = "no-sound", 502
     NO_CALLS = "no-calls", 503
     # Reasons for which the API refuses to change prompts.
     BAD_NAME = "bad-name", 400

@@ -21,6 +21,20 @@ def add(frame: bytes, other: bytes) -> bytes:
     return audioop.add(frame, other, SAMPLE_BYTES)
 
 
+def scale(frame: bytes, factor: float) -> bytes:
+    """A frame times a factor, each sample rounded down, and clipped where it would not fit into 16 bits."""
+    return audioop.mul(frame, SAMPLE_BYTES, factor)
+
+
+def amplify_ramp(frame: bytes, start: float, end: float) -> bytes:
+    """A frame of 320 bytes, times a factor that goes in a straight ramp from `start` to `end`.
+
+    Each sample is rounded to the nearest value, and clipped where it would not fit into 16 bits.
+    """
+    amplified = np.rint(from_bytes(frame) * (start + (end - start) * _RAMP))
+    return to_bytes(np.clip(amplified, -32768, 32767).astype(np.int16))
+
+
 class Ducker:
     """Mixes a sound under another one: the sound is lowered by `ducking` dB while the other one is heard.
 
@@ -62,9 +76,8 @@ class Ducker:
         if before == target:
             return frame if target == 1.0 else self.scale(frame)
         self.gain = max(target, before - _FALL) if target < before else min(target, before + _RISE)
-        ramp = before + (self.gain - before) * _RAMP
-        return to_bytes(np.rint(from_bytes(frame) * ramp).astype(np.int16))
+        return amplify_ramp(frame, before, self.gain)
 
     def scale(self, frame: bytes) -> bytes:
         """A frame at the present gain, each sample rounded down."""
-        return audioop.mul(frame, SAMPLE_BYTES, self.gain)
+        return scale(frame, self.gain)

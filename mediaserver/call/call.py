@@ -11,7 +11,8 @@ from mediaserver.call.event_sink import EventSink
 from mediaserver.call.inbound.barge_in import BargeIn, PlaybackGuard, play_until_barge_in, wait_for_speech
 from mediaserver.call.inbound.endpointing import Endpointer
 from mediaserver.call.inbound.keypad import CollectedDigits, Keypad
-from mediaserver.call.inbound.receiver import EventListener, PacketCounts, PcmListener, Receiver
+from mediaserver.call.inbound.receiver import PacketCounts, Receiver
+from mediaserver.call.inbound.silenced import EventListener, PcmListener
 from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.recording.disk import uninterrupted
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
@@ -238,9 +239,9 @@ class Call(CallControl):
         try:
             with self._recordings.recording(recorder), contextlib.ExitStack() as stack:
                 stack.enter_context(
-                    self.listen(recorder.on_event)
+                    self._receiver.listen(recorder.on_event, despite_mute=True)
                     if max_silence is not None
-                    else self.listen_pcm(recorder.push_pcm)
+                    else self._receiver.listen_pcm(recorder.push_pcm, despite_mute=True)
                 )
                 if stereo:
                     stack.enter_context(self._pacer.observe(recorder.on_frame_sent, recorder.on_frames_recalled))
@@ -259,6 +260,10 @@ class Call(CallControl):
         """
         if self._recordings.pause(paused):
             self.notify(EventKind.RECORDING_PAUSED if paused else EventKind.RECORDING_RESUMED, {"by": by})
+
+    def stop_recording(self, path: Path) -> bool:
+        """End the recording that `record` was asked to make at `path`; returns whether there is one."""
+        return self._recordings.stop(path)
 
     @property
     def packets(self) -> PacketCounts:

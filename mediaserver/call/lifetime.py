@@ -1,14 +1,17 @@
 """The state that a session and its call share: which stream it is, how its peer is controlled, why it ended."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from typing import Any
 
 from mediaserver.call.control.peer_control import PeerControl
 from mediaserver.call.stream import Stream
 from mediaserver.transport.closing import End
 from mediaserver.wire.voipbin.actions import Action
 from mediaserver.wire.voipbin.destination import Destination
+
+Work = Coroutine[Any, Any, None]  # of a handler
 
 
 class Lifetime:
@@ -18,7 +21,7 @@ class Lifetime:
     references, a stream that is over is freed at once, not only by a garbage collection.
     """
 
-    __slots__ = ("control", "end", "hanging_up", "next", "over", "stream", "task")
+    __slots__ = ("_successor", "control", "end", "hanging_up", "next", "over", "stream", "task")
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream  # replaced if the peer names itself or its call later
@@ -28,6 +31,36 @@ class Lifetime:
         self.end: End | None = None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done when `end` is known
         self.task: asyncio.Task[None] | None = None  # runs the handler
+        self._successor: Callable[[], Work] | None = None  # begins the work that is to replace what runs
+
+    async def run(self, work: Work) -> None:
+        """Run the work of a handler in this task, which `task` is from then on, and what replaces it."""
+        self.task = asyncio.current_task()
+        if self._successor is None:
+            await self._run_until_replaced(work)
+        else:  # it is replaced before it has begun
+            work.close()
+        while self._successor is not None and self.end is None:
+            begin, self._successor = self._successor, None
+            self.hanging_up, self.next = False, None  # what the earlier handler wanted
+            await self._run_until_replaced(begin())
+
+    def replace_work(self, begin: Callable[[], Work]) -> None:
+        """Cancel the work that runs, and then run what `begin` returns. Of several, the last one counts."""
+        if self._successor is None and self.task is not None:
+            self.task.cancel()
+        self._successor = begin
+
+    async def _run_until_replaced(self, work: Work) -> None:
+        try:
+            await work
+        except asyncio.CancelledError:
+            if self._successor is None or self.end is not None:
+                raise
+        if self._successor is None or self.end is not None or self.task is None:
+            return
+        if self.task.uncancel():  # one cancellation was for the work alone, but there is another one
+            raise asyncio.CancelledError
 
     def identify(self, uuid: str) -> None:
         """Add an AudioSocket peer's UUID to the variables, and make it the call's id where the call has none."""

@@ -100,11 +100,10 @@ class Session:
                 work.close()
                 self._receive_held()  # so that buffered messages are counted
                 return life.end
-            life.task = asyncio.current_task()
             self._pacer.start()  # what a handler plays before it first awaits is sent from the first tick on
             if self._start.buffering:
                 asyncio.get_running_loop().call_soon(self._receive_held)  # once the handler has begun to listen
-            await work
+            await life.run(work)
         except asyncio.CancelledError as error:
             if life.end is None and life.task is not None and not life.task.cancelling():
                 life.end = End(EndReason.ERROR, CloseCode.INTERNAL_ERROR)
@@ -115,13 +114,16 @@ class Session:
             raise
         finally:
             life.task = None
-            self.operator.listeners.close()
-            self._pacer.stop()
-            self.receiver.close()
-            self._stop_timers()
             life.end = life.end or End(EndReason.FINISHED, CloseCode.NORMAL)
-            if not life.over.done():
-                life.over.set_result(None)
+            self.operator.listeners.close()
+            try:
+                await self.operator.recordings.close()
+            finally:
+                self._pacer.stop()
+                self.receiver.close()
+                self._stop_timers()
+                if not life.over.done():
+                    life.over.set_result(None)
         return life.end
 
     def finish(self, end: End) -> None:

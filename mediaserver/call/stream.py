@@ -38,6 +38,7 @@ class Stream:
     route: str = ""  # the path's pattern, as configured
     untrusted: bool = False  # whether the path is open to every peer, so that anybody may have written the URL
     call: str = ""  # the peer's own id of the call, where its URL or its headers name one
+    label: str = ""  # a name that a request to the admin port has given the stream
 
     @property
     def event_resource(self) -> str:

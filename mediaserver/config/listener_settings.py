@@ -3,10 +3,11 @@
 import ipaddress
 from enum import StrEnum
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from mediaserver.config.fields import HostName, Networks, PortNumber, Table
+from mediaserver.config.fields import HostName, Networks, PortNumber, Table, validate_web_url
 
 FRAME_MESSAGE = 340  # bytes of a message with one 20 ms frame, in the largest encapsulation
 
@@ -77,6 +78,17 @@ class Scope(StrEnum):
 TokenName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 
 
+def _validate_sound_url(url: str) -> str:
+    """Return a URL that names a server, and a folder on it; ValueError for any other text."""
+    parts = urlsplit(validate_web_url(url))
+    if not parts.path.endswith("/") or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("should end in a slash, as what is played begins with it: https://sounds.example.com/")
+    return url
+
+
+SoundUrl = Annotated[str, AfterValidator(_validate_sound_url)]
+
+
 class AdminTokenSettings(Table):
     """`[admin.tokens.<name>]`: a token of the admin port. Its name stands in the log for who has used it."""
 
@@ -101,6 +113,9 @@ class AdminSettings(Table):
     tokens: dict[TokenName, AdminTokenSettings] = {}  # noqa: RUF012 - pydantic copies it
     open: bool = False
     hosts: tuple[HostName, ...] = ()
+    recordings: str = ""
+    play_from: tuple[SoundUrl, ...] = ()
+    play_from_networks: Networks = ()
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:

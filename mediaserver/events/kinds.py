@@ -18,6 +18,7 @@ class EventKind(StrEnum):
     STREAM_ENDED = "stream.ended"
     STREAM_DISCONNECTED = "stream.disconnected"
     STREAM_RECONNECTED = "stream.reconnected"
+    STREAM_SWITCHED = "stream.switched"
     STREAM_INBOUND = "stream.inbound"
     DIGITS = "digits"
     TONE = "tone"
@@ -33,6 +34,7 @@ class EventKind(StrEnum):
     RECORDING_PAUSED = "recording.paused"
     RECORDING_RESUMED = "recording.resumed"
     PLAYBACK_DONE = "playback.done"
+    MARK = "mark"
     LISTENING_STARTED = "listening.started"
     LISTENING_ENDED = "listening.ended"
     MENU_ENTERED = "menu.entered"
@@ -63,6 +65,7 @@ EVENTS: dict[EventKind, type] = {
     EventKind.STREAM_ENDED: payloads.StreamEnded,
     EventKind.STREAM_DISCONNECTED: payloads.StreamDisconnected,
     EventKind.STREAM_RECONNECTED: payloads.StreamReconnected,
+    EventKind.STREAM_SWITCHED: payloads.StreamSwitched,
     EventKind.STREAM_INBOUND: payloads.StreamInbound,
     EventKind.DIGITS: payloads.Digits,
     EventKind.TONE: payloads.Tone,
@@ -78,6 +81,7 @@ EVENTS: dict[EventKind, type] = {
     EventKind.RECORDING_PAUSED: payloads.RecordingPaused,
     EventKind.RECORDING_RESUMED: payloads.RecordingPaused,
     EventKind.PLAYBACK_DONE: payloads.PlaybackDone,
+    EventKind.MARK: payloads.Mark,
     EventKind.LISTENING_STARTED: payloads.Listening,
     EventKind.LISTENING_ENDED: payloads.Listening,
     EventKind.MENU_ENTERED: payloads.MenuEntered,

@@ -57,6 +57,13 @@ class StreamReconnected(TypedDict):
     lost: Annotated[int, "frames in doubt, of all breaks so far"]
 
 
+class StreamSwitched(TypedDict):
+    """A request to the admin port has switched the stream to another path, which is its `path` from now on."""
+
+    previous: Annotated[str, "the path before"]
+    by: Annotated[str, "the name of the token; `anybody` without one"]
+
+
 class StreamInbound(TypedDict):
     """The received audio cannot be right, such as audio at half the rate. Each problem is told once a stream."""
 
@@ -115,7 +122,7 @@ class RecordingDone(TypedDict):
 
     file: Annotated[str, "the file's path"]
     seconds: Annotated[float, "its length"]
-    reason: Annotated[str, "`stream-ended`, `max-duration`, `silence` or `digit`"]
+    reason: Annotated[str, "`stream-ended`, `max-duration`, `silence`, `digit` or `requested`"]
     error: Annotated[str, "empty"]
 
 
@@ -141,6 +148,13 @@ class PlaybackDone(TypedDict):
     seconds: Annotated[float, "how much of it was played"]
     complete: Annotated[bool, "whether that was all of it"]
     why: NotRequired[Annotated[str, "why it failed, in words"]]
+
+
+class Mark(TypedDict):
+    """All that played and waited when a request to the admin port set this mark was sent, or was stopped."""
+
+    name: Annotated[str, "the mark's name, as the request has it"]
+    complete: Annotated[bool, "whether nothing of it was stopped"]
 
 
 class Listening(TypedDict):

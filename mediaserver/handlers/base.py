@@ -24,6 +24,8 @@ from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.playout.sources.source import silence
 from mediaserver.speech.engines.requirements import EngineRequirement
 
+LEAST_GAIN, MOST_GAIN = -40, 20  # dB by which what is played may be changed
+
 
 class Handler(Table, ABC):
     """Base class of all handlers. Its fields are a path's settings; one instance may serve many calls at once."""
@@ -121,7 +123,7 @@ class PlaybackSettings(BaseModel):
 
     query_settings: ClassVar[frozenset[str]] = frozenset({"language"})
 
-    gain: float = Field(0.0, ge=-40, le=20, description="dB by which recorded prompts are amplified")
+    gain: float = Field(0.0, ge=LEAST_GAIN, le=MOST_GAIN, description="dB by which recorded prompts are amplified")
     language: OptionalLanguageTag = Field("", description="language of the prompts, a BCP 47 tag")
 
     @property

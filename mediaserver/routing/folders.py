@@ -46,6 +46,11 @@ def _folders(configuration: Configuration) -> Iterator[tuple[str, Path]]:
     if settings.prompts.editable:
         directory = settings.source(where, ("prompts", "directory"))
         yield f"{directory}: prompts.directory, which prompts.editable changes", settings.prompts.directory
+    if settings.admin.recordings:
+        yield (
+            f"{settings.source(where, ('admin', 'recordings'))}: admin.recordings",
+            Path(settings.admin.recordings),
+        )
     cache = settings.prompts.cache_directory
     if cache is not None and settings.prompts.cache != "auto":  # "auto": the server works without it
         yield f"{settings.source(where, ('prompts', 'cache'))}: prompts.cache", cache

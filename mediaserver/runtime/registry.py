@@ -80,6 +80,10 @@ class StreamRegistry:
         """The streams of a call, which is named by the platform's id, alone or as a resource."""
         return [session for session in self if name in _call_names(session)]
 
+    def named(self, name: str) -> list[Session]:
+        """The streams that a name stands for: a stream's label, or the name of its call as of `of_call`."""
+        return [session for session in self if name == session.stream.label or name in _call_names(session)]
+
     def admit(self, route: Route, peer: str = "") -> None:
         """Check that one more stream may begin on a route, and for a peer.
 
@@ -90,23 +94,23 @@ class StreamRegistry:
             raise RefusedError(RefusalReason.DRAINING, "shutting down: try again later")
         if len(self) >= limits.max_streams:
             raise RefusedError(RefusalReason.FULL, f"full: {_streams(len(self))} playing, try again later")
-        if self._by_path[route.pattern] >= route.max_streams:
-            text = f"full: {_streams(route.max_streams)} playing on this path, try again later"
-            raise RefusedError(RefusalReason.PATH_FULL, text)
+        self.require_room_on(route)
         if peer and self._by_peer[peer] >= limits.max_streams_per_peer:
             text = f"full: {_streams(limits.max_streams_per_peer)} playing to your address, try again later"
             raise RefusedError(RefusalReason.PEER_FULL, text)
+
+    def require_room_on(self, route: Route) -> None:
+        """Check that one more stream may be on a route; RefusedError 503 where it has as many as it may."""
+        if self._by_path[route.pattern] >= route.max_streams:
+            text = f"full: {_streams(route.max_streams)} playing on this path, try again later"
+            raise RefusedError(RefusalReason.PATH_FULL, text)
 
     def register(self, session: Session, route: Route, peer: str = "") -> None:
         """Add a stream, and start its time limit. `peer` is the key by which the peer's streams are counted.
 
         It is "" for a stream that the server has dialled.
         """
-        timer = None
-        if route.time_limit:
-            end = End(EndReason.TIME_LIMIT, CloseCode.POLICY, f"a stream may last {route.time_limit:g} seconds")
-            timer = asyncio.get_running_loop().call_later(route.time_limit, session.finish, end)
-        self._entries[session.stream.id] = _Entry(session, route.pattern, peer, timer)
+        self._entries[session.stream.id] = _Entry(session, route.pattern, peer, _time_limit(session, route))
         self._by_path[route.pattern] += 1
         self._by_peer[peer] += 1
         self._idle.clear()
@@ -115,15 +119,28 @@ class StreamRegistry:
         stream = session.stream
         log.debug("stream started", stream=stream.id, path=stream.path, peer=stream.peer)
 
+    def move(self, session: Session, route: Route) -> None:
+        """Count a stream on another route from now on; that route's time limit begins anew.
+
+        The metric of streams that have started counts it on the first route, that of ended ones on the last.
+        """
+        entry = self._entries[session.stream.id]
+        if entry.timer is not None:
+            entry.timer.cancel()
+        timer = _time_limit(session, route)
+        self._entries[session.stream.id] = entry._replace(path=route.pattern, timer=timer)
+        _count_down(self._by_path, entry.path)
+        self._by_path[route.pattern] += 1
+        self._metrics.sessions.labels(entry.path).dec()
+        self._metrics.sessions.labels(route.pattern).inc()
+
     def unregister(self, session: Session) -> None:
         """Remove a stream that has ended: count it, log its summary, and emit its last event."""
         entry = self._entries.pop(session.stream.id)
         if entry.timer is not None:
             entry.timer.cancel()
-        for counter, key in ((self._by_path, entry.path), (self._by_peer, entry.peer)):
-            counter[key] -= 1
-            if not counter[key]:
-                del counter[key]
+        _count_down(self._by_path, entry.path)
+        _count_down(self._by_peer, entry.peer)
         if not self._entries:
             self._idle.set()
         summary = session.summary()
@@ -182,6 +199,20 @@ class StreamRegistry:
         return True
 
 
+def _time_limit(session: Session, route: Route) -> asyncio.TimerHandle | None:
+    """The timer that ends a stream at the time limit of its route; None without a limit."""
+    if not route.time_limit:
+        return None
+    end = End(EndReason.TIME_LIMIT, CloseCode.POLICY, f"a stream may last {route.time_limit:g} seconds")
+    return asyncio.get_running_loop().call_later(route.time_limit, session.finish, end)
+
+
+def _count_down(counter: Counter[str], key: str) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]
+
+
 def _call_names(session: Session) -> set[str]:
     """The names by which a stream's call is known: the platform's id, as `<id>` and as `calls/<id>`."""
     stream = session.stream
@@ -197,4 +228,5 @@ def describe_stream(session: Session) -> Mapping[str, Any]:
     summary = session.summary()
     del summary["reason"], summary["code"]
     direction = "out" if session.stream.resource else "in"
-    return {"id": session.stream.id, "direction": direction, "connected": session.connected} | summary
+    label = {"label": session.stream.label} if session.stream.label else {}
+    return {"id": session.stream.id, "direction": direction, "connected": session.connected} | label | summary

@@ -41,9 +41,12 @@ def open_session(
     return session
 
 
-async def _serve(handler: Handler, session: Session) -> None:
-    """Run a handler with what the settings of all handlers ask for: a background, and the recognition of tones."""
+async def serve(handler: Handler, session: Session) -> None:
+    """Run a handler with what the settings of all handlers ask for: the gain and the language of prompts, a
+    background, and the recognition of tones.
+    """
     call, receiver = session.call, session.receiver
+    call.prompts = call.prompts.view(gain=handler.prompt_gain, language=handler.prompt_language)
     call.set_background(handler.background, handler.background_level, handler.background_ducking)
     with contextlib.ExitStack() as stack:
         if handler.tones:
@@ -53,14 +56,12 @@ async def _serve(handler: Handler, session: Session) -> None:
 
 
 async def run_handler(session: Session, handler: Handler) -> End:
-    """Run a handler with its call until the stream ends, and return why it has ended.
+    """Run a handler with its call, and those by which it is replaced, until the stream ends; return why it has.
 
     An exception of the handler is logged, and ends the stream.
     """
     try:
-        prompts, gain, language = session.call.prompts, handler.prompt_gain, handler.prompt_language
-        session.call.prompts = prompts.view(gain=gain, language=language)
-        return await session.run(_serve(handler, session))
+        return await session.run(serve(handler, session))
     except Exception as error:
         failed = log.bind(stream=session.stream.id, path=session.stream.path)
         if isinstance(error, EngineError | CallControlError):  # the message suffices: no traceback is logged

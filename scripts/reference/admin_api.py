@@ -13,8 +13,8 @@ What the [admin port](settings.md#admin) answers. The server itself describes it
 [Control](../developers/control.md) shows the requests at work.
 
 `scope` is what a token of `admin.tokens` needs; `admin.token` has all scopes, and without any token everybody has.
-`{id}` is our id of a stream, or the platform's id of its call. `{name}` is a prompt's name, with its slashes. An
-error is JSON, `{"error": "…"}`, with the status of [its reason](refusals.md#the-admin-port)."""
+`{id}` is our id of a stream, its label, or the platform's id of its call. `{name}` is a prompt's name, with its
+slashes. An error is JSON, `{"error": "…"}`, with the status of [its reason](refusals.md#the-admin-port)."""
 
 
 def operations() -> list[Operation]:

@@ -460,6 +460,7 @@ async def test_a_handler_has_a_call_and_nothing_of_the_session_behind_it(loop: V
         "set_background",
         "silence",
         "speech",
+        "stop_recording",
         "stream",
         "transfer",
         "until_exhausted",

@@ -13,7 +13,7 @@ from tests.known_events import unlike_the_reference
 PACKAGE = Path(mediaserver.__file__).parent
 REFERENCE = PACKAGE / "events"
 # Names that other things have, too: handlers, keys of tables, settings.
-WORDS_OF_MORE_THAN_EVENTS = {"digits", "keyword", "silence", "analysis", "tone"}
+WORDS_OF_MORE_THAN_EVENTS = {"digits", "keyword", "silence", "analysis", "tone", "mark"}
 
 
 @functools.cache

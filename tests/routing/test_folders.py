@@ -9,6 +9,8 @@ from mediaserver.cli.findings import collect_findings
 from mediaserver.routing.folders import why_unwritable
 
 BUSY = """
+[admin]
+recordings = "file/of-requests"
 [prompts]
 directory = "prompts"
 cache = "file/cache"
@@ -73,6 +75,7 @@ async def test_each_folder_that_cannot_be_written_is_listed_with_its_key(
     assert await unwritable(tmp_path, BUSY) == [
         f'c: paths."/record": directory: file/recordings {why}',
         *(f'c: paths."/{name}": directory: file {why}' for name in ("menu", "recognise", "analyse", "assistant")),
+        f"c: admin.recordings: file/of-requests {why}",
         f"c: prompts.cache: file/cache {why}",
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.toml", "file", "prompts"]

@@ -2,17 +2,21 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import structlog
 
 from mediaserver.call.call import Call
+from mediaserver.call.control.marks import Marks
 from mediaserver.call.inbound.receiver import Receiver
-from mediaserver.call.lifetime import Lifetime
+from mediaserver.call.lifetime import Lifetime, Work
 from mediaserver.call.listening.level_meter import LevelMeter
+from mediaserver.call.listening.listen_in import Side
 from mediaserver.call.listening.listeners import Listeners
+from mediaserver.call.recording.operator_recordings import OperatorRecordings
 from mediaserver.call.stream import MAX_VARIABLES
 from mediaserver.errors import RefusalReason, RefusedError, error_text
 from mediaserver.events.kinds import EventKind
@@ -30,8 +34,10 @@ class OperatorControl:
     def __init__(self, call: Call, lifetime: Lifetime, pacer: Pacer, receiver: Receiver) -> None:
         self.call, self._receiver = call, receiver
         self.listeners = Listeners(call, lifetime, pacer, receiver)
+        self.marks, self.recordings = Marks(pacer, call.notify), OperatorRecordings(call)
         self._lifetime, self._pacer = lifetime, pacer
         self._playing: dict[str, asyncio.Future[PlaybackResult]] = {}
+        self._gain, self._muted = 0.0, frozenset[Side]()
 
     @property
     def playing(self) -> str:
@@ -46,14 +52,10 @@ class OperatorControl:
         """Play a source after what plays and waits, or at once; return the playback's id.
 
         With `interrupt`, what is interrupted goes on afterwards. The event `playback.done` tells how much was
-        played. RefusedError: 429 where too many sounds of requests wait, 404 where the stream has just ended.
+        played. RefusedError 429 where too many sounds of requests wait.
         """
-        if self._lifetime.end is not None:
-            raise RefusedError(RefusalReason.UNKNOWN_STREAM, "the stream has ended")
         if len(self._playing) >= MAX_PLAYBACKS:
-            raise RefusedError(
-                RefusalReason.TOO_MANY_PLAYBACKS, f"{MAX_PLAYBACKS} sounds wait on this stream already"
-            )
+            raise RefusedError(RefusalReason.STREAM_BUSY, f"{MAX_PLAYBACKS} sounds wait on this stream already")
         self._lifetime.control.answer()
         playback = secrets.token_hex(4)
         done = self._pacer.interject(source) if interrupt else self._pacer.play(source)
@@ -71,6 +73,37 @@ class OperatorControl:
             raise RefusedError(RefusalReason.UNKNOWN_PLAYBACK, f"no playback {playback} on this stream")
         self._pacer.cancel(done)
 
+    @property
+    def gain(self) -> float:
+        """The dB by which all that is sent is louder than it plays, unless it is muted."""
+        return self._gain
+
+    @property
+    def muted(self) -> frozenset[Side]:
+        """The sides that are muted."""
+        return self._muted
+
+    def set_gain(self, gain: float) -> None:
+        """Send all louder by `gain` dB from the next frame on, or softer if it is negative; 0 for no change."""
+        self._gain = gain
+        self._apply_gain()
+
+    def mute(self, side: Side, muted: bool) -> None:
+        """Mute a side from the next frame on, or unmute it.
+
+        `Side.US`: silence is sent, and what plays goes on in time. `Side.CALLER`: the handler, and all that works
+        for it such as speech recognition, gets silence in place of the caller's audio, but keys that are no tones.
+        Recordings, listeners and levels have what is sent, and what the caller says.
+        """
+        self._muted = self._muted | {side} if muted else self._muted - {side}
+        if side is Side.CALLER:
+            self._receiver.mute(muted)
+        else:
+            self._apply_gain()
+
+    def _apply_gain(self) -> None:
+        self._pacer.set_gain(0.0 if Side.US in self._muted else 10 ** (self._gain / 20))
+
     def set_variables(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:
         """Set variables of the stream, or remove those whose value is None; returns all variables.
 
@@ -81,8 +114,16 @@ class OperatorControl:
         variables = {key: value for key, value in changed.items() if value is not None}
         if len(variables) > max(MAX_VARIABLES, len(stream.variables)):
             raise RefusedError(RefusalReason.BAD_BODY, f"variables: a stream has {MAX_VARIABLES} at most")
-        self._lifetime.stream = replace(stream, variables=variables)
+        self.update_stream(variables=variables)
         return variables
+
+    def update_stream(self, **facts: Any) -> None:
+        """Change facts of the stream's identity, by the names of `Stream`."""
+        self._lifetime.stream = replace(self._lifetime.stream, **facts)
+
+    def replace_work(self, begin: Callable[[], Work]) -> None:
+        """Cancel the handler's work, and then run what `begin` returns, with the same call."""
+        self._lifetime.replace_work(begin)
 
     def clear(self) -> None:
         """Stop what plays, by a fade of 5 ms, and all that waits, also what the handler plays."""

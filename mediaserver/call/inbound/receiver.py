@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from mediaserver.audio.pcm import FRAME_BYTES, nearest_frame_count
 from mediaserver.call.inbound.keypad import Keypad
+from mediaserver.call.inbound.silenced import EventListener, PcmListener, silenced, silenced_pcm
 from mediaserver.errors import ProtocolError
 from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.wire.events import Audio, Event
@@ -19,8 +20,6 @@ from mediaserver.wire.jitter import JitterBuffer
 from mediaserver.wire.wire import Wire
 
 MAX_EVENTS = 250  # events queued for an iterator that lags behind: five seconds of audio
-EventListener = Callable[[Event], None]
-PcmListener = Callable[[bytes], None]
 
 
 def _ignore(*args: object) -> None:
@@ -70,9 +69,15 @@ class Receiver:
         self.pcm_listeners: tuple[PcmListener, ...] = ()
         self._expecting_none = 0  # listeners that do not mind if the peer sends no audio
         self.listeners_without_keypad: tuple[EventListener, ...] = ()
+        self._added: tuple[EventListener, ...] = ()  # as `listeners`, which get silence while the caller is muted
+        self._added_pcm: tuple[PcmListener, ...] = ()
+        self._despite_mute: tuple[object, ...] = ()  # those of both that get the caller's audio even then
+        self._muted = False
+        self._keypad: Keypad | None = None
         self._paused_at: float | None = None  # time at which the connection was lost; None while there is one
         self._packets = PacketCounts()  # counts of the jitter buffer up to its last flush
-        self.keypad: Keypad | None = None  # its DTMF detector searches frames together with those of other calls
+        # Its DTMF detector searches frames together with those of other calls; None while the caller is muted.
+        self.keypad: Keypad | None = None
         self.listening = False  # whether audio is decoded, because there is a listener or a callback for it
         self.awaits_sound = True  # whether all audio so far was silence, or `on_next_audio` waits for audio
         self.irregular = False  # whether the latest polled frame was not the only one of its ptime
@@ -85,7 +90,7 @@ class Receiver:
     def close(self) -> None:
         """Drop all listeners and callbacks, so that no cycle of references keeps an ended stream in memory."""
         self.on_listener_error, self._on_signal, self._on_audio = _ignore, _ignore, None
-        self._on_first_listener, self.keypad = _ignore, None
+        self._on_first_listener, self._keypad, self._despite_mute = _ignore, None, ()
         self._set_listeners((), ())
 
     def pause(self) -> None:
@@ -168,6 +173,14 @@ class Receiver:
         except SOURCE_FAULTS as error:  # an error in a handler's code must not end the connection's reader
             self.on_listener_error(error)
 
+    def mute(self, muted: bool) -> None:
+        """Give listeners silence in place of audio from now on, or, with `muted` False, the audio again.
+
+        Other events, such as digits that come as messages, reach them as ever.
+        """
+        self._muted = muted
+        self._set_listeners(self._added, self._added_pcm)
+
     @property
     def _has_listeners(self) -> bool:
         return bool(self.listeners or self.pcm_listeners)
@@ -175,11 +188,11 @@ class Receiver:
     def add_listener(self, listener: EventListener) -> None:
         """Add a listener. It is called with every event until the stream ends, and must return at once."""
         self._before_listener()
-        self._set_listeners((*self.listeners, listener), self.pcm_listeners)
+        self._set_listeners((*self._added, listener), self._added_pcm)
 
     def add_keypad(self, keypad: Keypad) -> None:
         """Add a keypad as a listener. Frames without digits that were searched for it do not reach it."""
-        self.keypad = keypad
+        self._keypad = keypad
         self.add_listener(keypad.on_event)
 
     def _before_listener(self, *, expects_audio: bool = True) -> None:
@@ -190,36 +203,58 @@ class Receiver:
             self._on_first_listener()
 
     def _set_listeners(self, listeners: tuple[EventListener, ...], pcm_listeners: tuple[PcmListener, ...]) -> None:
+        """Use other listeners. Those that get silence are replaced here, so that it costs a frame nothing."""
+        self._added, self._added_pcm = listeners, pcm_listeners
+        if self._muted:
+            kept = self._despite_mute
+            listeners = tuple(each if each in kept else silenced(each) for each in listeners)
+            pcm_listeners = tuple(each if each in kept else silenced_pcm(each) for each in pcm_listeners)
         self.listeners, self.pcm_listeners = listeners, pcm_listeners
+        self.keypad = self._keypad if not self._muted else None
         keypad = self.keypad.on_event if self.keypad is not None else None
         self.listeners_without_keypad = tuple(listener for listener in listeners if listener != keypad)
         self.listening = self._has_listeners or self._on_audio is not None
 
     @contextlib.contextmanager
-    def listen(self, listener: EventListener) -> Iterator[None]:
-        """Call `listener` with every event, within a `with` block."""
-        self.add_listener(listener)
-        try:
-            yield
-        finally:
-            self._before_removal()
-            self._set_listeners(tuple(each for each in self.listeners if each is not listener), self.pcm_listeners)
+    def listen(self, listener: EventListener, *, despite_mute: bool = False) -> Iterator[None]:
+        """Call `listener` with every event, within a `with` block. `despite_mute` is as of `listen_pcm`."""
+        with self._hearing_despite_mute(listener, despite_mute):
+            self.add_listener(listener)
+            try:
+                yield
+            finally:
+                self._before_removal()
+                added = tuple(each for each in self._added if each is not listener)
+                self._set_listeners(added, self._added_pcm)
 
     @contextlib.contextmanager
-    def listen_pcm(self, listener: PcmListener, *, expects_audio: bool = True) -> Iterator[None]:
+    def listen_pcm(
+        self, listener: PcmListener, *, expects_audio: bool = True, despite_mute: bool = False
+    ) -> Iterator[None]:
         """Call `listener` with the PCM of all audio (16-bit, 8 kHz, usually 320 bytes), within a `with` block.
 
-        Without `expects_audio`, a peer that sends no audio is no problem to be reported.
+        Without `expects_audio`, a peer that sends no audio is no problem to be reported. `despite_mute`: the
+        listener gets the audio also while the caller is muted, as it is no part of what the caller talks to.
         """
-        self._before_listener(expects_audio=expects_audio)
-        self._set_listeners(self.listeners, (*self.pcm_listeners, listener))
-        self._expecting_none += not expects_audio
+        with self._hearing_despite_mute(listener, despite_mute):
+            self._before_listener(expects_audio=expects_audio)
+            self._set_listeners(self._added, (*self._added_pcm, listener))
+            self._expecting_none += not expects_audio
+            try:
+                yield
+            finally:
+                self._expecting_none -= not expects_audio
+                self._before_removal()
+                self._set_listeners(self._added, tuple(each for each in self._added_pcm if each is not listener))
+
+    @contextlib.contextmanager
+    def _hearing_despite_mute(self, listener: object, despite_mute: bool) -> Iterator[None]:
+        if despite_mute:
+            self._despite_mute = (*self._despite_mute, listener)
         try:
             yield
         finally:
-            self._expecting_none -= not expects_audio
-            self._before_removal()
-            self._set_listeners(self.listeners, tuple(each for each in self.pcm_listeners if each is not listener))
+            self._despite_mute = tuple(each for each in self._despite_mute if each is not listener)
 
     def _before_removal(self) -> None:
         if len(self.listeners) + len(self.pcm_listeners) == 1:  # the last listener gets what is held back

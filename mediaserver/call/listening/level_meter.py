@@ -24,7 +24,7 @@ class LevelMeter:
         sent: deque[tuple[Encoding, bytes]] = deque(maxlen=_FRAMES)
         self._received, self._sent = received, sent
         self._attached = contextlib.ExitStack()
-        self._attached.enter_context(receiver.listen_pcm(received.append, expects_audio=False))
+        self._attached.enter_context(receiver.listen_pcm(received.append, expects_audio=False, despite_mute=True))
         self._attached.enter_context(pacer.observe(lambda encoding, frame: sent.append((encoding, frame))))
 
     def close(self) -> None:

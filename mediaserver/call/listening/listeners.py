@@ -46,7 +46,9 @@ class Listeners:
         listener = ListenIn(side, lambda: call.now, lambda: pacer.lead)
         if side is not Side.US:
             # That nobody at the far end speaks is no fault which a listener could find in a call.
-            observers.enter_context(self._receiver.listen_pcm(listener.push_received, expects_audio=False))
+            observers.enter_context(
+                self._receiver.listen_pcm(listener.push_received, expects_audio=False, despite_mute=True)
+            )
         if side is not Side.CALLER:
             observers.enter_context(pacer.observe(listener.on_frame_sent, listener.on_frames_flushed))
         facts: dict[str, object] = {"by": by, "side": str(side), "role": str(role)}

@@ -35,6 +35,7 @@ class StopReason(StrEnum):
     MAX_DURATION = "max-duration"
     SILENCE = "silence"
     DIGIT = "digit"
+    REQUESTED = "requested"
     ERROR = "error"
 
 
@@ -78,20 +79,19 @@ class Recorder:
         modes: FileModes = DEFAULT_MODES,
         on_result: Callable[[Recording], None] = _ignore,
     ) -> None:
-        self._path, self._within, self._trim_silence, self._clock = path, within, trim_silence, clock
+        self.path = path  # as asked for; the file's own has a number added where that is taken
+        self._within, self._trim_silence, self._clock = within, trim_silence, clock
         self._on_result, self._reported, self._modes = on_result, False, modes
         self._max_samples = round(max_duration * SAMPLE_RATE) if max_duration is not None else None
         self._max_duration = max_duration
         self._mono = bytearray()  # received audio that is not yet written
         self._tracks = Tracks() if stereo else None
-        self._channels = 2 if stereo else 1
-        self._disk = DiskExecutor()
+        self._channels, self._disk = 2 if stereo else 1, DiskExecutor()
         self._file: WavFile | None = None
-        self._file_closed = False  # whether closing has been tried, with or without success
+        self._file_closed = False  # whether closing has been tried
         self._samples = 0  # samples per channel, written or being written; after a failure, those received
         self._loud_until = 0  # the index after the last sample that is not silence
-        self._stopped = False
-        self.paused = False  # while True, silence is recorded in place of both directions' audio
+        self._stopped = self.paused = False  # while paused, silence is recorded in place of both directions' audio
         self._wake_up = asyncio.Event()  # set when `run` has something to do, and once the recording has stopped
         self._reason, self._error = StopReason.STREAM_ENDED, ""
         self._detector = SpeechDetector() if max_silence is not None else None
@@ -199,7 +199,7 @@ class Recorder:
     def _recording(self) -> Recording:
         file = self._file
         return Recording(
-            file=str(file.path if file else self._path),
+            file=str(file.path if file else self.path),
             seconds=round(file.samples / SAMPLE_RATE, 3) if file else 0.0,
             reason=str(StopReason.ERROR if self._error else self._reason),
             error=self._error,
@@ -209,8 +209,8 @@ class Recorder:
 
     def _open(self) -> None:
         if self._within is not None:
-            ensure_within(self._within, self._path)
-        self._file = WavFile(self._path, self._channels, self._modes)
+            ensure_within(self._within, self.path)
+        self._file = WavFile(self.path, self._channels, self._modes)
 
     def _append(self, channels: list[bytes]) -> None:
         if self._file is None or not channels[0]:

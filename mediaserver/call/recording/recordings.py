@@ -2,11 +2,12 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import structlog
 
-from mediaserver.call.recording.recorder import Recorder, Recording
+from mediaserver.call.recording.recorder import Recorder, Recording, StopReason
 from mediaserver.events.kinds import EventKind
 
 log = structlog.get_logger()
@@ -35,6 +36,13 @@ class Recordings:
         for recorder in self._recorders:
             recorder.paused = paused
         return changed
+
+    def stop(self, path: Path) -> bool:
+        """End the recordings that were to be made at a path; returns whether there are any."""
+        found = [recorder for recorder in self._recorders if recorder.path == path]
+        for recorder in found:
+            recorder.stop(StopReason.REQUESTED)
+        return bool(found)
 
 
 def report(recording: Recording, notify: Callable[[str, Mapping[str, Any]], None], stream_id: str) -> None:

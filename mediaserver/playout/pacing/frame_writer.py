@@ -8,6 +8,7 @@ from mediaserver.audio.fade import fade_out
 from mediaserver.audio.mixing import add
 from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.playout.sources.background import Background
+from mediaserver.playout.sources.output_gain import OutputGain
 from mediaserver.playout.sources.source import Source
 from mediaserver.wire.encapsulation import Encoding
 from mediaserver.wire.wire import Wire
@@ -42,6 +43,7 @@ class FrameWriter:
         "_observers",
         "_overlays",
         "_silent",
+        "gain",
         "transport",
         "wire",
     )
@@ -55,6 +57,7 @@ class FrameWriter:
         self._encoding = wire.encoding  # that of `_frames`
         self._background: Background | None = None
         self._ending = b""  # PCM of the frame in which an earlier background fades out; b"" if there is none
+        self.gain = OutputGain()  # of all that is sent
 
     def use_connection(self, wire: Wire, transport: Transport) -> None:
         """Write to another connection from now on; the observers stay the same."""
@@ -93,7 +96,8 @@ class FrameWriter:
         """Return an iterator that writes one message at each `next`.
 
         The messages carry the frames of `source` from frame `start` on; if `source` is None, they carry silence.
-        The background is heard under both, and overlays over all of it, unless the stream is `silenced`.
+        The background is heard under both, and overlays over all of it, unless the stream is `silenced`. All of it
+        is sent at the `gain`.
         """
         wire = self.wire
         encoding = wire.encoding
@@ -107,10 +111,11 @@ class FrameWriter:
             frames = chain(self._mix_ending(frames, encoding), frames)
         for overlay in overlays:
             frames = map(partial(_mixed, encoding), frames, overlay)
+        frames = self.gain.apply(frames, encoding)
         for on_frame, _ in self._observers:
             frames = map(partial(_observed, on_frame, encoding), frames)
         if wire.marks_talkspurts:
-            silent = source is None and background is None and not overlays
+            silent = self.gain.is_silent or (source is None and background is None and not overlays)
             frames = chain(self._mark_talkspurt(silent=silent), frames)
         return map(self.transport.write, wire.messages(frames))
 

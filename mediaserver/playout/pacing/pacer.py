@@ -10,6 +10,7 @@ audio sends silence.
 
 from collections.abc import Callable
 
+from mediaserver.playout.pacing.playback_queue import Playback
 from mediaserver.playout.pacing.sequencer import Sequencer, cannot_flush
 from mediaserver.playout.pacing.slow_peer import SlowPeer, Transport
 from mediaserver.playout.pacing.ticker import Ticker
@@ -86,6 +87,11 @@ class Pacer(Sequencer):
     def playing(self) -> str:
         """The name of what plays now, such as a prompt's; "" for silence."""
         return self._queue.current.source.playing if self._queue.current is not None else ""
+
+    @property
+    def playbacks(self) -> list[Playback]:
+        """All sources that play or wait, in the order of their turns."""
+        return self._queue.playbacks
 
     @property
     def underruns(self) -> int:

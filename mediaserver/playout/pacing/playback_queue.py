@@ -78,6 +78,12 @@ class PlaybackQueue:
         """How many frames of silence the stream's sources gave because their audio was not there in time."""
         return self._past_underruns + (self.current.source.underruns if self.current is not None else 0)
 
+    @property
+    def playbacks(self) -> list[Playback]:
+        """All sources that play or wait, in the order of their turns, without the faded end of a stopped one."""
+        current = [self.current] if self.current is not None and not self.current.fading else []
+        return [*current, *self._waiting]
+
     def append(self, source: Source) -> asyncio.Future[PlaybackResult]:
         """Queue a source; the future's result will be how much of the source was played."""
         self._waiting.append(playback := Playback(source, self._loop.create_future()))

@@ -4,18 +4,17 @@ The pacer, a subclass of the sequencer, decides when the stream sends.
 """
 
 import asyncio
-import contextlib
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 
 from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import SILENCE
-from mediaserver.playout.pacing.frame_writer import FlushObserver, FrameObserver, FrameWriter, ignore_flushed
+from mediaserver.playout.pacing.frame_writer import FrameWriter
+from mediaserver.playout.pacing.output_mix import OutputMix
 from mediaserver.playout.pacing.playback_queue import PlaybackQueue
 from mediaserver.playout.pacing.slot_membership import SlotMembership
 from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.playout.pacing.ticker import Ticker
-from mediaserver.playout.sources.background import Background
 from mediaserver.playout.sources.source import SOURCE_FAULTS, PlaybackResult, Source
 from mediaserver.wire.wire import Wire
 
@@ -25,7 +24,7 @@ def cannot_flush() -> bool:
     return False
 
 
-class Sequencer(ABC):
+class Sequencer(OutputMix):
     """Plays the queued sources of one stream one after another, and silence while no source plays."""
 
     def __init__(self, ticker: Ticker, wire: Wire, transport: Transport) -> None:
@@ -91,11 +90,6 @@ class Sequencer(ABC):
         """Take the source whose future is `done` out of the queue if it waits; one that plays goes on."""
         self._queue.remove_waiting(done, self.frames)
 
-    def set_background(self, background: Background | None) -> None:
-        """Play a background under all sources and in place of silence from the next tick on; None ends it."""
-        self._writer.use_background(background)
-        self._restart_writes()
-
     def on_wire_changed(self) -> None:
         """Continue in the wire's new encoding, even in mid-prompt; the peer's messages have changed it."""
         self._restart_writes()
@@ -109,32 +103,6 @@ class Sequencer(ABC):
         if self._on_hold:
             self._on_hold = False
             self._send_lead()
-
-    @contextlib.contextmanager
-    def observe(self, on_frame: FrameObserver, on_flushed: FlushObserver = ignore_flushed) -> Iterator[None]:
-        """Within the context, call `on_frame` with each frame and its encoding as the frame is sent.
-
-        `on_frame` must return at once. `on_flushed` is called when the far end has dropped frames unplayed, with
-        their number: the last ones sent.
-        """
-        self._writer.add_observer(on_frame, on_flushed)
-        self._restart_writes()
-        try:
-            yield
-        finally:
-            self._writer.remove_observer(on_frame)
-            self._restart_writes()
-
-    @contextlib.contextmanager
-    def overlay(self, frames: Iterator[bytes]) -> Iterator[None]:
-        """Within the context, add the frames of PCM of an iterator without end to all that is sent."""
-        self._writer.add_overlay(frames)
-        self._restart_writes()
-        try:
-            yield
-        finally:
-            self._writer.remove_overlay(frames)
-            self._restart_writes()
 
     @property
     def frames(self) -> int:

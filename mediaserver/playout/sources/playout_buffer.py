@@ -36,6 +36,7 @@ class PlayoutBuffer(Source):
         self._ending = b""  # the frame in which cleared audio fades out; b"" if there is none
         self.underruns = 0
         self.dropped = 0
+        self.clears = 0  # how many times the waiting audio was dropped
 
     @property
     def accepted(self) -> int:
@@ -64,6 +65,7 @@ class PlayoutBuffer(Source):
         if self._playing and self._buffer:
             self._ending = fade_out(bytes(self._buffer[:FRAME_BYTES]).ljust(FRAME_BYTES, b"\0"))
         self._buffer.clear()
+        self.clears += 1
         self._played, self._playing, self._delayed, self._silent = self._pushed, False, 0, _UNDERRUN_FRAMES + 1
 
     def reset(self) -> None:

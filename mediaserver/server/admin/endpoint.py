@@ -6,13 +6,18 @@ from collections.abc import Callable, Mapping
 import structlog
 from aiohttp import web
 
-from mediaserver.client.attach import Attacher, AttachRequest
+from mediaserver.client.attach import Attacher
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import ConfigError, RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin import console, openapi
 from mediaserver.server.admin.authorization import ANYBODY, GRANT, TICKET, Grant, Tickets, authorize, in_force
 from mediaserver.server.admin.connections import AdminConnection, AdminConnections
+from mediaserver.server.admin.control.fetched_sounds import FetchedSounds
+from mediaserver.server.admin.control.lookup import StreamLookup
+from mediaserver.server.admin.control.media import MediaRequests
+from mediaserver.server.admin.control.recordings import RecordingRequests
+from mediaserver.server.admin.control.switching import SwitchRequests
 from mediaserver.server.admin.hosts import validate_host, validate_origin
 from mediaserver.server.admin.idempotency import IdempotentAnswers
 from mediaserver.server.admin.live.event_stream import EventStreams
@@ -21,16 +26,7 @@ from mediaserver.server.admin.live.listen import ListenRequests
 from mediaserver.server.admin.openapi import Handler, Operation
 from mediaserver.server.admin.paths import PathRequests
 from mediaserver.server.admin.prompts import PromptRequests
-from mediaserver.server.admin.requests import (
-    AUDITED,
-    BackgroundRequest,
-    PlayRequest,
-    PressedKeys,
-    RecordingRequest,
-    TicketRequest,
-    VariablesRequest,
-    parse_body,
-)
+from mediaserver.server.admin.requests import AUDITED, TicketRequest, parse_body
 from mediaserver.server.admin.streams import StreamRequests
 from mediaserver.server.http import aiohttp_defaults
 from mediaserver.support import metrics
@@ -63,10 +59,14 @@ class AdminEndpoint:
         why_not_ready: Callable[[], str],
     ) -> None:
         self._engine, self._why_not_ready = engine, why_not_ready
-        self._streams = StreamRequests(engine, attacher, why_closed)
+        self._find = find = StreamLookup(engine)
+        self._streams = StreamRequests(engine, find, attacher, why_closed)
+        self._media = MediaRequests(find, FetchedSounds(engine))
+        self._switching = SwitchRequests(engine, find)
+        self._recordings = RecordingRequests(find, lambda: engine.settings.admin)
         self._prompts, self._paths = PromptRequests(engine), PathRequests(engine)
         self._events = EventStreams(engine.events)
-        self._listen = ListenRequests(self._streams.session_of, lambda: engine.settings.server.handshake_timeout)
+        self._listen = ListenRequests(find, lambda: engine.settings.server.handshake_timeout)
         self._levels = LevelStreams(engine)
         self._tickets, self._answers = Tickets(), IdempotentAnswers()
         self._lasting: dict[asyncio.Task[object], Grant] = {}  # requests that last, in progress
@@ -81,8 +81,7 @@ class AdminEndpoint:
     @property
     def operations(self) -> list[Operation]:
         """All requests that the admin port handles."""
-        streams, one = self._streams, "/v1/streams/{id}"
-        read, listen, control = Scope.READ, Scope.LISTEN, Scope.CONTROL
+        read, listen, one = Scope.READ, Scope.LISTEN, "/v1/streams/{id}"
         return [
             Operation("GET", "/healthz", None, self._healthz),
             Operation("GET", "/readyz", None, self._readyz),
@@ -94,22 +93,15 @@ class AdminEndpoint:
                 "GET", "/v1/events", read, self._events.serve, query=("type", "path", "after"), lasting=True
             ),
             Operation("GET", "/v1/levels", read, self._levels.serve, query=("streams",), lasting=True),
-            Operation("POST", "/v1/attach", control, streams.attach, AttachRequest),
-            Operation("GET", "/v1/streams", read, streams.list_streams, query=("path", "call", "limit", "after")),
-            Operation("GET", one, read, streams.describe),
-            Operation("DELETE", one, control, streams.hang_up),
+            *self._streams.operations,
             Operation("GET", f"{one}/events", read, self._stream_events, query=("type", "after"), lasting=True),
             Operation("GET", f"{one}/listen", listen, self._listen.serve_wav, query=("side",), lasting=True),
             Operation(
                 "GET", f"{one}/audio", listen, self._listen.serve_audio, query=("side", "role"), lasting=True
             ),
-            Operation("POST", f"{one}/digits", control, streams.press_keys, PressedKeys),
-            Operation("POST", f"{one}/play", control, streams.play, PlayRequest),
-            Operation("DELETE", f"{one}/play", control, streams.clear),
-            Operation("DELETE", f"{one}/play/{{playback}}", control, streams.stop),
-            Operation("PUT", f"{one}/recording", control, streams.pause_recording, RecordingRequest),
-            Operation("PUT", f"{one}/background", control, streams.set_background, BackgroundRequest),
-            Operation("PATCH", f"{one}/variables", control, streams.set_variables, VariablesRequest),
+            *self._media.operations,
+            *self._recordings.operations,
+            *self._switching.operations,
             *self._prompts.operations,
             Operation("GET", "/v1/paths", read, self._paths.list_paths),
         ]
@@ -262,7 +254,7 @@ class AdminEndpoint:
 
     async def _stream_events(self, request: web.Request) -> web.StreamResponse:
         """The events of one stream, by WebSocket; `type` and `after` as for those of all."""
-        return await self._events.serve(request, self._streams.session_of(request).stream.id)
+        return await self._events.serve(request, self._find(request).stream.id)
 
     async def _end_lasting(self, _: web.Application) -> None:
         """End the requests that last, as the server is shutting down."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
 import pydantic
 from aiohttp import web
@@ -43,11 +43,18 @@ class PressedKeys(_Body):
 class PlayRequest(_Body):
     """What is played on a stream, and when."""
 
-    play: PromptItems = Field(min_length=1, max_length=100, description="prompts' names, and texts to be spoken")
+    play: PromptItems = Field((), max_length=100, description="prompts' names, and texts to be spoken")
+    url: str | None = Field(None, max_length=2000, description="in place of `play`: a sound file's URL")
     interrupt: bool = Field(
         False, description="play at once; what it interrupts goes on afterwards. Else it waits for what plays"
     )
     repeat: int = Field(1, ge=1, le=1000, description="how many times it is played")
+
+    @pydantic.model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if bool(self.play) == (self.url is not None):
+            raise ValueError("should have play, with at least one entry, or url")
+        return self
 
 
 class RecordingRequest(_Body):

@@ -1,25 +1,23 @@
-"""The admin port's requests about streams: to list, dial and end them, to play on them, to send them keys."""
+"""The admin port's requests about streams: to list, dial and end them, their keys, variables and labels."""
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiohttp import web
 
-from mediaserver.call import CloseCode, End, EndReason, Session
+from mediaserver.call import CloseCode, End, EndReason
 from mediaserver.client.attach import Attacher, AttachRequest
-from mediaserver.errors import PromptError, RefusalReason, RefusedError
-from mediaserver.handlers.common.spoken_prompt import SpokenPromptSettings
-from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.config.listener_settings import Scope
+from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
 from mediaserver.runtime.registry import describe_stream
-from mediaserver.server.admin.authorization import GRANT
+from mediaserver.server.admin.control.bodies import LabelRequest
+from mediaserver.server.admin.control.lookup import StreamLookup
+from mediaserver.server.admin.openapi import Operation
 from mediaserver.server.admin.requests import (
-    BackgroundRequest,
-    PlayRequest,
     PressedKeys,
-    RecordingRequest,
     VariablesRequest,
     parse_body,
     parse_limit,
@@ -30,10 +28,32 @@ _DESCRIBED_AT_ONCE = 25  # streams that are described in one turn of the event l
 
 
 class StreamRequests:
-    """Handles requests about streams. `why_closed` returns why the server takes no calls; "" while it does."""
+    """Handles requests about streams. `find` returns the stream that a request names.
 
-    def __init__(self, engine: Engine, attacher: Attacher, why_closed: Callable[[], str]) -> None:
-        self._engine, self._attacher, self._why_closed = engine, attacher, why_closed
+    `why_closed` returns why the server takes no calls; "" while it does.
+    """
+
+    def __init__(
+        self, engine: Engine, find: StreamLookup, attacher: Attacher, why_closed: Callable[[], str]
+    ) -> None:
+        self._engine, self._find = engine, find
+        self._attacher, self._why_closed = attacher, why_closed
+
+    @property
+    def operations(self) -> Sequence[Operation]:
+        """These requests."""
+        one, read, control = "/v1/streams/{id}", Scope.READ, Scope.CONTROL
+        return [
+            Operation("POST", "/v1/attach", control, self.attach, AttachRequest),
+            Operation(
+                "GET", "/v1/streams", read, self.list_streams, query=("path", "call", "label", "limit", "after")
+            ),
+            Operation("GET", one, read, self.describe),
+            Operation("DELETE", one, control, self.hang_up),
+            Operation("POST", f"{one}/digits", control, self.press_keys, PressedKeys),
+            Operation("PATCH", f"{one}/variables", control, self.set_variables, VariablesRequest),
+            Operation("PUT", f"{one}/label", control, self.set_label, LabelRequest),
+        ]
 
     async def attach(self, request: web.Request) -> web.Response:
         """Dial a call or conference of VoIPBIN, and answer with the stream's id."""
@@ -45,15 +65,17 @@ class StreamRequests:
         return web.json_response({"id": stream}, status=202, headers={"Location": f"/v1/streams/{stream}"})
 
     async def list_streams(self, request: web.Request) -> web.Response:
-        """Describe the streams in progress, the oldest first, a page at a time, all or those of a path or call."""
+        """Describe the streams in progress, the oldest first, a page at a time: all, or those of a path, a call
+        or a label.
+        """
         query = request.query
         limit, after = parse_limit(query), query.get("after", "")
-        path, call = query.get("path"), query.get("call")
+        path, call, label = query.get("path"), query.get("call"), query.get("label")
         streams = self._engine.streams
         found = [
             session
             for session in (streams if call is None else streams.of_call(call))
-            if path in (None, session.stream.route, session.stream.path)
+            if path in (None, session.stream.route, session.stream.path) and label in (None, session.stream.label)
         ]
         if after:
             ids = [session.stream.id for session in found]
@@ -71,10 +93,12 @@ class StreamRequests:
         return web.Response(text=body, content_type="application/json")
 
     async def describe(self, request: web.Request) -> web.Response:
-        """Describe one stream in progress: its variables, what plays, how many listen, its RTP packets."""
-        session = self.session_of(request)
+        """Describe one stream in progress: its variables, what plays and how, who listens, its RTP packets."""
+        session = self._find(request)
         operator, call = session.operator, session.call
         facts: dict[str, Any] = {"playing": operator.playing, "listeners": len(operator.listeners)}
+        facts |= {"gain": operator.gain, "muted": sorted(map(str, operator.muted))}
+        facts["recordings"] = operator.recordings.files
         facts["variables"] = dict(session.stream.variables)
         if session.receiver.wire.settings.encapsulation == Encapsulation.RTP:
             facts |= {"jitter_ms": round(call.jitter_ms, 1), "lost_packets": call.packets.lost}
@@ -82,78 +106,24 @@ class StreamRequests:
 
     async def hang_up(self, request: web.Request) -> web.Response:
         """End a stream."""
-        self.session_of(request).finish(End(EndReason.HUNG_UP, CloseCode.NORMAL))
+        self._find(request).finish(End(EndReason.HUNG_UP, CloseCode.NORMAL))
         return web.Response(status=204)
 
     async def press_keys(self, request: web.Request) -> web.Response:
         """Feed a stream's keypad with keys that did not come as audio, but, for example, by a flow's
         `digits_receive`.
         """
-        session = self.session_of(request)
         pressed = await parse_body(request, PressedKeys)
-        session.push_digits(pressed.digits)
-        return web.Response(status=204)
-
-    async def play(self, request: web.Request) -> web.Response:
-        """Play prompts and spoken texts on a stream, and answer with the playback's id."""
-        session = self.session_of(request)
-        asked = await parse_body(request, PlayRequest)
-        try:
-            segments = SpokenPromptSettings().render(asked.play, session.call)
-        except PromptError as error:
-            raise RefusedError(RefusalReason.UNKNOWN_PROMPT, str(error)) from error
-        except ValueError as error:
-            raise RefusedError(RefusalReason.BAD_TEXT, str(error)) from error
-        sound = Playlist(Repeated(segments, asked.repeat))
-        playback = session.operator.play(sound, interrupt=asked.interrupt)
-        return web.json_response({"id": playback}, status=202)
-
-    async def stop(self, request: web.Request) -> web.Response:
-        """Stop a sound that a request has played."""
-        self.session_of(request).operator.stop(request.match_info["playback"])
-        return web.Response(status=204)
-
-    async def clear(self, request: web.Request) -> web.Response:
-        """Stop all that plays and waits on a stream, also what its handler plays."""
-        self.session_of(request).operator.clear()
-        return web.Response(status=204)
-
-    async def pause_recording(self, request: web.Request) -> web.Response:
-        """Pause or resume all recordings of a stream."""
-        session = self.session_of(request)
-        asked = await parse_body(request, RecordingRequest)
-        session.call.pause_recording(asked.paused, by=request[GRANT].caller)
-        return web.Response(status=204)
-
-    async def set_background(self, request: web.Request) -> web.Response:
-        """Repeat a prompt under all that is played on a stream, or end that."""
-        session = self.session_of(request)
-        asked = await parse_body(request, BackgroundRequest)
-        try:
-            session.call.set_background(asked.prompt, asked.level, asked.ducking)
-        except PromptError as error:
-            raise RefusedError(RefusalReason.UNKNOWN_PROMPT, str(error)) from error
+        self._find(request).push_digits(pressed.digits)
         return web.Response(status=204)
 
     async def set_variables(self, request: web.Request) -> web.Response:
         """Set or remove variables of a stream, which its events have from now on."""
-        session = self.session_of(request)
         asked = await parse_body(request, VariablesRequest)
-        return web.json_response({"variables": session.operator.set_variables(asked.variables)})
+        return web.json_response({"variables": self._find(request).operator.set_variables(asked.variables)})
 
-    def session_of(self, request: web.Request) -> Session:
-        """The stream that a request names, by our id, or by the platform's id of its call.
-
-        RefusedError: 404 where there is none, 409 where a call has several streams.
-        """
-        name = request.match_info["id"]
-        session = self._engine.streams.get(name)
-        if session is not None:
-            return session
-        found = self._engine.streams.of_call(name)
-        if not found:
-            raise RefusedError(RefusalReason.UNKNOWN_STREAM, f"no stream {name}")
-        if len(found) > 1:
-            ids = ", ".join(each.stream.id for each in found)
-            raise RefusedError(RefusalReason.AMBIGUOUS, f"the call {name} has several streams: name one of {ids}")
-        return found[0]
+    async def set_label(self, request: web.Request) -> web.Response:
+        """Give a stream a name by which requests may name it, or take that away; several may have the same."""
+        asked = await parse_body(request, LabelRequest)
+        self._find(request).operator.update_stream(label=asked.label or "")
+        return web.Response(status=204)

@@ -19,7 +19,7 @@ from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin.live.levels import LevelStreams, Meters
 from tests.call.caller import Caller
 from tests.handlers.test_handlers import library_of
-from tests.server.admin.test_control import CONFIG, LONG, SHORT, ask, bearer, calling, message
+from tests.server.admin.live_calls import CONFIG, LONG, SHORT, ask, bearer, calling, message
 from tests.server.process import ServerProcess, connected, serving, write_config
 from tests.sound import sine, write_wav
 from tests.timing import PATIENCE, eventually, late

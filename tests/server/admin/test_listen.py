@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.pcm import SILENCE, from_bytes, to_bytes
-from tests.server.admin.test_control import LONG, ask, bearer, calling, event, message, parts
+from tests.server.admin.live_calls import LONG, ask, bearer, calling, event, message, parts
 from tests.server.process import ServerProcess, client_session, connected, serving, write_config
 from tests.sound import write_wav
 from tests.timing import PATIENCE, eventually

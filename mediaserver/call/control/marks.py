@@ -1,0 +1,81 @@
+"""Marks that operators set on a stream: each tells, by an event, when all that waited at that time was played."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from mediaserver.errors import RefusalReason, RefusedError
+from mediaserver.events.kinds import EventKind
+from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.playout.sources.playlist import Playlist
+from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
+from mediaserver.playout.sources.source import PlaybackResult
+
+Turn = asyncio.Future[PlaybackResult]  # done when a source is over
+MAX_MARKS = 100  # marks that wait on one stream
+
+
+class Marks:
+    """The marks of one stream. `notify` emits events.
+
+    A mark waits in the queue as a source without frames. What an application says is no queue of sources but a
+    buffer without end: there, the mark waits in the buffer as well, as the application's own marks do.
+    """
+
+    def __init__(self, pacer: Pacer, notify: Callable[[str, Mapping[str, Any]], None]) -> None:
+        self._pacer, self._notify = pacer, notify
+        self._waiting = 0
+
+    def add(self, name: str) -> None:
+        """Emit the event `mark` once all that plays and waits now was sent, or was stopped.
+
+        RefusedError 429 where too many marks wait.
+        """
+        if self._waiting >= MAX_MARKS:
+            raise RefusedError(RefusalReason.STREAM_BUSY, f"{MAX_MARKS} marks wait on this stream already")
+        before = self._pacer.playbacks
+        turn = self._pacer.play(Playlist(()))
+        mark = _Mark(turn, [playback.done for playback in before])
+        if before and isinstance(buffer := before[-1].source, PlayoutBuffer):
+            mark.wait_in(buffer, partial(self._pacer.withdraw, turn))
+        self._waiting += 1
+        turn.add_done_callback(lambda turn: self._report(name, mark))
+
+    def _report(self, name: str, mark: "_Mark") -> None:
+        self._waiting -= 1
+        self._notify(EventKind.MARK, {"name": name, "complete": mark.is_complete})
+
+
+class _Mark:
+    """One mark, by its turn in the queue, and the sources that had theirs before it."""
+
+    def __init__(self, turn: Turn, before: Sequence[Turn]) -> None:
+        self._turn, self._before = turn, before
+        self._was_cleared: Callable[[], bool] = lambda: False
+        self._played = False  # whether what waited in a buffer was played or cleared
+
+    def wait_in(self, buffer: PlayoutBuffer, on_played: Callable[[], None]) -> None:
+        """Call `on_played` once what waits in a buffer was played or cleared. The buffer's own turn goes on."""
+        clears = buffer.clears
+        self._was_cleared = lambda: buffer.clears != clears
+
+        def reach() -> None:
+            self._played = True
+            on_played()
+
+        buffer.add_mark(reach)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing was stopped of what had to be played before the turn, which is over."""
+        over = [turn for turn in self._before if turn.done()]
+        return (
+            (self._played or self._turn.result().complete)
+            and not self._was_cleared()
+            and all(map(_is_whole, over))
+        )
+
+
+def _is_whole(turn: Turn) -> bool:
+    return not turn.cancelled() and turn.exception() is None and turn.result().complete

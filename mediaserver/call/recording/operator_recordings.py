@@ -1,0 +1,68 @@
+"""Recordings of one call that operators have begun, beside those of the call's handler."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from mediaserver.call.call import Call
+from mediaserver.call.recording.disk import uninterrupted
+from mediaserver.call.recording.recorder import Recording
+from mediaserver.errors import RefusalReason, RefusedError
+
+MAX_RECORDINGS = 5  # recordings of requests that one call may have at the same time
+
+
+class _Started(NamedTuple):
+    path: Path
+    task: "asyncio.Task[Recording]"
+
+
+class OperatorRecordings:
+    """The recordings of one call that requests have begun. Their events are those of all recordings."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._started: dict[str, _Started] = {}
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The paths of the files that are being recorded, by the recordings' ids."""
+        return {recording: str(started.path) for recording, started in self._started.items()}
+
+    def start(
+        self, folder: Path, name: str, *, seconds: float | None = None, stereo: bool = False
+    ) -> tuple[str, Path]:
+        """Record the call into a file in a folder, until `stop`, for `seconds`, or until the stream ends.
+
+        The file's name is `name`, a `-`, the recording's id, and `.wav`. Returns the id and the file's path.
+        RefusedError 429 where there are too many recordings already.
+        """
+        if len(self._started) >= MAX_RECORDINGS:
+            raise RefusedError(
+                RefusalReason.STREAM_BUSY, f"there are {MAX_RECORDINGS} recordings of this stream already"
+            )
+        recording = secrets.token_hex(4)
+        path = folder / f"{name}-{recording}.wav"
+        work = self._call.record(path, within=folder, stereo=stereo, max_duration=seconds)
+        task = asyncio.get_running_loop().create_task(work)
+        self._started[recording] = _Started(path, task)
+        task.add_done_callback(lambda _: self._started.pop(recording))
+        return recording, path
+
+    def stop(self, recording: str) -> None:
+        """End a recording. RefusedError 404 where it is over, or never was."""
+        started = self._started.get(recording)
+        if started is None:
+            raise RefusedError(RefusalReason.UNKNOWN_RECORDING, f"no recording {recording} on this stream")
+        if not self._call.stop_recording(started.path):  # it has not begun yet, or its file is being finished
+            started.task.cancel()
+
+    async def close(self) -> None:
+        """End all recordings, because the stream ends, and finish their files."""
+        tasks = [started.task for started in self._started.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await uninterrupted(asyncio.wait(tasks))

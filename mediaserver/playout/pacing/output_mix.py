@@ -1,0 +1,60 @@
+"""What is done to all that a stream sends, whatever plays: a background, sound over it, gain, and observers.
+
+The sequencer inherits these methods.
+"""
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+
+from mediaserver.playout.pacing.frame_writer import FlushObserver, FrameObserver, FrameWriter, ignore_flushed
+from mediaserver.playout.sources.background import Background
+
+
+class OutputMix(ABC):
+    """Changes what the frame writer of one stream does to frames, from the next tick on."""
+
+    _writer: FrameWriter
+
+    @abstractmethod
+    def _restart_writes(self) -> None:
+        """Continue what plays by a new iterator of writes."""
+
+    def set_background(self, background: Background | None) -> None:
+        """Play a background under all sources and in place of silence from the next tick on; None ends it."""
+        self._writer.use_background(background)
+        self._restart_writes()
+
+    def set_gain(self, factor: float) -> None:
+        """Multiply all that is sent by a factor from the next tick on: 1 sends it as it is, and 0 sends silence.
+
+        What plays goes on in time meanwhile. Observers get frames as they are sent.
+        """
+        self._writer.gain.change(factor)
+        self._restart_writes()
+
+    @contextlib.contextmanager
+    def observe(self, on_frame: FrameObserver, on_flushed: FlushObserver = ignore_flushed) -> Iterator[None]:
+        """Within the context, call `on_frame` with each frame and its encoding as the frame is sent.
+
+        `on_frame` must return at once. `on_flushed` is called when the far end has dropped frames unplayed, with
+        their number: the last ones sent.
+        """
+        self._writer.add_observer(on_frame, on_flushed)
+        self._restart_writes()
+        try:
+            yield
+        finally:
+            self._writer.remove_observer(on_frame)
+            self._restart_writes()
+
+    @contextlib.contextmanager
+    def overlay(self, frames: Iterator[bytes]) -> Iterator[None]:
+        """Within the context, add the frames of PCM of an iterator without end to all that is sent."""
+        self._writer.add_overlay(frames)
+        self._restart_writes()
+        try:
+            yield
+        finally:
+            self._writer.remove_overlay(frames)
+            self._restart_writes()

@@ -1,0 +1,95 @@
+"""The admin port's requests about what is heard on a live stream: what plays, and how."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from mediaserver.call.listening.listen_in import Side
+from mediaserver.config.listener_settings import Scope
+from mediaserver.errors import PromptError, RefusalReason, RefusedError
+from mediaserver.handlers.common.spoken_prompt import SpokenPromptSettings
+from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.playout.sources.source import Segment
+from mediaserver.server.admin.control.bodies import GainRequest, MarkRequest, MuteRequest
+from mediaserver.server.admin.control.fetched_sounds import FetchedSounds
+from mediaserver.server.admin.control.lookup import StreamLookup
+from mediaserver.server.admin.openapi import Operation
+from mediaserver.server.admin.requests import BackgroundRequest, PlayRequest, parse_body
+
+
+class MediaRequests:
+    """Handles requests about the sound of one stream. `find` returns the stream that a request names.
+
+    `sounds` makes sounds of URLs.
+    """
+
+    def __init__(self, find: StreamLookup, sounds: FetchedSounds) -> None:
+        self._find, self._sounds = find, sounds
+
+    @property
+    def operations(self) -> Sequence[Operation]:
+        """These requests."""
+        one, control = "/v1/streams/{id}", Scope.CONTROL
+        return [
+            Operation("POST", f"{one}/play", control, self.play, PlayRequest),
+            Operation("DELETE", f"{one}/play", control, self.clear),
+            Operation("DELETE", f"{one}/play/{{playback}}", control, self.stop),
+            Operation("POST", f"{one}/marks", control, self.mark, MarkRequest),
+            Operation("PUT", f"{one}/background", control, self.set_background, BackgroundRequest),
+            Operation("PUT", f"{one}/gain", control, self.set_gain, GainRequest),
+            Operation("PUT", f"{one}/mute", control, self.mute, MuteRequest),
+        ]
+
+    async def play(self, request: web.Request) -> web.Response:
+        """Play prompts and spoken texts, or a file of another server, and answer with the playback's id."""
+        asked = await parse_body(request, PlayRequest)
+        session, fetched = self._find(request), list[Segment]()
+        if asked.url is not None:
+            fetched.append(await self._sounds.fetch(asked.url))
+            self._find(request)  # refuses the request if the stream has ended meanwhile
+        try:
+            segments = [*SpokenPromptSettings().render(asked.play, session.call), *fetched]
+        except PromptError as error:
+            raise RefusedError(RefusalReason.UNKNOWN_PROMPT, str(error)) from error
+        except ValueError as error:
+            raise RefusedError(RefusalReason.BAD_TEXT, str(error)) from error
+        sound = Playlist(Repeated(segments, asked.repeat))
+        playback = session.operator.play(sound, interrupt=asked.interrupt)
+        return web.json_response({"id": playback}, status=202)
+
+    async def stop(self, request: web.Request) -> web.Response:
+        """Stop a sound that a request has played."""
+        self._find(request).operator.stop(request.match_info["playback"])
+        return web.Response(status=204)
+
+    async def clear(self, request: web.Request) -> web.Response:
+        """Stop all that plays and waits on a stream, also what its handler plays."""
+        self._find(request).operator.clear()
+        return web.Response(status=204)
+
+    async def mark(self, request: web.Request) -> web.Response:
+        """Have the event `mark` emitted when all that plays and waits now was sent, or was stopped."""
+        asked = await parse_body(request, MarkRequest)
+        self._find(request).operator.marks.add(asked.name)
+        return web.json_response({"name": asked.name}, status=202)
+
+    async def set_background(self, request: web.Request) -> web.Response:
+        """Repeat a prompt under all that is played on a stream, or end that."""
+        asked = await parse_body(request, BackgroundRequest)
+        try:
+            self._find(request).call.set_background(asked.prompt, asked.level, asked.ducking)
+        except PromptError as error:
+            raise RefusedError(RefusalReason.UNKNOWN_PROMPT, str(error)) from error
+        return web.Response(status=204)
+
+    async def set_gain(self, request: web.Request) -> web.Response:
+        """Make all that we send on a stream louder or softer from the next frame on."""
+        asked = await parse_body(request, GainRequest)
+        self._find(request).operator.set_gain(asked.gain)
+        return web.Response(status=204)
+
+    async def mute(self, request: web.Request) -> web.Response:
+        """Mute or unmute what we send on a stream, or what its handler hears of the caller."""
+        asked = await parse_body(request, MuteRequest)
+        self._find(request).operator.mute(Side(asked.side), asked.muted)
+        return web.Response(status=204)

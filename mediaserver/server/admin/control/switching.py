@@ -1,0 +1,33 @@
+"""The admin port's request to continue a live stream on another path."""
+
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from mediaserver.config.listener_settings import Scope
+from mediaserver.runtime.engine import Engine
+from mediaserver.runtime.switching import prepare_switch
+from mediaserver.server.admin.authorization import GRANT
+from mediaserver.server.admin.control.bodies import SwitchRequest
+from mediaserver.server.admin.control.lookup import StreamLookup
+from mediaserver.server.admin.openapi import Operation
+from mediaserver.server.admin.requests import parse_body
+
+
+class SwitchRequests:
+    """Handles the request. `find` returns the stream that a request names."""
+
+    def __init__(self, engine: Engine, find: StreamLookup) -> None:
+        self._engine, self._find = engine, find
+
+    @property
+    def operations(self) -> Sequence[Operation]:
+        """The request."""
+        return [Operation("POST", "/v1/streams/{id}/switch", Scope.CONTROL, self.switch, SwitchRequest)]
+
+    async def switch(self, request: web.Request) -> web.Response:
+        """Replace a stream's handler by that of another path, on the same connection."""
+        asked = await parse_body(request, SwitchRequest)
+        switch = prepare_switch(self._engine, self._find(request), asked.path)
+        switch.start(request[GRANT].caller)
+        return web.json_response({"path": switch.path}, status=202)

@@ -1,0 +1,142 @@
+"""Marks of operators: when they are told, and what they say of sound that was stopped; under virtual time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from mediaserver.call.control.marks import MAX_MARKS, Marks
+from mediaserver.errors import RefusedError
+from mediaserver.events.kinds import EventKind
+from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
+from tests.playout.pacing.frames import PCM, ahead, frames, packets, sent_frames, source
+from tests.playout.pacing.test_output_gain import WIRES
+from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time
+
+
+class Marked:
+    """A stream with marks, and the events that came of them, each with how many frames were sent by then."""
+
+    def __init__(self, loop: VirtualLoop, wire: Any = PCM) -> None:
+        self.stream = VirtualStream(loop, wire)
+        self.pacer, self.until = self.stream.pacer, self.stream.until
+        self.events: list[tuple[int, str, bool]] = []
+
+        def notify(kind: str, data: Mapping[str, Any]) -> None:
+            assert kind == EventKind.MARK
+            self.events.append((self.pacer.frames, data["name"], data["complete"]))
+
+        self.marks = Marks(self.pacer, notify)
+        self.pacer.start()
+
+
+@in_virtual_time
+async def test_a_mark_is_told_when_what_plays_and_waits_was_sent_and_takes_no_time(loop: VirtualLoop) -> None:
+    marked = Marked(loop)
+    marked.pacer.play(source(1, 2))
+    marked.pacer.play(source(3, 4))
+    await marked.until(10)
+    marked.marks.add("a")
+    marked.pacer.play(source(5))
+    marked.marks.add("b")
+    await marked.until(150)
+    assert sent_frames(marked.stream) == [*frames(1, 2, 3, 4, 5), None, None, None]
+    assert marked.events == [(5, "a", True), (6, "b", True)]  # as the next frame is sent
+
+
+@in_virtual_time
+async def test_where_nothing_plays_a_mark_is_told_at_the_next_frame(loop: VirtualLoop) -> None:
+    marked = Marked(loop)
+    await marked.until(50)
+    marked.marks.add("a")
+    await marked.until(90)
+    assert sent_frames(marked.stream) == [None] * 5
+    assert marked.events == [(3, "a", True)]
+
+
+@in_virtual_time
+async def test_a_mark_begins_no_talkspurt(loop: VirtualLoop) -> None:
+    marked = Marked(loop, WIRES["pcmu"])
+    await marked.until(50)
+    marked.marks.add("a")
+    await marked.until(90)
+    assert [packet.marker for packet in packets(marked.stream)][1:] == [False] * 4
+    assert marked.events == [(3, "a", True)]
+
+
+@in_virtual_time
+async def test_marks_say_what_was_stopped(loop: VirtualLoop) -> None:
+    marked = Marked(loop)
+    first, _ = marked.pacer.play(source(1)), marked.pacer.play(source(2))
+    third = marked.pacer.play(source(3, 4))
+    marked.marks.add("one stopped")
+    await marked.until(30)
+    marked.pacer.cancel(third)
+    marked.marks.add("none stopped")
+    await marked.until(110)
+    marked.pacer.play(source(5, 6, 7))
+    await marked.until(130)
+    marked.marks.add("all stopped")
+    marked.pacer.cancel_all()
+    await marked.until(170)
+    assert marked.events == [(3, "one stopped", False), (3, "none stopped", True), (7, "all stopped", False)]
+    assert first.result().complete
+
+
+@in_virtual_time
+async def test_what_interrupts_is_not_waited_for_twice(loop: VirtualLoop) -> None:
+    marked = Marked(loop)
+    marked.pacer.play(source(1, 2, 3, 4))
+    await marked.until(10)
+    marked.marks.add("a")
+    marked.pacer.interject(source(9))
+    await marked.until(170)
+    assert [event[1:] for event in marked.events] == [("a", True)]
+
+
+@in_virtual_time
+async def test_what_an_application_says_is_a_buffer_without_end(loop: VirtualLoop) -> None:
+    marked, buffer = Marked(loop), PlayoutBuffer()
+    marked.pacer.play(buffer)
+    buffer.push_audio(b"".join(frames(1, 2)))
+    marked.marks.add("a")
+    await marked.until(50)
+    buffer.push_audio(b"".join(frames(3, 4, 5)))
+    marked.marks.add("cleared")
+    await marked.until(70)
+    buffer.clear()
+    await marked.until(130)
+    buffer.push_audio(frames(6)[0])
+    marked.marks.add("stopped")
+    marked.pacer.cancel_all()
+    await marked.until(170)
+    assert marked.events == [(3, "a", True), (5, "cleared", False), (7, "stopped", False)]
+    assert sent_frames(marked.stream)[:3] == [*frames(1, 2), None]
+
+
+@in_virtual_time
+async def test_a_buffer_that_was_reset_forgets_no_mark(loop: VirtualLoop) -> None:
+    """Such as when the application's connection breaks."""
+    marked, buffer = Marked(loop, ahead(0)), PlayoutBuffer()
+    done = marked.pacer.play(buffer)
+    buffer.push_audio(b"".join(frames(1, 2, 3)))
+    await marked.until(10)
+    marked.marks.add("a")
+    buffer.reset()
+    marked.pacer.cancel(done)
+    await marked.until(70)
+    assert [event[1:] for event in marked.events] == [("a", False)]
+
+
+@in_virtual_time
+async def test_so_many_marks_wait_and_no_more(loop: VirtualLoop) -> None:
+    marked = Marked(loop)
+    marked.pacer.play(source(*range(1, 5)))
+    for n in range(MAX_MARKS):
+        marked.marks.add(f"{n}")
+    with pytest.raises(RefusedError, match="100 marks wait on this stream already"):
+        marked.marks.add("x")
+    await marked.until(90)
+    assert [event[1] for event in marked.events] == [f"{n}" for n in range(MAX_MARKS)]
+    assert sent_frames(marked.stream) == [*frames(1, 2, 3, 4), None]
+    marked.marks.add("x")

@@ -1,0 +1,78 @@
+"""Recordings that operators begin on a call: how they end, under virtual time."""
+
+from pathlib import Path
+
+from mediaserver.call import Call
+from tests.call.caller import Caller
+from tests.handlers.test_handlers import library_of
+from tests.sound import read_wav
+from tests.virtual import VirtualLoop, in_virtual_time
+
+
+async def quiet(call: Call) -> None:
+    await call.silence()
+
+
+def recorded(caller: Caller) -> list[tuple[str, object]]:
+    """Kinds and reasons of the events about recordings."""
+    return [(kind, data.get("reason")) for kind, data in caller.backend.events if kind.startswith("recording.")]
+
+
+@in_virtual_time
+async def test_one_is_ended_by_its_id_and_others_go_on(loop: VirtualLoop, tmp_path: Path) -> None:
+    caller = Caller(loop, library_of({}))
+    recordings, begun = caller.session.operator.recordings, list[tuple[str, Path]]()
+    caller.say(b"\1\0" * 8000)
+    await caller.call(
+        quiet,
+        1000,
+        (100, lambda: begun.extend(recordings.start(tmp_path, name, seconds=0.6) for name in "ab")),
+        (300, lambda: recordings.stop(begun[0][0])),
+    )
+    assert recorded(caller) == [
+        ("recording.started", None),
+        ("recording.started", None),
+        ("recording.done", "requested"),
+        ("recording.done", "max-duration"),
+    ]
+    assert [path.name for _, path in begun] == [f"{name}-{begun[n][0]}.wav" for n, name in enumerate("ab")]
+    assert [len(read_wav(path)) for _, path in begun] == [9 * 160, 30 * 160]
+    assert not recordings.files
+
+
+@in_virtual_time
+async def test_one_that_is_ended_at_once_leaves_nothing(loop: VirtualLoop, tmp_path: Path) -> None:
+    caller = Caller(loop, library_of({}))
+    recordings = caller.session.operator.recordings
+
+    def begin_and_end() -> None:
+        recordings.stop(recordings.start(tmp_path, "a")[0])
+
+    await caller.call(quiet, 200, (100, begin_and_end))
+    assert recorded(caller) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@in_virtual_time
+async def test_a_folder_that_cannot_be_written_is_told(loop: VirtualLoop, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    caller = Caller(loop, library_of({}))
+    recordings = caller.session.operator.recordings
+    await caller.call(quiet, 200, (100, lambda: recordings.start(tmp_path / "file", "a")))
+    assert recorded(caller) == [("recording.started", None), ("recording.failed", "error")]
+
+
+@in_virtual_time
+async def test_a_slow_disk_delays_the_end_of_the_stream_but_loses_nothing(
+    loop: VirtualLoop, tmp_path: Path
+) -> None:
+    caller = Caller(loop, library_of({}))
+    recordings = caller.session.operator.recordings
+    caller.say(b"\1\0" * 8000)
+    loop.jobs_last = iter([0.0, 1.5, 0.0])  # the file is made; its last audio is written
+    await caller.call(quiet, 200, (100, lambda: recordings.start(tmp_path, "a")))
+    (file,) = tmp_path.iterdir()
+    assert file.suffix == ".wav"
+    assert len(read_wav(file)) == 4 * 160
+    assert recorded(caller)[-1] == ("recording.done", "stream-ended")
+    assert loop.time() >= 1.7
