@@ -68,8 +68,7 @@ reconnect_timeout = 0.5
 [paths."/held"]
 handler = "bridge"
 url = "ws://127.0.0.1:{port}/echo?slow=1"
-connect_timeout = 1.5
-reconnect_timeout = 0
+connect_timeout = 60
 hold = "hold"
 """
 
@@ -388,9 +387,8 @@ async def test_without_a_fallback_the_stream_ends_with_1011(lab: Lab) -> None:
 
 async def test_a_caller_who_waits_over_a_second_hears_the_hold_prompt(lab: Lab) -> None:
     async with lab.call("/held") as caller:
-        assert await caller.wait_closed() == 1011
+        await caller.wait_received(to_bytes(HOLD) * 2)
     assert caller.received[: 49 * 320] == bytes(49 * 320)  # the moment
-    assert to_bytes(HOLD) * 2 in caller.received
 
 
 async def test_a_flooding_bot_is_throttled_and_excess_audio_is_counted(lab: Lab) -> None:
