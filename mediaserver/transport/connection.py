@@ -48,9 +48,9 @@ def bound_send_buffer(transport: asyncio.BaseTransport) -> None:
 class MessageReader:
     """Reads a WebSocket to its end, and answers pings. While nothing is read, the peer cannot go on sending.
 
-    More than `max_rate` messages in a second are a flood, which ends the reading. So are more bytes in a second
-    than `max_rate` messages of one frame each. `messages` counts all messages read so far, and `pongs` the pongs
-    among these messages.
+    More than `max_rate` messages in a second are a flood, which ends the reading. More bytes in a second than
+    `max_rate` messages of one frame each are a flood as well. `messages` counts all messages read so far, and
+    `pongs` the pongs among these messages.
     """
 
     __slots__ = ("_max_rate", "_on_binary", "_on_pong", "_on_text", "_websocket", "messages", "pongs")

@@ -23,7 +23,7 @@ class ByteCounter(Protocol):
 
     @property
     def activity(self) -> int:
-        """A number that grows with everything that comes."""
+        """A number that grows with all data from the peer."""
 
 
 class PongCounter(Protocol):
