@@ -62,8 +62,7 @@ class Sequencer(ABC):
     def interject(self, source: Source) -> asyncio.Future[PlaybackResult]:
         """Play a source at once. What plays now fades out in 5 ms, waits, and goes on where it was stopped.
 
-        The future is as that of `play`. On a stream that is on hold, the source becomes the first of those that
-        wait.
+        The future is like the one that `play` returns. On a stream on hold, the source is put first in the queue.
         """
         current = self._queue.current
         heard = current is not None and not current.fading and current.is_heard(self.frames)
@@ -88,7 +87,7 @@ class Sequencer(ABC):
         self._queue.remove_waiting(done, self.frames)
 
     def withdraw(self, done: asyncio.Future[PlaybackResult]) -> None:
-        """Take the source whose future is `done` out of the queue if it waits; one that plays goes on."""
+        """Take the source whose future is `done` out of the queue if it waits; if it plays, it goes on."""
         self._queue.remove_waiting(done, self.frames)
 
     def set_background(self, background: Background | None) -> None:
@@ -97,11 +96,11 @@ class Sequencer(ABC):
         self._restart_writes()
 
     def on_wire_changed(self) -> None:
-        """Continue in the wire's new encoding, even in mid-prompt; the peer's messages have changed it."""
+        """Continue in the wire's new encoding, which the peer's messages have changed, even amid a prompt."""
         self._restart_writes()
 
     def hold(self) -> None:
-        """Send silence from the next start until `release`, as the far end may drop audio sent before its own."""
+        """Send silence from the next start until `release`: the far end may drop audio before its own begins."""
         self._on_hold = True
 
     def release(self) -> None:
@@ -114,8 +113,8 @@ class Sequencer(ABC):
     def observe(self, on_frame: FrameObserver, on_flushed: FlushObserver = ignore_flushed) -> Iterator[None]:
         """Within the context, call `on_frame` with each frame and its encoding as the frame is sent.
 
-        `on_frame` must return at once. `on_flushed` is called when the far end has dropped frames unplayed, with
-        their number: the last ones sent.
+        `on_frame` must return at once. `on_flushed` is called when the far end has dropped the last frames sent
+        without playing them, with the number of these frames.
         """
         self._writer.add_observer(on_frame, on_flushed)
         self._restart_writes()
@@ -127,7 +126,7 @@ class Sequencer(ABC):
 
     @contextlib.contextmanager
     def overlay(self, frames: Iterator[bytes]) -> Iterator[None]:
-        """Within the context, add the frames of PCM of an iterator without end to all that is sent."""
+        """Within the context, add the PCM frames of an endless iterator to all frames that are sent."""
         self._writer.add_overlay(frames)
         self._restart_writes()
         try:
@@ -160,7 +159,7 @@ class Sequencer(ABC):
             self._queue.fail_current(error)
             self._owe_frame()
 
-    # -- internals -----------------------------------------------------------------------------------------------
+    # -- what is sent next ---------------------------------------------------------------------------------------
 
     @property
     def _writing(self) -> bool:
@@ -180,8 +179,8 @@ class Sequencer(ABC):
     def _interrupt(self, fade: bool = True) -> None:
         """Stop the current source, and have the far end drop the source's queued frames, if it can.
 
-        If the far end drops them, the last frames sent, as many as the lead, count as not played. If it does not,
-        it plays them to their end, and what would have followed them fades out in the next frame.
+        If the far end drops them, the last frames sent, as many as the lead, count as not played. If it cannot
+        drop them, it plays them to their end, and the source fades out in the next frame.
         """
         current = self._queue.current
         if current is None or (fade and current.fading):
@@ -198,10 +197,10 @@ class Sequencer(ABC):
             self._send_lead()
 
     def _faded_end(self) -> bytes:
-        """PCM of the frame in which the current source fades out; b"" where its next frame begins with silence."""
+        """PCM of the frame in which the current source fades out; b"" if this frame would be silent."""
         try:
             frame = fade_out(self._writer.take_next_frame())
-        except SOURCE_FAULTS:  # the source is being stopped, so that its error concerns nobody any more
+        except SOURCE_FAULTS:  # the source is being stopped, so its error no longer matters
             return b""
         return frame if frame != SILENCE else b""
 
