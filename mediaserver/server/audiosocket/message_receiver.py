@@ -1,8 +1,8 @@
 """Receives on an AudioSocket connection: cuts the bytes into messages, and gives the session each message.
 
 The number of bytes and messages that wait, and the time that they wait, are limited. After a limit is exceeded, we
-read on all the same, because Asterisk locks up when nobody reads what it writes. A server has thousands of these
-receivers, so each is small.
+read on all the same, because Asterisk locks up if its data is not read. A server has thousands of these receivers,
+so each takes little memory.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from mediaserver.transport.connection import abort
 from mediaserver.wire import audiosocket
 
 _SLICE_BYTES = 4096  # bytes that are parsed at a time: a dozen frames
-_MESSAGES_PER_TURN = (
-    32  # messages given to the session before other streams get their turns; a slice may hold 1000 tiny ones
-)
+# Messages given to the session before other streams get their turns of the event loop. One slice of bytes may hold
+# a thousand tiny messages.
+_MESSAGES_PER_TURN = 32
 _MAX_BACKLOG_BYTES = 128 * 1024  # bytes read from the kernel and not parsed yet; with more, reading pauses
 _MAX_BACKLOG_TIME = 2.0  # seconds that messages may wait without a break before the stream ends as a flood
 _MAX_DISCARDED_BYTES = 2_000_000  # bytes dropped after a stream's end, 5 s at 192 kHz; more reset the connection
@@ -59,7 +59,8 @@ def ignore_message(message: bytes) -> None:
 
 
 class MessageReceiver(asyncio.Protocol):
-    """The receiving half of a connection. It is a base class, as a separate object would cost a call per frame.
+    """The receiving half of a connection. It is a base class, because a separate object would cost a method call
+    for each frame.
 
     A subclass reads the handshake, and then sets `_session` and `_on_message`. Its `_on_eof` or `_on_lost` is
     called at the end of the input.
