@@ -9,7 +9,7 @@ from mediaserver.server.admin.connections import AdminConnections
 from mediaserver.server.http.refusals import Refusals
 from mediaserver.support.metrics import Metrics
 
-MAX_FLOW_CONNECTIONS = 512  # most connections; a file descriptor is reserved for each
+MAX_FLOW_CONNECTIONS = 512  # the most connections of the flow port; a file descriptor is reserved for each
 
 
 class FlowConnections(AdminConnections):
@@ -22,5 +22,5 @@ class FlowConnections(AdminConnections):
         self._refusals = refusals
 
     def record_refusal(self, error: RefusedError, peer: object, **facts: str | None) -> None:
-        """Count and log a refusal. The path is not logged, because it has the secret."""
+        """Count and log a refusal. The path is not logged, because it contains the secret."""
         self._refusals.record(error, str(peer))
