@@ -45,7 +45,7 @@ class Connections(HttpServer):
         self.handshaking: EvictionQueue = {}  # connections whose TLS handshake, request or UUID is not complete
         self.awaiting_tls: EvictionQueue = {}  # connections to a TLS port whose peers have sent nothing yet
         self.refused: EvictionQueue = {}  # refused connections that their peers have not closed yet
-        self._http: set[object] = set()  # connections that speak HTTP; aiohttp's own list keeps one for longer
+        self._http: set[object] = set()  # connections that speak HTTP; aiohttp's own list keeps closed ones longer
         self._websockets: set[ServerWebSocket] = set()
         self._stream_tasks: set[asyncio.Task[None]] = set()
         self._tracked: set[TrackedConnection] = set()
@@ -80,7 +80,7 @@ class Connections(HttpServer):
         self._http.discard(connection)
 
     def track(self, connection: TrackedConnection) -> bool:
-        """Count a connection that does not speak HTTP, such as AudioSocket's. Returns whether it has room."""
+        """Count a connection that does not speak HTTP, such as AudioSocket's; False if there is no room."""
         has_room = self.make_room(connection)
         self._tracked.add(connection)
         return has_room
