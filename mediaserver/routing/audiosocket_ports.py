@@ -93,7 +93,7 @@ def missing_prompts(ports: Iterable[Port], snapshot: PromptSnapshot, where: str)
 def _missing_prompts(ports: Iterable[Port], snapshot: PromptSnapshot, where: str) -> Iterator[str]:
     for port in ports:
         if port.route.validated.problems or requirements.missing_prompts([port.route], snapshot, where):
-            continue  # the mistake is one of the path, and is reported with the path
+            continue  # the mistake is in the settings of the path, and is reported for the path
         try:
             port.build_handler(_NIL, snapshot)
         except RefusedError as error:

@@ -44,5 +44,5 @@ def _folders(configuration: Configuration) -> Iterator[tuple[str, Path]]:
             by = settings.source(where, ("paths", route.pattern, "directory"))
             yield from ((f'{by}: paths."{route.pattern}": directory', folder) for folder in handler.folders())
     cache = settings.prompts.cache_directory
-    if cache is not None and settings.prompts.cache != "auto":  # "auto": the server works without it
+    if cache is not None and settings.prompts.cache != "auto":  # with "auto", the server works without a cache
         yield f"{settings.source(where, ('prompts', 'cache'))}: prompts.cache", cache

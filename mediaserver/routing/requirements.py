@@ -74,7 +74,7 @@ def required_engines(routes: Iterable[Route]) -> set[EngineRequirement]:
 def first_encodings(routes: Iterable[Route]) -> Sequence[Encoding]:
     """The encodings in which callers of these routes get audio, unless a caller's URL asks for another one.
 
-    On a route with a background, sound is mixed in linear samples, so an encoding that has them is needed, too.
+    On a route with a background, sound is mixed in linear samples, so a linear encoding is needed as well.
     """
     found: dict[str, Encoding] = {}
     for route in routes:

@@ -54,7 +54,8 @@ class RouteTable:
             alike = self._routes.get((await _resolve(self._dispatcher, url.with_path(url.path))).route)
             route = route if alike in (None, route) else None
         if route is None:
-            known = (route.pattern for route in self if route.access.is_open)  # show strangers no other paths
+            # Only open paths are suggested, because strangers must not learn of other paths.
+            known = (route.pattern for route in self if route.access.is_open)
             raise RefusedError(RefusalReason.UNKNOWN_PATH, f"no path {url.path}{did_you_mean(url.path, known)}")
         return route, dict(found)
 
