@@ -60,7 +60,10 @@ class PromptMonitor:
         return done
 
     def on_configuration_changed(self) -> None:
-        """Start anew with another configuration. It is applied only if none but built-in paths lack prompts."""
+        """Preload the backgrounds of a configuration that was just applied, and count missing prompts anew.
+
+        The count starts at 0: a configuration is applied only if no configured path lacks a prompt.
+        """
         self.preload_backgrounds()
         self._left_out = self._configuration().missing_default_prompts(self._library)
         self.missing = 0
@@ -74,7 +77,7 @@ class PromptMonitor:
         )
 
     async def refresh(self) -> None:
-        """Load changes of the folder now, unless the folder is watched: then they are loaded anyway."""
+        """Load changes of the folder now. Does nothing if the folder is watched, which loads them anyway."""
         if self._watching is None or self._watching.done():
             reloaded = await self._library.refresh(self.first_encodings(), settle=0)
             if reloaded is not None:
@@ -89,7 +92,7 @@ class PromptMonitor:
             await asyncio.wait((self._watching,))
 
     def first_encodings(self) -> Sequence[Encoding]:
-        """The encodings that callers receive first: those of paths' WebSockets, and AudioSocket's over TCP."""
+        """The encodings that callers receive first: over the WebSockets of paths, and over AudioSocket if used."""
         configuration = self._configuration()
         encodings = requirements.first_encodings(configuration.table)
         over_tcp = configuration.ports or any(route.flow for route in configuration.table)

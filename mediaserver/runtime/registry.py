@@ -14,7 +14,8 @@ from mediaserver.events.kinds import EventKind
 from mediaserver.routing.route import Route
 from mediaserver.support.metrics import Metrics
 
-_MISFRAMED_FRAMES = 50  # frames (one second) up to which a peer that hangs up may not understand our framing
+# Frames sent (one second). A peer that drops the stream within as many frames may not understand our framing.
+_MISFRAMED_FRAMES = 50
 
 # The reasons of a stream's end that are a fault of the stream's peer.
 _FAULTS = {
@@ -77,7 +78,7 @@ class StreamRegistry:
         return self._by_path[pattern]
 
     def of_call(self, name: str) -> list[Session]:
-        """The streams of a call, which is named by the platform's id, alone or as a resource."""
+        """The streams of a call. `name` is the platform's id of the call, alone, or in the form `calls/<id>`."""
         return [session for session in self if name in _call_names(session)]
 
     def admit(self, route: Route, peer: str = "") -> None:

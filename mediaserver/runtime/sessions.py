@@ -42,7 +42,7 @@ def open_session(
 
 
 async def _serve(handler: Handler, session: Session) -> None:
-    """Run a handler with what the settings of all handlers ask for: a background, and the recognition of tones."""
+    """Run a handler with the features that any handler's settings may have: a background, and tone detection."""
     call, receiver = session.call, session.receiver
     call.set_background(handler.background, handler.background_level, handler.background_ducking)
     with contextlib.ExitStack() as stack:

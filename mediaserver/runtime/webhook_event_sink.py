@@ -17,7 +17,7 @@ class WebhookEventSink:
         self._webhooks, self._hub, self._metrics = webhooks, hub, metrics
 
     def emit(self, stream: Stream, kind: str, data: Mapping[str, Any]) -> None:
-        """Count an event of a stream, and queue it for all who get it. The method returns without waiting."""
+        """Count an event of a stream, and queue it for its receivers. The method returns without waiting."""
         self._metrics.events.labels(kind).inc()
         self._count(kind, data)
         facts = {
