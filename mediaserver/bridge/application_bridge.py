@@ -22,7 +22,8 @@ from mediaserver.transport.dialled import OpenWebSocket
 from mediaserver.wire.dialects.dialect import CallFacts, Dialect
 from mediaserver.wire.events import Audio, Event
 
-_FIRST_BACKOFF, _MAX_BACKOFF = 0.25, 4.0  # seconds between attempts; the wait doubles, and half of it is random
+# Seconds between the first attempts to dial, and at most. Each wait is twice as long as the last; half is random.
+_FIRST_BACKOFF, _MAX_BACKOFF = 0.25, 4.0
 _STABLE_AFTER = 5.0  # seconds; a connection that breaks sooner does not restart the reconnect time-out
 _PROTOCOL_ERROR = 1002  # close code (RFC 6455, section 7.4.1)
 
@@ -160,7 +161,7 @@ class ApplicationBridge:
             playing.result()
 
     def _on_event(self, event: Event) -> None:
-        """Send the caller's audio and DTMF keys to the application. The call's keypad detects keys before."""
+        """Send the caller's audio and DTMF keys to the application. The call's keypad has detected the keys."""
         connection = self._connection
         if connection is None:
             return

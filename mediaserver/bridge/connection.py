@@ -85,7 +85,8 @@ class ApplicationConnection(DialledConnection):
     async def wait_closed(self) -> None:
         """Wait until the application hangs up; PeerError if the connection ends in any other way.
 
-        The application may send any amount, but messages are read only as fast as leaves time for other streams.
+        The application may send any amount of data, but its messages are read at a limited rate, so that other
+        streams get their turns.
         """
         if reason := await asyncio.shield(self._tasks[0]):
             raise PeerError(reason)
