@@ -48,7 +48,7 @@ def type_error(value: Any, kind: Any) -> str:
 
 
 def number_of(value: Any) -> float | None:
-    """A setting's value as a number; None where it is no number, or text that does not come from outside TOML."""
+    """A setting's value as a number; None if it is no number, or is a text that a TOML file has in quotes."""
     if isinstance(value, RawText):
         try:
             return float(value)
