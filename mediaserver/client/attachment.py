@@ -31,7 +31,7 @@ from mediaserver.wire.wire import Wire
 _GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)
 _FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2  # seconds between attempts to dial, and random seconds on top
 _USABLE_AFTER = 0.1  # seconds; a connection that breaks sooner, or answers no ping, counts as a failure
-_MANY = 50  # frames (1 s); a connection on which we sent so many shows that the peer understands our audio
+_MANY = 50  # frames (1 s); a connection on which we sent as many shows that the peer understands our audio
 # Close codes after which dialling again may work: going away, broken, internal error, restart, full, bad gateway.
 _TRANSIENT_CODES = {1001, 1006, 1011, 1012, 1013, 1014}
 _OVER_STATUS = {400, 404, 410}  # HTTP statuses that mean, when we dial again, that the call is over
@@ -121,7 +121,7 @@ class Attachment:
                 await session.drain()
             if self._line is not None and end is not None:
                 await self._line.close(end)
-            await self._perform()  # now, so that the stream still ends in order
+            await self._perform()  # before `unregister`, because the end must be the stream's last event
             connecting.cancel()
             await asyncio.wait((connecting,))
             streams.unregister(session)

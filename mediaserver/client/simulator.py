@@ -41,14 +41,14 @@ class SimulatedCall:
     """The options of a simulated call: the URL to dial, and what to send, to expect and to record."""
 
     url: str
-    seconds: float | None = None  # hang up after so many seconds; if None, the server ends the call
+    seconds: float | None = None  # seconds after which we hang up; if None, the server ends the call
     encapsulation: Encapsulation | None = None  # None: taken from the URL, else from the first message
     framing: Framing = Framing.AUTO
     send: Path | None = None  # a sound file to send
     digits: str = ""  # keys to press before the sound file, `0-9 A-D * #`; a comma is a pause
     after: float | None = None  # seconds after the upgrade when `send` begins; None: when the peer pauses
     record: Path | None = None  # a WAV file into which the received audio is written
-    voice: Source | None = None  # what to send from the answer on, in place of `digits` and `send`
+    voice: Source | None = None  # the audio to send from the answer on, in place of `digits` and `send`
     codec: Codec = Codec.SLIN  # with tcp://, the codec in which we send, as an Asterisk may
 
 
