@@ -170,7 +170,7 @@ class ServerWebSocket(asyncio.Protocol):
         self._message_counter, self._finish, self._check_at = None, _ignore_end, math.inf
 
     def release(self) -> None:
-        """Stop parsing, and drop the parser, because an error's traceback would keep it in a reference cycle."""
+        """Stop parsing, and drop the parser, which an error's traceback would keep in a reference cycle."""
         self.stop_polling()
         self.lift_limits()
         self._parser = None

@@ -45,7 +45,7 @@ RATES = {
 }
 HANGUP = bytes((Kind.HANGUP, 0, 0))  # a whole hang-up message, which has no payload
 
-_SLIN = int(Kind.SLIN)  # an int, because comparing with a member of an enum is slow
+_SLIN = int(Kind.SLIN)  # the kind as a plain int, because comparing with a member of an enum is slow
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,8 @@ class InboundCodec(StrEnum):
     ALAW = Codec.ALAW.value
 
 
-# The codec that a payload of digital silence implies, by the byte of which it consists: the code of a sample of 0.
-# µ-law and A-law have two such codes each (ITU-T G.711).
+# The codec that a payload of digital silence implies, by the one byte that such a payload repeats: the code of a
+# sample of 0. µ-law and A-law have two such codes each (ITU-T G.711).
 _SILENCE = {0x00: Codec.SLIN, 0xFF: Codec.MULAW, 0x7F: Codec.MULAW, 0xD5: Codec.ALAW, 0x55: Codec.ALAW}
 
 
@@ -103,7 +103,7 @@ class CodecDetector:
         """Decode a payload to 16-bit little-endian PCM, and infer the codec from it while no codec is final.
 
         While no codec is assumed, the payload is taken as linear PCM. ProtocolError if the payload is empty, or
-        ends in half a sample. `g711_law` is as in `detect`.
+        ends in half a sample. `g711_law` is the codec assumed for a payload of 160 bytes.
         """
         if not self.decided:
             self.detect(payload, g711_law)

@@ -60,7 +60,8 @@ class JitterBuffer:
         self._history = deque((SILENCE,), _HISTORY_PACKETS)
         # PCM and arrival time of the packets that wait behind a gap, by extended sequence number.
         self._waiting: dict[int, tuple[bytes, float]] = {}
-        self._given_up: set[int] = set()  # extended numbers of packets given up, as far back as MAX_MISORDER
+        # Extended sequence numbers of packets that were given up, among the last MAX_MISORDER packets.
+        self._given_up: set[int] = set()
         # The packet on probation: its sequence number, its PCM, its arrival time, and `received` at its arrival.
         self._probation: tuple[int, bytes, float, int] | None = None
         self.received = 0
@@ -196,7 +197,7 @@ class JitterEstimator:
             self._jitter += (variation - self._jitter) / 16
 
     def decay(self, frames: int) -> None:
-        """Count frames that have arrived just in time."""
+        """Count a number of frames that arrived exactly on schedule, so that the estimate becomes smaller."""
         self._jitter *= (15 / 16) ** max(0, frames)
 
     @property

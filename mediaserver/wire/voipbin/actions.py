@@ -15,7 +15,7 @@ _KEYS = frozenset({"id", "next_id", "type", "option"})  # the keys that VoIPBIN 
 
 
 def make_action(kind: str, **option: Any) -> Action:
-    """An action without an id. Without options, it has no key `option`."""
+    """An action of the type `kind`, without an id. Without options, the action has no key `option`."""
     return {"type": kind, "option": option} if option else {"type": kind}
 
 

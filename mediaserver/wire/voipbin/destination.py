@@ -51,7 +51,10 @@ class Destination:
         return f"{self.kind}:{self.target}"
 
     def actions(self, source: str = "") -> tuple[Action, ...]:
-        """The VoIPBIN actions that transfer a call here. `source` is the number that the called party is shown."""
+        """The VoIPBIN actions that transfer a call to this destination.
+
+        `source`, if given, is the number that the party who is called is shown.
+        """
         if self.kind in _JOINS:
             action, key = _JOINS[self.kind]
             return (make_action(action, **{key: self.target}),)

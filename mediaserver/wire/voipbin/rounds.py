@@ -18,7 +18,7 @@ from mediaserver.wire.voipbin.actions import Action
 
 ROUND, DIGITS, END = "flow_round", "flow_digits", "flow_end"  # parameters in the query of a round's URL
 QUERY_KEYS = frozenset({ROUND, DIGITS, END})
-CONCLUSION = 4  # actions, of those that a flow may have, that are reserved for the answer that ends the flow
+CONCLUSION = 4  # out of the actions that a flow may have, those reserved for the answer that ends the flow
 _LAST_ROUNDS = 3  # rounds that a flow may still have when it counts as nearly exhausted
 # Seconds of each of a flow's last rounds. No key ends them: the handler has this time to play a prompt and decide.
 _LAST_SECONDS = (2.0, 5.0, 20.0)
@@ -52,7 +52,7 @@ class Rounds:
     def __init__(self, settings: RoundSettings) -> None:
         self._settings = settings
         self.number = 0  # the number of the next `fetch`; 0 for the `fetch` that begins the flow
-        # Number of actions that VoIPBIN has executed as far as we know, with the `fetch` that began the flow.
+        # Number of actions that VoIPBIN has executed as far as we know, including the `fetch` that began the flow.
         self.executed = settings.executed + 1
         self._known = ""  # the digits in VoIPBIN's variable that VoIPBIN has reported
         # Whether the next round must clear VoIPBIN's variable, which may have unreported or too many digits.
@@ -104,12 +104,12 @@ class Rounds:
 
     @property
     def nearly_exhausted(self) -> bool:
-        """Whether VoIPBIN's limit of actions leaves only the last few rounds, in which the handler has to end."""
+        """Whether the limit of actions leaves only the last few rounds, in which the handler has to decide."""
         return self._settings.max_actions - self.executed < CONCLUSION + (_LAST_ROUNDS + 1) * _ROUND
 
     @property
     def exhausted(self) -> bool:
-        """Whether VoIPBIN's limit of actions leaves no further round, but only the answer that ends the flow."""
+        """Whether the limit of actions leaves no further round, but only the answer that ends the flow."""
         return self._settings.max_actions - self.executed < CONCLUSION + _ROUND
 
     def _round(self, seconds: float, more: int = 1) -> list[Action]:
