@@ -22,7 +22,7 @@ from mediaserver.transport.dialled import OpenWebSocket
 from mediaserver.wire.dialects.dialect import CallFacts, Dialect
 from mediaserver.wire.events import Audio, Event
 
-# Seconds between the first attempts to dial, and at most. Each wait is twice as long as the last; half is random.
+# The first and the longest wait between two attempts to dial, in seconds. Waits double; half of each is random.
 _FIRST_BACKOFF, _MAX_BACKOFF = 0.25, 4.0
 _STABLE_AFTER = 5.0  # seconds; a connection that breaks sooner does not restart the reconnect time-out
 _PROTOCOL_ERROR = 1002  # close code (RFC 6455, section 7.4.1)

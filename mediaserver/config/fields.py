@@ -90,7 +90,7 @@ def _validate_url(url: str, *schemes: str) -> str:
 def validate_no_query(url: str) -> str:
     """Return a URL without query and fragment, to which a path can be added; ValueError for any other URL."""
     if "?" in url or "#" in url:
-        raise ValueError("should have no query: what is asked for is added to it")
+        raise ValueError("should have no query: the path of each request is added to the URL")
     return url
 
 

@@ -87,7 +87,7 @@ class _PartialTable:
         self._invalid_tables: list[tuple[KeyPath, Any]] = []  # tables invalid as a whole, which were emptied
 
     def result(self, table: Any) -> Validated:
-        """The validated table. Wholly invalid inner tables are put back, as their references are checked later."""
+        """The validated table. Inner tables invalid as a whole are put back, so that later checks see them."""
         for key, invalid in reversed(self._invalid_tables):
             table = _replaced(table, key, invalid)
         return Validated(table, self.problems, self.is_complete)

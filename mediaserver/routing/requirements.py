@@ -30,8 +30,8 @@ def handler_secrets(settings: Settings) -> Iterator[SecretStr]:
 def missing_prompts(routes: Iterable[Route], snapshot: PromptSnapshot, where: str) -> list[str]:
     """A line for each prompt that routes name and the snapshot lacks, each in the language of the route.
 
-    Names with a `{variable}` do not count. If the language has a `{variable}`, a prompt is lacking if it has no
-    variant in any language either.
+    Names with a `{variable}` are left out. If the language has a `{variable}`, only prompts without a variant in
+    any language count as lacking.
     """
     found = []
     for route in routes:

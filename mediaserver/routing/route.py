@@ -35,7 +35,7 @@ _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = 
 }
 _SHOWN = 50  # characters of a URL's value that a message shows at most
 _MAX_HANDLERS = 256  # handlers that a route keeps for reuse; when there are as many, it drops them all
-LANGUAGE = "language"  # the key of the caller's language: a setting where the handler has it, and a variable
+LANGUAGE = "language"  # the key of the caller's language: a variable, and a setting of handlers that have one
 HANDLER_KEYS = {"repeat", LANGUAGE}  # settings of a handler that a URL's query may set, if the handler has them
 WIRE_KEYS = set(_WIRE_KEYS)  # settings of the wire format that a URL's query may set
 QUERY_KEYS = WIRE_KEYS | HANDLER_KEYS  # all keys with which a URL's query may change settings

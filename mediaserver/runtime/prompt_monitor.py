@@ -49,9 +49,9 @@ class PromptMonitor:
             log.warning("there are no prompts", folder=str(library.directory.absolute()), do=NO_PROMPTS)
 
     def preload_backgrounds(self) -> asyncio.Future[list[EncodedFrames]]:
-        """Bring the paths' backgrounds to their levels, so that the first caller does not have to wait for that.
+        """Prepare the background sounds of paths at their configured levels, so that no caller has to wait for it.
 
-        The future is done when all of them are kept in the encodings in which callers first get them.
+        The future is done when all backgrounds are kept in the encodings in which callers first get them.
         """
         wanted = requirements.backgrounds(self._configuration().table, self._library.snapshot)
         done = asyncio.gather(*(background.make_frames(encoding) for background, encoding in wanted))
