@@ -127,7 +127,7 @@ def _parse_address(url: str) -> tuple[str, int]:
         parts = URL(url)
         host, port = parts.host, parts.port
     except ValueError:  # the error's text may show a password
-        raise PeerError("cannot connect: that is no URL") from None
+        raise PeerError("cannot connect: the URL is invalid") from None
     if not host or not port or parts.path not in ("", "/") or parts.query_string or parts.fragment:
         raise PeerError("AudioSocket's URL is tcp://host:port, and nothing more: the port says which path answers")
     return host, port

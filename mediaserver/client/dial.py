@@ -138,7 +138,7 @@ def _to_error(failure: DialFailure) -> PeerError:
         case DialFailureKind.TIMEOUT:
             return PeerError(f"no answer to the handshake within {_ANSWER_TIMEOUT:g} s")
         case DialFailureKind.INVALID_URL:
-            return PeerError("cannot connect: that is no URL")
+            return PeerError("cannot connect: the URL is invalid")
         case DialFailureKind.NOT_HTTP:
             return NotHttpError(f"cannot connect: {failure.text}")
         case DialFailureKind.BROKEN:

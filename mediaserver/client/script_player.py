@@ -35,7 +35,7 @@ _ON_MS, _OFF_MS, _PAUSE_MS = 100, 100, 2000
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """DTMF keys and then audio to send, `after` seconds from the answer; if None, once the peer falls quiet.
+    """DTMF keys and then audio, sent `after` seconds from the answer; if that is None, once the peer is quiet.
 
     If there is a `voice`, it is sent from the answer on, in place of keys and audio.
     """

@@ -19,7 +19,7 @@ class FlowError(PeerError):
 
 @dataclass(slots=True)
 class Action:
-    """One action of a flow. In `option` as it was parsed, values of variables are not filled in."""
+    """One action of a flow. Its `option` may contain `${name}` for variables, which `with_variables` fills in."""
 
     type: str
     option: dict[str, Any] = field(default_factory=dict)
@@ -70,7 +70,7 @@ def parse_answer(text: str | bytes) -> list[Action]:
 def parse_flow(text: str | bytes) -> list[Action]:
     """The actions of a flow: a JSON array, or an object with the key `actions`; FlowError if there are none.
 
-    An action without an id gets one, as VoIPBIN gives it one when a flow is created.
+    An action without an id gets a random one, as VoIPBIN assigns one when a flow is created.
     """
     try:
         flow = json.loads(text)

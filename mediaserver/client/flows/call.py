@@ -107,12 +107,12 @@ class FlowCall:
         return self._engine.log
 
     def press(self, key: str) -> None:
-        """The caller presses a key."""
+        """Have the caller press a DTMF key."""
         self._observer.on_key(key)
         self._obey(self._engine.press(key, self._now()))
 
     def speak(self, pcm: bytes) -> None:
-        """The caller makes a sound: PCM of any length, which is sent to each media that hears the caller."""
+        """Send audio of the caller, PCM of any length, to each media that receives the caller's audio."""
         for voice in self._voices.values():
             voice.push_audio(pcm)
 

@@ -26,7 +26,7 @@ FETCH_TIMEOUT = 3.0  # seconds after which the platform no longer waits for the 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """A command: send an HTTP request with the ids of flow and call, and give the answer to `fetched`."""
+    """A command: send an HTTP request with the ids of flow and call; its answer is for `FlowEngine.fetched`."""
 
     url: str
     method: str

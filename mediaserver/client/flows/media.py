@@ -31,7 +31,7 @@ def media_request(action: Action, number: int) -> MediaRequest:
     host, url = action.text("external_host"), action.text("url")
     if not host:
         if not url:
-            raise FlowError("has neither external_host nor url, so there is nobody to dial")
+            raise FlowError("has neither external_host nor url, so the platform has no address to dial")
         name = action.text("encapsulation") or Encapsulation.RTP
         if name not in list(Encapsulation):
             raise FlowError(f"there is no encapsulation {name}")

@@ -40,7 +40,7 @@ class Sequencer(ABC):
         self._lead = 0  # frames by which the stream runs ahead of its schedule
         self._extra_frames = 0  # frames of all leads, minus the frames that were due but never sent
         self._on_hold = False  # while True, the stream sends silence, and sources wait
-        self.flush_peer: Callable[[], bool] = cannot_flush  # has the far end drop its queue; False if it cannot
+        self.flush_peer: Callable[[], bool] = cannot_flush  # makes the far end drop its queue; False if it cannot
 
     @abstractmethod
     def pause(self) -> None:
@@ -53,14 +53,14 @@ class Sequencer(ABC):
     # -- called by the session and its handler -------------------------------------------------------------------
 
     def play(self, source: Source) -> asyncio.Future[PlaybackResult]:
-        """Queue a source. The future's result is how much of the source was played; it raises a source's error."""
+        """Queue a source. The future gets how much of the source was played, or the error that it raised."""
         done = self._queue.append(source)
         if self._queue.current is None and self._writing:
             self._begin_next()
         return done
 
     def interject(self, source: Source) -> asyncio.Future[PlaybackResult]:
-        """Play a source at once. What plays now fades out in 5 ms, waits, and goes on where it was stopped.
+        """Play a source at once. The current source fades out in 5 ms, waits, and goes on where it was stopped.
 
         The future is like the one that `play` returns. On a stream on hold, the source is put first in the queue.
         """

@@ -62,8 +62,8 @@ class MessageReceiver(asyncio.Protocol):
     """The receiving half of a connection. It is a base class, because a separate object would cost a method call
     for each frame.
 
-    A subclass reads the handshake, and then sets `_session` and `_on_message`. Its `_on_eof` or `_on_lost` is
-    called at the end of the input.
+    A subclass reads the handshake, and then sets `_session` and `_on_message`. Its method `_on_eof` or `_on_lost`
+    is called at the end of the input.
     """
 
     __slots__ = (

@@ -50,7 +50,7 @@ class FlowCalls:
         """
         call = self._by_flow.get(fetch.activeflow)
         if call is not None and call.reference != fetch.reference:
-            raise RefusedError(RefusalReason.BAD_BODY, "reference_id: the activeflow is that of another call")
+            raise RefusedError(RefusalReason.BAD_BODY, "reference_id: the activeflow belongs to another call")
         if call is None or (call.concluded and not fetch.round):  # the flow is new, or comes to us a second time
             executed = 0
             if call is not None:

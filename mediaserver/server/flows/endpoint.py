@@ -154,7 +154,7 @@ async def _read_body(request: web.Request, most: int) -> bytes:
     try:
         return await request.clone(client_max_size=most).read()
     except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone or slow, or its body is no HTTP
-        raise RefusedError(RefusalReason.BAD_BODY, "body: it has no end") from error
+        raise RefusedError(RefusalReason.BAD_BODY, "body: does not end") from error
     except web.HTTPRequestEntityTooLarge as error:
         raise RefusedError(RefusalReason.BAD_BODY, f"body: is larger than {most} bytes") from error
 

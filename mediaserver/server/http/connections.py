@@ -218,7 +218,7 @@ class HttpConnection(HttpProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes of the request, within its size limit. Bytes that follow before our answer count, too."""
+        """Parse bytes of the request, within its size limit. Bytes that follow the request count as well."""
         self._received += len(data)
         if self._received >= self._owner.settings().max_header_bytes:
             limit = self._owner.settings().max_header_bytes
@@ -256,7 +256,7 @@ class HttpConnection(HttpProtocol):
         self.on_request_read()
         if status == 500:
             log.error("request failed", peer=self.remote_host, exc_info=error)
-            return web.Response(status=500, text="it is not your fault\n", headers={"Connection": "close"})
+            return web.Response(status=500, text="the server has failed\n", headers={"Connection": "close"})
         if error is not None:
             error.__traceback__ = None  # breaks a reference cycle: the traceback's frames refer to the error
         self._owner.metrics.peer_faults.labels("malformed-request").inc()
