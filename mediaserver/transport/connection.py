@@ -76,7 +76,8 @@ class MessageReader:
             self.messages += 1
             count += 1
             if count % _MESSAGES_PER_TURN == 0:
-                await asyncio.sleep(0)  # `receive` does not pause while messages are queued
+                # Let other tasks run, because `receive` does not pause while messages are queued.
+                await asyncio.sleep(0)
             if count % _MESSAGES_PER_TURN == 0 or size > max_size:
                 if clock() - second >= 1:
                     second, count, size = clock(), 0, 0
@@ -132,7 +133,7 @@ async def close(websocket: WebSocket, transport: asyncio.Transport, end: End) ->
     except TimeoutError:
         abort(transport)
     if end.code == CloseCode.ABNORMAL or transport.get_write_buffer_size():
-        abort(transport)  # a peer that reads nothing would keep the connection open for ever
+        abort(transport)  # without a reset, a peer that reads nothing would keep the connection open for ever
 
 
 def abort(transport: asyncio.Transport) -> None:

@@ -63,7 +63,7 @@ def client_session(
 class DialFailureKind(Enum):
     """The kinds of reasons why a WebSocket could not be opened."""
 
-    REFUSED = auto()  # an HTTP answer that is no valid upgrade
+    REFUSED = auto()  # the server's HTTP answer is no valid upgrade
     TIMEOUT = auto()
     TLS = auto()
     UNREACHABLE = auto()

@@ -77,7 +77,7 @@ class ServerWebSocket(asyncio.Protocol):
         self._on_lost = on_lost
         self._message_counter: MessageCounter | None = None
         self._finish: Callable[[End], None] = _ignore_end
-        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # bytes within which a message must end
+        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # bytes within which some message must end
         self._check_at, self._messages_at_check = math.inf, 0
         transport.set_protocol(self)
 

@@ -34,7 +34,7 @@ class Depacketizer(ABC):
         self.frame_size = 0
         self.layout: FrameLayout | None = None
         self._measured = 0  # number of frames received up to the last frame whose jitter was measured
-        self.samples = 0  # samples of decoded audio, at 8 kHz
+        self.samples = 0  # number of samples that were decoded so far, at 8 kHz
 
     def reset(self) -> None:
         """Begin new statistics with the next message, so that undecoded messages do not distort the jitter."""
@@ -120,7 +120,7 @@ class RtpDepacketizer(Depacketizer):
 
     def _decode_packet(self, packet: rtp.Packet) -> bytes:
         payload_type = rtp.payload_type(packet)
-        if not packet.payload:  # a keep-alive for NATs (RFC 6263)
+        if not packet.payload:  # an empty packet keeps the mapping of a NAT alive (RFC 6263)
             return b""
         law = _RTP_LAWS.get(payload_type)
         if law is not None and self._trust_payload_type and not self.codec.decided:
@@ -163,7 +163,7 @@ class AudioSocketDepacketizer(Depacketizer):
             self.framed = audiosocket.is_message(data)
         if not self.framed:
             return [self._decode(data, at)]
-        if (payload := audiosocket.single_audio_payload(data)) is not None:  # nearly every message is only audio
+        if (payload := audiosocket.single_audio_payload(data)) is not None:  # nearly every message is one of audio
             return [self._decode(payload, at)]
         return [event for message in audiosocket.parse(data) for event in self._events(message, at)]
 

@@ -39,7 +39,7 @@ class Carrier(StrEnum):
     """The transport protocol that carries the messages of a stream."""
 
     WEBSOCKET = "websocket"
-    TCP = "tcp"  # only for the encapsulation `audiosocket`
+    TCP = "tcp"  # TCP carries only the encapsulation `audiosocket`
 
 
 class RtpPayload(StrEnum):

@@ -13,7 +13,7 @@ class FramePowers:
     """The powers of frames that were decoded together; all are computed when the first of them is asked for."""
 
     def __init__(self, samples: Samples) -> None:
-        self._samples = samples  # shape (n, 160)
+        self._samples = samples  # the samples of n frames, shape (n, 160)
 
     @cached_property
     def powers(self) -> list[float]:

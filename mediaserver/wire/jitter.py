@@ -51,8 +51,8 @@ class JitterBuffer:
     """
 
     def __init__(self, depth: int = 3, max_wait: float = 0.060) -> None:
-        self._depth = depth  # packets
-        self._max_wait = max_wait  # seconds
+        self._depth = depth  # the most packets that wait behind a gap
+        self._max_wait = max_wait  # the most seconds for which a packet waits behind a gap
         # Extended sequence numbers of the first packet and of the expected packet: they begin with the peer's
         # first number, and continue beyond 65535.
         self._first = self._next = 0
@@ -95,7 +95,7 @@ class JitterBuffer:
         return self._release(math.inf)
 
     def _put_in_order(self, sequence: int, pcm: bytes, at: float) -> list[Audio]:
-        if self._next == self._first:  # the very first packet
+        if self._next == self._first:  # this is the first packet of the stream
             self._first = self._next = sequence
         ahead = sequence_distance(sequence, self._next)
         extended = self._next + ahead
@@ -178,8 +178,8 @@ class JitterEstimator:
     """
 
     def __init__(self) -> None:
-        self._jitter = 0.0  # seconds
-        self._transit = math.inf  # seconds
+        self._jitter = 0.0  # the estimated jitter, in seconds
+        self._transit = math.inf  # the latest packet's arrival time minus its media time, in seconds
 
     def update(self, at: float, media_samples: int, within: float = 0.0) -> None:
         """Count audio that arrived at `at` seconds, after `media_samples` earlier samples of the stream.

@@ -35,13 +35,13 @@ class Packet:
     """One RTP packet with the header fields of RFC 3550, section 5.1, without padding."""
 
     payload_type: int
-    sequence: int  # u16
-    timestamp: int  # u32, in samples
-    ssrc: int  # u32
+    sequence: int  # the sequence number, of 16 bits
+    timestamp: int  # the timestamp, of 32 bits, in samples
+    ssrc: int  # the synchronization source identifier, of 32 bits
     payload: bytes
     marker: bool = False
     csrcs: tuple[int, ...] = ()
-    extension: tuple[int, bytes] | None = None  # header extension: the profile's u16, and 32-bit words
+    extension: tuple[int, bytes] | None = None  # the header extension: 16 bits of the profile, and 32-bit words
 
 
 def serialize(packet: Packet) -> bytes:

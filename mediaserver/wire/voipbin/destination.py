@@ -23,8 +23,8 @@ _SEPARATORS = re.compile(r"[ ()./-]")  # characters that people write between th
 class Destination:
     """The destination of a transfer, such as the number `tel:+4930123456`."""
 
-    kind: str  # tel, sip, extension, agent, queue or conference
-    target: str  # the number, address, name or id
+    kind: str  # the kind of destination: tel, sip, extension, agent, queue or conference
+    target: str  # the number, address, name or id of the destination
 
     @classmethod
     def parse(cls, text: str) -> "Destination":

@@ -24,7 +24,7 @@ class CallEvent:
     call: str
     source: str = ""
     destination: str = ""
-    direction: str = ""  # incoming or outgoing
+    direction: str = ""  # the direction of the call: incoming or outgoing
 
 
 def sign_body(body: bytes, secret: str) -> str:
