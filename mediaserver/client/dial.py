@@ -67,7 +67,7 @@ async def _raise_refusal(
     if response.status != _SWITCHING_PROTOCOLS:
         text = (await response.content.read(_MAX_MESSAGE_BYTES)).decode(errors="replace")
         response.close()
-        for secret in _secrets(request.url):  # servers often repeat the requested URL
+        for secret in _secrets(request.url):  # a server's answer often repeats the requested URL
             text = text.replace(secret, "…")
         text = " ".join(text.split())[:_MAX_REFUSAL]
         raise UpgradeRefusedError(

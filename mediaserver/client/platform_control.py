@@ -33,7 +33,7 @@ class PlatformControl(PeerControl):
     def __init__(self, platform: Platform, resource: str, source: str) -> None:
         self._platform, self._source = platform, source
         self._kind, _, self._id = resource.partition("/")
-        self._request: tuple[str, Mapping[str, Any] | None] | None = None  # the path, and the body
+        self._request: tuple[str, Mapping[str, Any] | None] | None = None  # the API's path, and the body to post
 
     def hang_up(self) -> None:
         """Have VoIPBIN hang up the call. A conference goes on, because it is no call that could be hung up."""

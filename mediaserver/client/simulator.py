@@ -44,7 +44,7 @@ class SimulatedCall:
     seconds: float | None = None  # seconds after which we hang up; if None, the server ends the call
     encapsulation: Encapsulation | None = None  # None: taken from the URL, else from the first message
     framing: Framing = Framing.AUTO
-    send: Path | None = None  # a sound file to send
+    send: Path | None = None  # the sound file that the simulated caller sends, if any
     digits: str = ""  # keys to press before the sound file, `0-9 A-D * #`; a comma is a pause
     after: float | None = None  # seconds after the upgrade when `send` begins; None: when the peer pauses
     record: Path | None = None  # a WAV file into which the received audio is written

@@ -66,7 +66,7 @@ class DialRateLimiter:
     """Prevents bursts of dialling: grants turns in the order of requests, at least 1 / `rate` seconds apart."""
 
     def __init__(self) -> None:
-        self._lock = asyncio.Lock()  # waiting tasks acquire it in their order
+        self._lock = asyncio.Lock()  # tasks that wait for their turn get the lock in the order of their requests
         self._next = 0.0  # when the next turn may be granted, by the loop's clock
 
     async def acquire(self, rate: float) -> None:

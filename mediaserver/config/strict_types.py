@@ -43,7 +43,8 @@ def type_error(value: Any, kind: Any) -> str:
     if origin is Annotated:
         return type_error(value, arguments[0])
     accepted, error = _ACCEPTED.get(kind, ((object,), ""))
-    is_boolean = isinstance(value, bool) and kind in (int, float)  # to Python, True and False are numbers
+    # A boolean is no number in settings, although True and False are instances of int in Python.
+    is_boolean = isinstance(value, bool) and kind in (int, float)
     return error if is_boolean or not isinstance(value, accepted) else ""
 
 

@@ -246,7 +246,7 @@ def _is_certain(details: Any) -> bool:
 
 def _is_consequence(line: str, dropped: list[KeyPath]) -> bool:
     """Whether a message about a whole table may only follow from values that were dropped from the table."""
-    line = _HINT.sub("", line)  # a suggestion names existing keys, not dropped ones
+    line = _HINT.sub("", line)  # cut the suggestion off, which names keys that exist, not keys that were dropped
     keyed = _KEYED.match(line)
     for each in dropped:
         key = error_messages.format_key(each)

@@ -22,7 +22,7 @@ from mediaserver.call.stream import CREDENTIALS, EXPIRES, SIGNATURE, TOKEN
 from mediaserver.config.fields import Networks
 from mediaserver.errors import RefusalReason, RefusedError
 
-_NAMED = 5  # open paths that a message names at most
+_NAMED = 5  # the most open paths that a message names
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from mediaserver.routing.route import WIRE_KEYS, Route
 from mediaserver.routing.table import RouteTable, matches_any_pattern
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 
-_LISTED = 8  # paths that a message lists at most
+_LISTED = 8  # the most paths that an error message lists
 _NIL = UUID(int=0)  # the UUID used in place of a call's, when a port's handler is built to find mistakes
 
 

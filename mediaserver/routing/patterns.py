@@ -19,7 +19,7 @@ from mediaserver.errors import RefusalReason, RefusedError
 PATTERN_VARIABLE = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")
 MAX_PATH, MAX_SEGMENTS = 2048, 64  # characters and segments of a path; longer paths are refused unmatched
 MAX_SLOW_PATH = 256  # characters of a path at most, if a pattern of the table is slow to match
-MAX_QUERY_KEYS = 100  # keys that a URL's query may have
+MAX_QUERY_KEYS = 100  # the most keys that a URL's query may have
 # Repetitions of the same characters, one after another in a pattern, with which the time of a match grows with the
 # cube of a path's length.
 _SLOW = 3

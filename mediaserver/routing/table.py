@@ -86,7 +86,7 @@ def _run_without_waiting(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _resolve(dispatcher: UrlDispatcher, url: URL) -> web.UrlMappingMatchInfo:
-    request = SimpleNamespace(method="GET", rel_url=url)  # the attributes that aiohttp's dispatcher reads
+    request = SimpleNamespace(method="GET", rel_url=url)  # all that aiohttp's dispatcher reads of a request
     return await dispatcher.resolve(cast("web.Request", request))
 
 

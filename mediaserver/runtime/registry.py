@@ -141,7 +141,8 @@ class StreamRegistry:
         session.call.notify(EventKind.STREAM_ENDED, summary)
         self._event_sink.forget(session.stream)
         misframed = summary["reason"] == EndReason.PEER_VANISHED and 0 < session.frames <= _MISFRAMED_FRAMES
-        if misframed and not session.stream.resource:  # if the server dialled, its client logs advice
+        # For a stream that the server dialled, which has a resource, the client logs advice of its own.
+        if misframed and not session.stream.resource:
             log.warning(
                 "the peer dropped the stream within a second of its first frame: is the framing what it expects?",
                 stream=session.stream.id,
@@ -167,7 +168,7 @@ class StreamRegistry:
         self.closed_by_drain = 0
         going_away = End(EndReason.DRAINED, CloseCode.GOING_AWAY, "server is shutting down")
         for session in self:
-            if not session.connected and not session.frames:  # a stream that we dial, not connected yet
+            if not session.connected and not session.frames:  # the server still dials this stream
                 session.finish(going_away)
         if not await self._wait_until_idle(timeout):
             self.closed_by_drain = len(self)

@@ -63,7 +63,7 @@ async def run_handler(session: Session, handler: Handler) -> End:
         return await session.run(_serve(handler, session))
     except Exception as error:
         failed = log.bind(stream=session.stream.id, path=session.stream.path)
-        if isinstance(error, EngineError | CallControlError):  # the message suffices: no traceback is logged
+        if isinstance(error, EngineError | CallControlError):  # an expected error: no traceback is logged
             failed.error("handler failed", why=str(error))
         else:
             failed.exception("handler failed")

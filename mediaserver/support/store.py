@@ -143,7 +143,7 @@ class Store:
         for _, each, name in entries:
             if total <= goal:
                 break
-            with contextlib.suppress(FileNotFoundError):  # `get` has just removed the entry as damaged
+            with contextlib.suppress(FileNotFoundError):  # another process may have just removed a damaged entry
                 os.unlink(name, dir_fd=folder)
             total -= each
         return total
@@ -154,7 +154,7 @@ def _entries(folder: int) -> Iterator[tuple[int, int, str]]:
     with os.scandir(folder) as files:
         for file in files:
             if file.name not in (_TALLY, _UNFINISHED):
-                with contextlib.suppress(FileNotFoundError):  # `get` has just removed the entry
+                with contextlib.suppress(FileNotFoundError):  # another process may have just removed the entry
                     found = file.stat(follow_symlinks=False)
                     yield found.st_mtime_ns, found.st_size, file.name
 

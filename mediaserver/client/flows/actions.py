@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from mediaserver.errors import PeerError
 
-NIL = UUID(int=0)  # the id of an action that has none
+NIL = UUID(int=0)  # a UUID of zeros, which stands for the missing id of an action
 _VARIABLE = re.compile(r"\$\{(.*?)\}")
 
 

@@ -17,10 +17,10 @@ from mediaserver.client.voipbin import Credential
 from mediaserver.errors import PeerError, error_text, single_line
 from mediaserver.support.http_connector import Connector
 
-_TIMEOUT = 15.0  # seconds for one request
+_TIMEOUT = 15.0  # seconds that one request to the platform may take
 # The number of flows on one page of the platform's list, at most 100, and the most pages that are read.
 _PAGE, _MAX_PAGES = 100, 50
-_MAX_SHOWN = 200  # characters of an answer in an error
+_MAX_SHOWN = 200  # the most characters of the platform's answer that an error message shows
 _REASONS = {
     401: "the {name} is not accepted: check that {setting} is valid and not expired",
     403: "the {name} may not do this: check whose it is",
@@ -91,7 +91,7 @@ class _Client:
             raise PeerError(f"the platform does not answer within {_TIMEOUT:g} s") from None
         except aiohttp.ClientConnectorError as error:
             raise PeerError(f"cannot connect: {error_text(error.os_error)}: check voipbin.api") from None
-        except (aiohttp.ClientError, OSError, ValueError):  # their texts may show the URL
+        except (aiohttp.ClientError, OSError, ValueError):  # texts of these errors may show the URL
             raise PeerError(
                 "the platform's answer is not HTTP, or the connection broke: check voipbin.api"
             ) from None

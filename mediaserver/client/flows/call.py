@@ -57,7 +57,7 @@ class FlowCall:
         self._plan, self._observer = plan, observer or Observer()
         self._ids = uuid4(), uuid4()  # the ids of the activeflow and of the call
         self._engine = FlowEngine(plan.actions, *self._ids, plan.variables, plan.bridged)
-        self._began = time.monotonic()  # when the call began
+        self._began = time.monotonic()  # when the call began, in monotonic seconds
         self._turn_detector = TurnDetector()
         self._over = asyncio.Event()  # set when the call is over
         self._heard = asyncio.Event()  # set when the first media that receives the caller's audio begins
@@ -69,7 +69,7 @@ class FlowCall:
         self._script: asyncio.Task[None] | None = None
         self._told = 0  # number of actions in the log that the observer was called for
         self._pressed = 0  # number of the plan's keys that were pressed
-        self._sent = False  # whether the sound file was sent
+        self._sent = False  # whether the plan's sound file was sent
 
     async def run(self, hang_up: asyncio.Event | None = None) -> FlowReport:
         """Make the call, and report on it. When `hang_up` is set, the caller hangs up.

@@ -45,7 +45,7 @@ class ExecutedAction:
     """An action in the log: when it began, when it ended (None while it holds the flow), and a note on it."""
 
     at: float
-    action: Action  # with the values of variables filled in
+    action: Action  # the executed action, with the values of variables filled in
     ended: float | None = None
     note: str = ""
     is_problem: bool = False  # whether the note says that something is wrong
@@ -88,7 +88,7 @@ class FlowEngine:
         self._stacks, self._bridged = FlowStacks(actions), bridged
         self._state = _State()
         self._executed = 0
-        self._at_call: Action | None = None  # the call manager's last action
+        self._at_call: Action | None = None  # the last action that VoIPBIN's call manager executed
         self._media: set[int] = set()  # numbers of the external medias in progress
         self._started_media = 0
 

@@ -11,7 +11,7 @@ from mediaserver.client.measure import Report
 from mediaserver.support.credentials import redact_url, redact_urls
 
 _SHORT = 1.0  # seconds; for a media that ends sooner, missing audio is no problem
-_REQUEST_URLS = ("event_url", "uri")  # options of `fetch` and `webhook_send`
+_REQUEST_URLS = ("event_url", "uri")  # the options of the actions `fetch` and `webhook_send` that are URLs
 _FLOW_SECRET = re.compile(r"(/flow/)[^/]+")  # the secret in the URL of this server's flow endpoint
 
 

@@ -23,7 +23,7 @@ class FlowStacks:
 
     def __init__(self, actions: Sequence[Action]) -> None:
         self._stacks = [_Stack(actions)]
-        self._current: UUID | None = None  # None before the first action
+        self._current: UUID | None = None  # the id of the current action; None before the first action
         self._forward: UUID | None = None  # id of the action to execute next, in place of the following action
 
     def push(self, actions: Sequence[Action]) -> str:

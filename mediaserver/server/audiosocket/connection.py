@@ -44,9 +44,9 @@ class AudioSocketConnection(MessageReceiver):
         self._handshake = b""  # bytes of the UUID's message that have come so far
         # Before the UUID, the time-out of the handshake. After a hang-up, the time-out of the peer's close.
         self._timeout: asyncio.TimerHandle | None = None
-        self._error: BaseException | None = None  # the error by which the connection was lost
+        self._error: BaseException | None = None  # the error with which the connection was lost, if any
         self._ending = False  # our hang-up was sent, or the peer closed a connection without a stream
-        self._closed: asyncio.Future[None] = self._loop.create_future()  # done when the connection is gone
+        self._closed: asyncio.Future[None] = self._loop.create_future()  # done when the connection is closed
 
     # -- the handshake -------------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ class InboundRateLimit:
 
     def allows(self, kind: int, size: int) -> bool:
         """Count a message of `size` bytes, its header included. False where the message exceeds the limit."""
-        frames = 1.0  # nearly all messages hold one frame
+        frames = 1.0  # nearly every message holds one frame of 20 ms
         if size > FRAME_MESSAGE:
             frames = max(1.0, size / _MESSAGE_BYTES.get(kind, FRAME_MESSAGE))
         self._frames += frames
@@ -94,9 +94,9 @@ class MessageReceiver(asyncio.Protocol):
         self._messages: Iterator[bytes] | None = None  # messages of a slice that the session has yet to get
         self._backlog = bytearray()  # received bytes that are not parsed yet
         self._backlog_since = 0.0  # when bytes or messages began to wait, in seconds of the loop's clock
-        self._paused = False  # reading is paused: the kernel keeps the bytes that come
-        self._eof = False  # the peer has closed its half of the connection
-        self._discarding = False  # bytes that come are read and dropped
+        self._paused = False  # whether reading is paused, so that the kernel keeps the bytes that come
+        self._eof = False  # whether the peer has closed its half of the connection
+        self._discarding = False  # whether bytes from the peer are read and dropped
         self._discard_limit = _MAX_DISCARDED_BYTES
 
     def _read_handshake(self, data: bytes) -> bytes:
@@ -125,7 +125,7 @@ class MessageReceiver(asyncio.Protocol):
         elif data:
             if len(data) > _SLICE_BYTES:
                 self._backlog += data
-            else:  # the usual case
+            else:  # usually the peer sends one message at a time
                 self._messages = self._parser.feed(data)
             self._backlog_since = self._loop.time()
             self._process_turn()

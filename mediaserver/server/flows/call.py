@@ -72,8 +72,8 @@ class FlowCall:
         limits = settings.max_actions, settings.poll, settings.max_poll, executed
         self._rounds = Rounds(RoundSettings(url, host, *limits))
         self._loop = asyncio.get_running_loop()
-        self._expected = 0  # the number of the next fetch
-        self._answering: asyncio.Task[list[Action]] | None = None  # the latest answer
+        self._expected = 0  # the round's number in the fetch that is expected next
+        self._answering: asyncio.Task[list[Action]] | None = None  # the task that makes the latest answer
         self._key_at = self._loop.time()  # when the last key came, or the flow began
         self._early = ""  # digits that came before the stream began
         self._dial_timer: asyncio.TimerHandle | None = None
@@ -133,10 +133,10 @@ class FlowCall:
         self._fetch_timer = self._loop.call_later(_FORGET, self.close)
         return self._rounds.conclude(decision)
 
-    # -- the stream ----------------------------------------------------------------------------------------------
+    # -- the call's stream ---------------------------------------------------------------------------------------
 
     def on_stream_begun(self, session: Session) -> None:
-        """Note that Asterisk has dialled the port."""
+        """Note that Asterisk has dialled the port, so that the stream has begun; push earlier digits into it."""
         self._stop(self._dial_timer)
         self.session, self.dialled = session, True
         if self._early:

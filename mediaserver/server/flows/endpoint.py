@@ -30,8 +30,8 @@ from mediaserver.support.aiohttp_adapter import on_request_read, protocol_of
 from mediaserver.wire.voipbin import webhooks
 from mediaserver.wire.voipbin.rounds import DIGITS, END, QUERY_KEYS, ROUND
 
-_MAX_BODY = 16 * 1024  # bytes of a fetch's body
-_MAX_WEBHOOK = 256 * 1024  # bytes of a webhook's body, which may be of a type that we ignore
+_MAX_BODY = 16 * 1024  # the most bytes of a fetch's body
+_MAX_WEBHOOK = 256 * 1024  # the most bytes of a webhook's body; webhooks of types that we ignore may be large
 _PREFIX = "flow"  # the first segment of the URLs of fetches
 _WEBHOOK = "/webhook"
 _OPEN = "whoever reaches the media ports may take the media of a call that begins: name the networks that may"

@@ -14,7 +14,7 @@ class PortPool:
     def __init__(self, ports: Iterable[int]) -> None:
         self._free = deque(ports)
         self._quarantine: set[asyncio.TimerHandle] = set()
-        self.leased = 0  # ports that calls have now
+        self.leased = 0  # number of ports that are leased to calls now
 
     def acquire(self) -> int | None:
         """Lease a port, and return its number; None if no port is free."""

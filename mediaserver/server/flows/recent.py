@@ -13,7 +13,7 @@ class RecentKeys:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = _MOST) -> None:
         self._clock, self._most = clock, most
-        self._came: OrderedDict[Hashable, float] = OrderedDict()  # the oldest first
+        self._came: OrderedDict[Hashable, float] = OrderedDict()  # when each key was added, the oldest key first
 
     def __contains__(self, key: Hashable) -> bool:
         self._forget_old()

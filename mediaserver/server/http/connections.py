@@ -196,7 +196,7 @@ class HttpConnection(HttpProtocol):
             max_field_size=limits.max_header_bytes,
             lingering_time=0,
         )
-        self._received = 0  # bytes received from the peer
+        self._received = 0  # number of bytes received from the peer so far
         self._timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
