@@ -1,4 +1,4 @@
-"""The HTTP connections of the flow port. They are limited like those of the admin port."""
+"""The HTTP connections of the flow port, limited in number and time by the code that limits the admin port's."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ MAX_FLOW_CONNECTIONS = 512  # the most connections of the flow port; a file desc
 
 
 class FlowConnections(AdminConnections):
-    """All connections of the flow listener. Their refusals count like those of the media ports."""
+    """All connections of the flow listener. Refusals are counted and logged with those of the media ports."""
 
     def __init__(
         self, server: web.Server, timeout: Callable[[], float], metrics: Metrics, refusals: Refusals
