@@ -22,9 +22,10 @@ from mediaserver.transport.dialled import OpenWebSocket
 from mediaserver.wire.dialects.dialect import CallFacts, Dialect
 from mediaserver.wire.events import Audio, Event
 
-_FIRST_BACKOFF, _MAX_BACKOFF = 0.25, 4.0  # seconds between attempts; the wait doubles, and half of it is random
+# The first and the longest wait between two attempts to dial, in seconds. Waits double; half of each is random.
+_FIRST_BACKOFF, _MAX_BACKOFF = 0.25, 4.0
 _STABLE_AFTER = 5.0  # seconds; a connection that breaks sooner does not restart the reconnect time-out
-_PROTOCOL_ERROR = 1002  # close code (RFC 6455, section 7.4.1)
+_PROTOCOL_ERROR = 1002  # the WebSocket close code for a protocol error (RFC 6455, section 7.4.1)
 
 log = structlog.get_logger()
 
@@ -50,7 +51,7 @@ class ApplicationBridge:
         self._connection: ApplicationConnection | None = None
         self._connections = self._dropped = self._malformed = 0
         self._failing_since: float | None = None  # when dialling began after the last stable connection
-        self._backoff = 0.0  # seconds before the next attempt
+        self._backoff = 0.0  # seconds to wait before the next attempt to dial
 
     async def run(self) -> None:
         """Bridge until the application hangs up and its audio is played; PeerError if the bridge gives up."""
@@ -79,7 +80,7 @@ class ApplicationBridge:
         async with self._playing(self._hold()):
             websocket = await self._dial(client)
         began = self._clock()
-        self._buffer.reset()  # drops the audio of an earlier connection
+        self._buffer.reset()  # drop the audio that came on an earlier connection
         dialect = self._make_dialect(self._facts)
         self._connections += 1
         self._connection = connection = ApplicationConnection(websocket, dialect, self._buffer)
@@ -160,7 +161,7 @@ class ApplicationBridge:
             playing.result()
 
     def _on_event(self, event: Event) -> None:
-        """Send the caller's audio and DTMF keys to the application. The call's keypad detects keys before."""
+        """Send the caller's audio and DTMF keys to the application. The call's keypad has detected the keys."""
         connection = self._connection
         if connection is None:
             return

@@ -20,11 +20,11 @@ _MAX_WAITING_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # bytes of the caller's audio t
 _AUDIO_HIGH_WATER = 4096  # bytes in the transport's buffer above which audio waits
 _MAX_BUFFERED_BYTES = 1 << 20  # bytes in the transport's buffer; with more, the application seems to read nothing
 _MESSAGE_UNIT = 1024  # bytes of a message that count as one more message, because they take as long to process
-_YIELD_EVERY = 16  # messages read before other tasks run
+_YIELD_EVERY = 16  # messages that are read before other tasks get a turn of the event loop
 _MAX_RATE = 2000  # messages read a second; further messages wait, which slows the application down
 _MAX_MALFORMED = 50  # invalid messages in a row after which the connection to the application ends
 HEARTBEAT = 10.0  # seconds between pings, and for the answer to a ping
-_CLOSE_TIMEOUT = 2.0  # seconds for the answer to our close frame
+_CLOSE_TIMEOUT = 2.0  # seconds that the application has to answer our close frame
 
 
 class ApplicationConnection(DialledConnection):
@@ -36,7 +36,7 @@ class ApplicationConnection(DialledConnection):
         self._waiting = bytearray()  # audio from the caller that is not sent yet
         self._sent_samples = 0  # samples from the caller that were sent or dropped
         self.dropped = 0  # samples from the caller that were dropped, because the application was too slow
-        self.malformed = 0  # messages from the application that broke its protocol
+        self.malformed = 0  # number of messages from the application that its dialect does not have
         self._abort_reason = ""  # why we aborted the connection, "" if we did not
         for message in dialect.serialize_start():
             self._write(message)
@@ -85,7 +85,8 @@ class ApplicationConnection(DialledConnection):
     async def wait_closed(self) -> None:
         """Wait until the application hangs up; PeerError if the connection ends in any other way.
 
-        The application may send any amount, but messages are read only as fast as leaves time for other streams.
+        The application may send any amount of data, but its messages are read at a limited rate, so that other
+        streams get their turns.
         """
         if reason := await asyncio.shield(self._tasks[0]):
             raise PeerError(reason)

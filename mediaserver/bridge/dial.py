@@ -12,7 +12,7 @@ from mediaserver.transport.connection import bound_send_buffer
 from mediaserver.transport.dialled import DialFailure, DialFailureKind, OpenWebSocket
 
 _MAX_MESSAGE_BYTES = 1 << 19  # bytes of one message: half a minute of PCM
-_CLOSE_TIMEOUT = 2.0  # seconds for the answer to our close frame
+_CLOSE_TIMEOUT = 2.0  # seconds that the application has to answer our close frame
 _TEMPORARY_STATUSES = {408, 425, 429}  # statuses, besides 500 and above, after which another attempt may succeed
 
 
@@ -26,7 +26,7 @@ class ApplicationEndpoint:
 
     url: str = field(repr=False)
     token: str = field(default="", repr=False)
-    connect_timeout: float = 5.0  # seconds for one attempt
+    connect_timeout: float = 5.0  # seconds that one attempt to connect may take
     reconnect_timeout: float = 10.0  # seconds without a connection after which the application is given up
 
     @property
@@ -58,7 +58,7 @@ async def dial(client: aiohttp.ClientSession, endpoint: ApplicationEndpoint) -> 
             case DialFailureKind.TIMEOUT:
                 return PeerError(f"{host}: no answer within {endpoint.connect_timeout:g} s")
             case DialFailureKind.INVALID_URL:
-                return FinalError("that is no URL with ws:// or wss://")
+                return FinalError("the application's URL is no valid ws:// or wss:// URL")
             case DialFailureKind.BROKEN:
                 return PeerError(f"{host}: the connection broke off amid the handshake")
         return PeerError(f"{host}: {failure.text}")

@@ -1,6 +1,7 @@
-"""Advice for the operator when a stream that we dial does not work, after VoIPBIN's list for troubleshooting.
+"""Advice for the operator when a stream that we dial does not work.
 
-The rows of that list are: connection drops, no audio received, poor audio quality, cannot send audio.
+The advice is on the symptoms in VoIPBIN's list for troubleshooting: connection drops, no audio received, poor
+audio quality, cannot send audio.
 """
 
 from mediaserver.call import CloseCode, Session

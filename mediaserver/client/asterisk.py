@@ -28,7 +28,7 @@ _PORTS_HINT = (
     "Ports of AudioSocket are those of [audiosocket] in the server's configuration, which `mediaserver check`"
     " lists, and the media_ports of [flows]"
 )
-_CONNECT_TIMEOUT = 10.0  # seconds to connect
+_CONNECT_TIMEOUT = 10.0  # seconds that connecting to the server may take
 
 
 class AsteriskConnection(asyncio.Protocol):
@@ -85,7 +85,7 @@ class AsteriskConnection(asyncio.Protocol):
             return ""
         if self._first_bytes == b"HTTP/":
             return f"what listens there speaks HTTP: dial it by ws://host:port/path. {_PORTS_HINT}"
-        if self._first_bytes[:2] == b"\x15\x03":  # a TLS alert (RFC 8446, section 6)
+        if self._first_bytes[:2] == b"\x15\x03":  # the server answers with a TLS alert (RFC 8446, section 6)
             return f"what listens there speaks TLS: dial it by wss://host:port/path. {_PORTS_HINT}"
         if self._first_bytes:
             return f"what listens there does not speak AudioSocket. {_PORTS_HINT}"
@@ -126,8 +126,8 @@ def _parse_address(url: str) -> tuple[str, int]:
     try:
         parts = URL(url)
         host, port = parts.host, parts.port
-    except ValueError:  # the error's text may show a password
-        raise PeerError("cannot connect: that is no URL") from None
+    except ValueError:  # this error is not quoted, because its text may show a password
+        raise PeerError("cannot connect: the URL is invalid") from None
     if not host or not port or parts.path not in ("", "/") or parts.query_string or parts.fragment:
         raise PeerError("AudioSocket's URL is tcp://host:port, and nothing more: the port says which path answers")
     return host, port

@@ -1,4 +1,4 @@
-"""Attaches configured paths to calls and conferences of VoIPBIN, by dialling the media streams of these."""
+"""Attaches configured paths to calls and conferences of VoIPBIN, by dialling their media streams."""
 
 import asyncio
 import contextlib
@@ -64,7 +64,10 @@ def _give_by_options(names: Sequence[str]) -> str:
 
 
 class Attacher:
-    """Dials all attached streams of one server. `giving` writes the hint in an error on how to give variables."""
+    """Dials all attached streams of one server.
+
+    If variables are missing, `giving` makes the text that tells the user how to give their values.
+    """
 
     def __init__(self, engine: Engine, giving: DescribeInput = _give_in_body) -> None:
         self._engine, self._giving = engine, giving
@@ -143,7 +146,7 @@ async def attach(
     attacher = Attacher(engine, _give_by_options)
 
     if not (settings.voipbin.token.get_secret_value() or settings.voipbin.access_key.get_secret_value()):
-        log.warning(NO_CREDENTIAL)  # logged now, since dialling may go on for a while before it fails
+        log.warning(NO_CREDENTIAL)  # logged before dialling, which may go on for a while until it fails
     try:
         await engine.load(progress)
         session = (attachment := await attacher.prepare(request)).session

@@ -31,7 +31,7 @@ from mediaserver.wire.wire import Wire
 _GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)
 _FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2  # seconds between attempts to dial, and random seconds on top
 _USABLE_AFTER = 0.1  # seconds; a connection that breaks sooner, or answers no ping, counts as a failure
-_MANY = 50  # frames (1 s); a connection on which we sent so many shows that the peer understands our audio
+_MANY = 50  # frames (1 s); a connection on which we sent as many shows that the peer understands our audio
 # Close codes after which dialling again may work: going away, broken, internal error, restart, full, bad gateway.
 _TRANSIENT_CODES = {1001, 1006, 1011, 1012, 1013, 1014}
 _OVER_STATUS = {400, 404, 410}  # HTTP statuses that mean, when we dial again, that the call is over
@@ -49,7 +49,7 @@ class _ConnectionHistory:
     """What a stream's broken connections have shown: decides how long we go on dialling, and what we report."""
 
     usable_at: float  # when the last usable connection broke, by the loop's clock
-    failures: int = 0  # connections that have broken since `usable_at`
+    failures: int = 0  # number of connections that have broken since `usable_at`
     had_media: bool = False  # whether any connection carried audio to us
     dropped: int = 0  # connections that broke without a close frame after we had sent audio
     accepted: bool = False  # whether some connection has lasted for `_MANY` frames: the peer takes our audio
@@ -89,14 +89,14 @@ class Attachment:
     ) -> None:
         self._engine, self._platform, self._route, self._handler = engine, platform, route, handler
         self._wire_settings = wire
-        self._line: PlatformConnection | None = None  # the connection, while there is one
-        self._credential: Credential | None = None  # the credential of the last dialling
+        self._line: PlatformConnection | None = None  # the present connection to the platform, if there is one
+        self._credential: Credential | None = None  # the credential that was used when we last dialled
         first = Wire(wire, random_key)
         self.session = sessions.open_session(engine, stream, first, dial.NOT_CONNECTED, self._abort_connection)
         self.session.connected = False
         self._control = PlatformControl(platform, stream.resource, engine.settings.flows.source)
         self.session.control = self._control
-        self._handling: asyncio.Task[End] | None = None  # runs the handler, from the first connection on
+        self._handling: asyncio.Task[End] | None = None  # runs the handler from the first connection on
 
     def start(self) -> asyncio.Task[End]:
         """Register the stream at once, and dial in a task. The task's result is how the stream ended."""
@@ -121,7 +121,7 @@ class Attachment:
                 await session.drain()
             if self._line is not None and end is not None:
                 await self._line.close(end)
-            await self._perform()  # now, so that the stream still ends in order
+            await self._perform()  # before `unregister`, because the end must be the stream's last event
             connecting.cancel()
             await asyncio.wait((connecting,))
             streams.unregister(session)
@@ -133,7 +133,7 @@ class Attachment:
         """Have VoIPBIN hang up or transfer the call, if the handler has asked for it."""
         try:
             await self._control.perform(self.session)
-        except ConfigError as error:  # the credential's file is gone
+        except ConfigError as error:  # the credential cannot be read: its file is gone
             log.error("VoIPBIN cannot be asked", stream=self.session.stream.id, why=str(error))
 
     async def _stay_connected(self) -> End:
@@ -149,7 +149,7 @@ class Attachment:
                     line = await self._connect(broken, history)
                 except PeerError as error:
                     return self._end_of_failure(error, broken)
-                except ConfigError as error:  # the credential's file is gone
+                except ConfigError as error:  # the credential cannot be read: its file is gone
                     return End(EndReason.REFUSED, CloseCode.ABNORMAL, str(error))
                 end = await self._run_connection(line)
                 closed = end.reason is EndReason.PEER_CLOSED

@@ -36,8 +36,8 @@ class PlatformConnection(DialledConnection):
         self._session: Session | None = None
         self._first_frame = self._confirmed = 0  # `session.frames` at the start, and at the last answered ping
         self._opened_at = asyncio.get_running_loop().time()
-        self.received_media = False  # whether any binary message has come
-        self.answered = False  # whether any ping has been answered
+        self.received_media = False  # whether a binary message has come on this connection
+        self.answered = False  # whether the peer has answered a ping on this connection
 
     @property
     def seconds(self) -> float:

@@ -67,7 +67,7 @@ async def _raise_refusal(
     if response.status != _SWITCHING_PROTOCOLS:
         text = (await response.content.read(_MAX_MESSAGE_BYTES)).decode(errors="replace")
         response.close()
-        for secret in _secrets(request.url):  # servers often repeat the requested URL
+        for secret in _secrets(request.url):  # a server's answer often repeats the requested URL
             text = text.replace(secret, "…")
         text = " ".join(text.split())[:_MAX_REFUSAL]
         raise UpgradeRefusedError(
@@ -138,7 +138,7 @@ def _to_error(failure: DialFailure) -> PeerError:
         case DialFailureKind.TIMEOUT:
             return PeerError(f"no answer to the handshake within {_ANSWER_TIMEOUT:g} s")
         case DialFailureKind.INVALID_URL:
-            return PeerError("cannot connect: that is no URL")
+            return PeerError("cannot connect: the URL is invalid")
         case DialFailureKind.NOT_HTTP:
             return NotHttpError(f"cannot connect: {failure.text}")
         case DialFailureKind.BROKEN:

@@ -40,8 +40,8 @@ class Report:
     encapsulation: str | None
     framing: str | None
     close_code: int | None
-    bad_reason: str = ""  # what is wrong with the first bad frame; not in the JSON
-    unsent: str = ""  # what of the keys and sound was not sent, in a line; not in the JSON
+    bad_reason: str = ""  # what is wrong with the first bad frame; left out of the JSON
+    unsent: str = ""  # a line on the keys or sound that were not sent; left out of the JSON
 
     @property
     def problems(self) -> list[str]:
@@ -85,9 +85,10 @@ def interarrivals(arrivals: Sequence[float]) -> Spread | None:
 
 
 def lateness(arrivals: Sequence[float]) -> Spread | None:
-    """How long after its due time each frame came; None without frames. The earliest against its due time has 0.
+    """How long after its due time each frame came; None without frames.
 
-    Frame n is due (n - lead) · 20 ms after the first frame. Frames of the lead are due with the first frame.
+    Frame n is due (n - lead) · 20 ms after the first frame. Frames of the lead are due with the first frame. The
+    frame that came earliest against its due time has a lateness of 0.
     """
     return spread(_offsets(arrivals) - _offsets(arrivals).min()) if arrivals else None
 
@@ -95,7 +96,7 @@ def lateness(arrivals: Sequence[float]) -> Spread | None:
 def drift_ppm(arrivals: Sequence[float]) -> float | None:
     """The slope of arrivals against a 20 ms schedule, in parts per million; None for fewer than two frames.
 
-    Frames of the lead, which came together with the first, do not count.
+    Frames of the lead, which came together with the first frame, do not count.
     """
     paced = arrivals[lead(arrivals) :]
     if len(paced) < 2:

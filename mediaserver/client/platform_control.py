@@ -1,8 +1,8 @@
 """Control of a call or conference whose media stream we dialled, by VoIPBIN's API: hang up, and transfer.
 
-A call is hung up by `POST /calls/{id}/hangup`. A caller who is in a conference is transferred by a call to the
-destination, which joins the conference (`POST /calls`). A call that is in no conference cannot be transferred, as
-`POST /transfers` hangs the transferer up.
+A call is hung up by `POST /calls/{id}/hangup`. To transfer a caller who is in a conference, VoIPBIN calls the
+destination (`POST /calls`), and this new call joins the conference. A call that is in no conference cannot be
+transferred, because `POST /transfers` hangs up the call that asks for the transfer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,20 +25,23 @@ log = structlog.get_logger()
 
 
 class PlatformControl(PeerControl):
-    """Keeps what the handler wants, until `perform` asks VoIPBIN. `source` is the number shown at a transfer."""
+    """Keeps the handler's request to hang up or to transfer, until `perform` sends the request to VoIPBIN.
+
+    `source` is the number that the called party of a transfer is shown.
+    """
 
     def __init__(self, platform: Platform, resource: str, source: str) -> None:
         self._platform, self._source = platform, source
         self._kind, _, self._id = resource.partition("/")
-        self._request: tuple[str, Mapping[str, Any] | None] | None = None  # the path, and the body
+        self._request: tuple[str, Mapping[str, Any] | None] | None = None  # the API's path, and the body to post
 
     def hang_up(self) -> None:
-        """Have VoIPBIN hang up the call. A conference is nobody's call, and goes on."""
+        """Have VoIPBIN hang up the call. A conference goes on, because it is no call that could be hung up."""
         if self._kind == "calls":
             self._request = f"calls/{self._id}/hangup", None
 
     def require(self, destination: Destination | Sequence[Action]) -> None:
-        """Raise CallControlError for all but a transfer, in a conference, to somebody who can be called."""
+        """Raise CallControlError, except for a transfer in a conference to a destination that can be called."""
         if not isinstance(destination, Destination):
             raise CallControlError("the call cannot be led through actions on a stream that we dialled")
         if self._kind != "conferences":
@@ -63,7 +66,7 @@ class PlatformControl(PeerControl):
             )
 
     async def perform(self, session: Session) -> None:
-        """Ask VoIPBIN for what the handler wants, if anything. A failure is logged, and is an event."""
+        """Send the handler's request, if any, to VoIPBIN. A failure is logged, and emitted as an event."""
         if self._request is None:
             return
         path, body = self._request

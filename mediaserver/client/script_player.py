@@ -28,14 +28,14 @@ from mediaserver.wire.wire import Wire
 
 PAUSE = ","
 QUIET = 1.0  # seconds of silence that end the peer's turn: longer than the pause between two sentences
-FIRST_SOUND_TIMEOUT = 2.0  # seconds; a peer that makes no sound for so long waits for us
+FIRST_SOUND_TIMEOUT = 2.0  # seconds; a peer that makes no sound for this time waits for us to speak
 LOUD_DBFS = -45.0  # dBFS; frames of a lower level are silence or line noise
 _ON_MS, _OFF_MS, _PAUSE_MS = 100, 100, 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """DTMF keys and then audio to send, `after` seconds from the answer; if None, once the peer falls quiet.
+    """DTMF keys and then audio, sent `after` seconds from the answer; if that is None, once the peer is quiet.
 
     If there is a `voice`, it is sent from the answer on, in place of keys and audio.
     """
@@ -102,7 +102,7 @@ class ScriptPlayer:
         """Begin to send frames, once the call is answered."""
         self._turn_detector.restart()
         self._pacer.start()
-        self._playing = asyncio.create_task(self._play_script())  # runs before the first frame is due
+        self._playing = asyncio.create_task(self._play_script())  # the task runs before the first frame is due
 
     async def stop(self) -> None:
         """Stop sending, because the call is over. Stopping again does nothing."""

@@ -41,15 +41,15 @@ class SimulatedCall:
     """The options of a simulated call: the URL to dial, and what to send, to expect and to record."""
 
     url: str
-    seconds: float | None = None  # hang up after so many seconds; if None, the server ends the call
+    seconds: float | None = None  # seconds after which we hang up; if None, the server ends the call
     encapsulation: Encapsulation | None = None  # None: taken from the URL, else from the first message
     framing: Framing = Framing.AUTO
-    send: Path | None = None  # a sound file to send
+    send: Path | None = None  # the sound file that the simulated caller sends, if any
     digits: str = ""  # keys to press before the sound file, `0-9 A-D * #`; a comma is a pause
     after: float | None = None  # seconds after the upgrade when `send` begins; None: when the peer pauses
     record: Path | None = None  # a WAV file into which the received audio is written
-    voice: Source | None = None  # what to send from the answer on, in place of `digits` and `send`
-    codec: Codec = Codec.SLIN  # with tcp://, the codec in which we send, as an Asterisk may
+    voice: Source | None = None  # the audio to send from the answer on, in place of `digits` and `send`
+    codec: Codec = Codec.SLIN  # with tcp://, the codec in which the simulated Asterisk sends
 
 
 class FrameMeter:
@@ -149,8 +149,8 @@ async def _simulate_asterisk(
 ) -> Report:
     """Make a call as Asterisk does: send frames from the start, which are silence while no script plays."""
     if call.encapsulation not in (None, Encapsulation.AUDIOSOCKET) or call.framing == Framing.PCM:
-        raise PeerError("what is dialled by tcp:// is AudioSocket, in whole messages")
-    settings = WireSettings(inbound=InboundCodec.SLIN)  # Asterisk accepts no other codec, whatever codec it sends
+        raise PeerError("a tcp:// URL stands for AudioSocket, in whole messages")
+    settings = WireSettings(inbound=InboundCodec.SLIN)  # Asterisk accepts only slin, whatever codec it sends
     meter = FrameMeter(call, on_frame, Wire(settings, carrier=Carrier.TCP))
     connection = await _dial_unless(hang_up, asterisk.dial(call.url, meter.receive))
     wire = Wire(settings, carrier=Carrier.TCP)
@@ -242,7 +242,10 @@ async def _hang_up(
 
 
 def _outbound_wire(call: SimulatedCall) -> Wire:
-    """The wire format to send in: the call's, else the URL's, else AudioSocket, which `auto` servers adopt."""
+    """The wire format in which the simulator sends: as the call's options say, else as the query of the URL says.
+
+    If neither names an encapsulation, the format is AudioSocket, which a server with `framing = auto` adopts.
+    """
     encapsulation = call.encapsulation or _encapsulation_of(call.url) or Encapsulation.AUDIOSOCKET
     asked = URL(call.url).query.get("framing", "") if call.framing == Framing.AUTO else call.framing
     framing = Framing.PCM if asked == Framing.PCM else Framing.MESSAGE

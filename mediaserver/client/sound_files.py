@@ -1,4 +1,4 @@
-"""The sound files of a simulated caller: the one that the caller speaks, and the one of what the caller hears."""
+"""The sound files of a simulated caller: the file that the caller sends, and the recording of received audio."""
 
 import contextlib
 import wave

@@ -1,4 +1,4 @@
-"""How all attached streams of one server dial VoIPBIN: the URL, the credential, and the rate of dialling."""
+"""Dials VoIPBIN's media streams, and posts to its API, with a credential and at a limited rate."""
 
 import asyncio
 import time
@@ -18,8 +18,8 @@ from mediaserver.transport.dialled import OpenWebSocket
 from mediaserver.wire.encapsulation import Encapsulation
 
 _POST_TIMEOUT = 10.0  # seconds for one request to the API
-_POST_ATTEMPTS = 3  # how often a request is made that VoIPBIN refuses because there are too many
-_MAX_WAIT = 5.0  # seconds to wait before another attempt, whatever VoIPBIN says
+_POST_ATTEMPTS = 3  # the most attempts of a request that VoIPBIN refuses with 429 (too many requests)
+_MAX_WAIT = 5.0  # the most seconds to wait before another attempt, even if `Retry-After` asks for more
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class DialRateLimiter:
     """Prevents bursts of dialling: grants turns in the order of requests, at least 1 / `rate` seconds apart."""
 
     def __init__(self) -> None:
-        self._lock = asyncio.Lock()  # waiting tasks acquire it in their order
+        self._lock = asyncio.Lock()  # tasks that wait for their turn get the lock in the order of their requests
         self._next = 0.0  # when the next turn may be granted, by the loop's clock
 
     async def acquire(self, rate: float) -> None:
@@ -81,7 +81,7 @@ class DialRateLimiter:
 
 
 class Platform:
-    """Dials VoIPBIN. Each dialling uses the settings that are in force at that time."""
+    """Dials VoIPBIN, and posts to its API. Each request uses the settings that are in force at its time."""
 
     def __init__(self, settings: Callable[[], VoipbinSettings]) -> None:
         self._settings = settings

@@ -1,4 +1,4 @@
-"""`[[attach]]`: the rules by which calls that VoIPBIN's webhooks tell of get a media stream."""
+"""`[[attach]]`: the rules by which calls that VoIPBIN's webhooks report get a media stream."""
 
 from typing import Annotated, Literal
 
@@ -40,7 +40,7 @@ class AttachRule(Table):
     )
 
     def matches(self, destination: str, source: str, direction: str) -> bool:
-        """Whether the rule is for a call with these targets, and this direction."""
+        """Whether the rule applies to a call from `source` to `destination` in this `direction`."""
         return (
             self.direction in ("any", direction)
             and _matches(self.destination, destination)

@@ -25,7 +25,7 @@ _SERVICE = re.compile(
     r"MEDIASERVER_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
 _LINK = re.compile(r"(tcp|udp|sctp)://")  # how Kubernetes' value of MEDIASERVER_PORT begins
-# One name, which is no list in JSON. Some settings take it for a list of one.
+# A bare name, which is not JSON. A setting whose value is a list takes it as a list of one entry.
 _NAME = re.compile(r"[A-Za-z][\w-]*")
 _NO_JSON = 'should be JSON where it is a list or a table, such as ["a", "b"] or {"9000": "/audio-stream"}'
 

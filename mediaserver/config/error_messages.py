@@ -107,7 +107,7 @@ def _summary(details: Any) -> str:
 
 
 def explain_error(details: Any, key: KeyPath, model: type[BaseModel], hint: str = "") -> list[Problem]:
-    """The problems that one of pydantic's errors has, perhaps several. `hint` is added for an unknown setting."""
+    """The problems that one of pydantic's errors reports. `hint` is added to the problem of an unknown setting."""
     if details["type"] == MISSING:
         return [Problem(key[:-1], f"{key[-1]} is missing")]
     if details["type"] == UNKNOWN:
@@ -125,7 +125,7 @@ def error_key(details: Any) -> KeyPath:
 
 def _words(details: Any) -> str:
     kind, context, value = details["type"], details.get("ctx", {}), details["input"]
-    if kind not in MESSAGES:  # an error that only a type in a user's own handler can have
+    if kind not in MESSAGES:  # an error of a type that only a user's own handler uses
         return re.sub(r"^(Input|Value|String|Data) should (be )?(a valid )?", "should be ", details["msg"])
     if kind in ("string_too_short", "too_short") and context.get("min_length") == 1:
         return "should not be empty"

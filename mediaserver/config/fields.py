@@ -33,8 +33,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class UrlError(ValueError):
     """A URL's scheme, host or port is invalid.
 
-    `is_certain` is True where none of the three has a `{variable}`. The error then remains whatever is filled in
-    for variables in the path or query.
+    `is_certain` is True if scheme, host and port have no `{variable}`. In this case the error remains, whatever
+    values are filled in for variables in the path or query.
     """
 
     def __init__(self, url: str, message: str) -> None:
@@ -90,7 +90,7 @@ def _validate_url(url: str, *schemes: str) -> str:
 def validate_no_query(url: str) -> str:
     """Return a URL without query and fragment, to which a path can be added; ValueError for any other URL."""
     if "?" in url or "#" in url:
-        raise ValueError("should have no query: what is asked for is added to it")
+        raise ValueError("should have no query: the path of each request is added to the URL")
     return url
 
 

@@ -10,7 +10,7 @@ from mediaserver.config.fields import Networks, Table, validate_host_name, valid
 from mediaserver.wire.voipbin.actions import validate_actions
 from mediaserver.wire.voipbin.destination import Destination
 
-_MAX_PORTS = 2000  # media ports; each takes two file descriptors
+_MAX_PORTS = 2000  # the most media ports; each takes two file descriptors
 
 
 def _parse_destination(value: Any) -> Any:
@@ -60,22 +60,22 @@ class FlowSettings(Table):
     )
     max_actions: int = Field(90, ge=25, le=1000, description="actions that one flow may have")
     poll: float = Field(2.0, ge=0.5, le=30, description="seconds until a decision is known, after a key")
-    max_poll: float = Field(20.0, ge=1, le=60, description="the same, long after the last key")
+    max_poll: float = Field(20.0, ge=1, le=60, description="seconds until a decision is known, long after a key")
     dial_timeout: float = Field(10.0, gt=0, le=60, description="seconds for Asterisk to dial a leased port")
 
     @property
     def enabled(self) -> bool:
-        """Whether there is a secret, without which nobody may ask."""
+        """Whether `secret` is set, without which VoIPBIN's action `fetch` is not answered."""
         return bool(self.secret.get_secret_value().strip())
 
     @property
     def takes_webhooks(self) -> bool:
-        """Whether there is a secret that VoIPBIN signs its webhooks with."""
+        """Whether `webhook_secret` is set, with which VoIPBIN signs its webhooks."""
         return bool(self.webhook_secret.get_secret_value().strip())
 
     @property
     def listens(self) -> bool:
-        """Whether there is anything to listen for."""
+        """Whether the flow port is opened: for VoIPBIN's action `fetch`, for its webhooks, or for both."""
         return self.enabled or self.takes_webhooks
 
     @property
@@ -87,7 +87,7 @@ class FlowSettings(Table):
     def fetch_url(self, path: str, secret: str | None = None) -> str:
         """The URL at which VoIPBIN's action `fetch` asks for a path, which may have a query.
 
-        It has the secret, and must not be logged. Without a secret, `<secret>` stands in its place.
+        The URL contains the secret, and must not be logged. If `secret` is None, the URL has `<secret>` instead.
         """
         shown = "<secret>" if secret is None else quote(secret, safe="")
         return f"{self.public_url.rstrip('/')}/{shown}{path}"

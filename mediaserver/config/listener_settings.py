@@ -69,10 +69,10 @@ class AudioSocketSettings(Table):
 class Scope(StrEnum):
     """What a token of the admin port allows."""
 
-    READ = "read"  # metrics, streams and their events
-    LISTEN = "listen"  # the sound of calls
-    CONTROL = "control"  # dialling, playing, hanging up
-    PROMPTS = "prompts"  # changes of prompts
+    READ = "read"  # to read metrics, streams and the events of streams
+    LISTEN = "listen"  # to listen to the sound of calls
+    CONTROL = "control"  # to dial, to play prompts, and to hang up
+    PROMPTS = "prompts"  # to change prompts
 
 
 TokenName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
@@ -90,7 +90,7 @@ SoundUrl = Annotated[str, AfterValidator(_validate_sound_url)]
 
 
 class AdminTokenSettings(Table):
-    """`[admin.tokens.<name>]`: a token of the admin port. Its name stands in the log for who has used it."""
+    """`[admin.tokens.<name>]`: a token of the admin port. The log names the token that a request has used."""
 
     token: SecretStr = Field(description='literally, or "env:NAME", "file:PATH"')
     scopes: tuple[Scope, ...] = Field(
@@ -110,7 +110,7 @@ class AdminSettings(Table):
     host: str = "127.0.0.1"
     port: int = Field(8081, ge=0, le=65535)
     token: SecretStr = SecretStr("")
-    tokens: dict[TokenName, AdminTokenSettings] = {}  # noqa: RUF012 - pydantic copies it
+    tokens: dict[TokenName, AdminTokenSettings] = {}  # noqa: RUF012 - pydantic copies a field's default
     open: bool = False
     hosts: tuple[HostName, ...] = ()
     recordings: str = ""

@@ -22,7 +22,7 @@ _LINE = re.compile(r"at line (\d+)")
 
 def default_file() -> Path | None:
     """The path `./config.toml`, or None where that file does not exist."""
-    with contextlib.suppress(OSError):  # where we may not search the working directory
+    with contextlib.suppress(OSError):  # we may lack the permission to search the working directory
         return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
     return None
 

@@ -19,7 +19,10 @@ CHAT_ENGINE = "openai"  # the name of the chat engine whose server the table `[c
 
 
 def _as_names(value: Any, known: Sequence[str] = ()) -> Any:
-    """One engine's name as a list of one. A value that is no list gets the error of a single name."""
+    """Turn one engine's name into a list of one name, and leave a list as it is.
+
+    If the value is no list, and `known` names lack it, the error is the one for a single name.
+    """
     if isinstance(value, list | tuple):
         return value
     if known and value not in known:
@@ -108,7 +111,8 @@ class SpeechSettings(Table):
 
     def voice_of(self, engine: str) -> str:
         """The voice of an engine for texts that name none; "" for the engine's own default."""
-        own = {"hibari": self.hibari.voice, "command": self.command.voice}  # openai's is a part of its requests
+        # The engine `openai` is left out, because it puts the voice of `[speech.openai]` into its requests itself.
+        own = {"hibari": self.hibari.voice, "command": self.command.voice}
         return (self.voice if engine == self.engine[0] else "") or own.get(engine, "")
 
 

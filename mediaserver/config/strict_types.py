@@ -43,12 +43,13 @@ def type_error(value: Any, kind: Any) -> str:
     if origin is Annotated:
         return type_error(value, arguments[0])
     accepted, error = _ACCEPTED.get(kind, ((object,), ""))
-    is_boolean = isinstance(value, bool) and kind in (int, float)  # to Python, True and False are numbers
+    # A boolean is no number in settings, although True and False are instances of int in Python.
+    is_boolean = isinstance(value, bool) and kind in (int, float)
     return error if is_boolean or not isinstance(value, accepted) else ""
 
 
 def number_of(value: Any) -> float | None:
-    """A setting's value as a number; None where it is no number, or text that does not come from outside TOML."""
+    """A setting's value as a number; None if it is no number, or is a text that a TOML file has in quotes."""
     if isinstance(value, RawText):
         try:
             return float(value)

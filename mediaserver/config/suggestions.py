@@ -19,7 +19,7 @@ def _locations(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, s
 
 
 _BY_NAME: dict[str, str] = {}
-# `tokens` of [defaults] are for calls, and so looked for more often than those of [admin].
+# Keys of [defaults] come first, because a misplaced `tokens` mostly means the tokens of calls, not [admin.tokens].
 for _key, _location in sorted(_locations(Settings), key=lambda found: not found[1].startswith("defaults.")):
     _BY_NAME.setdefault(_key, _location)
 for _key in PathSettings.model_fields:

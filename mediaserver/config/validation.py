@@ -87,7 +87,7 @@ class _PartialTable:
         self._invalid_tables: list[tuple[KeyPath, Any]] = []  # tables invalid as a whole, which were emptied
 
     def result(self, table: Any) -> Validated:
-        """The validated table. Wholly invalid inner tables are put back, as their references are checked later."""
+        """The validated table. Inner tables invalid as a whole are put back, so that later checks see them."""
         for key, invalid in reversed(self._invalid_tables):
             table = _replaced(table, key, invalid)
         return Validated(table, self.problems, self.is_complete)
@@ -230,7 +230,7 @@ class _PartialTable:
             if isinstance(parent, list):
                 del self._indices_of(parent)[at]
             if not parent and isinstance(parent, list):
-                self._dropped.add(key[:-1])  # an error about the list being empty would only follow from this
+                self._dropped.add(key[:-1])  # that the list is empty now is no mistake of the user's
         self._dropped.add(key)
 
 
@@ -240,15 +240,13 @@ def _is_certain(details: Any) -> bool:
     if isinstance(value, str):
         error = details.get("ctx", {}).get("error")
         return kind in _NEVER_TEXT or (isinstance(error, UrlError) and error.is_certain)
-    return kind not in (
-        "value_error",
-        "assertion_error",
-    )  # variables are filled into texts only
+    # Variables are filled into texts only, so that other values keep their errors, except those of a whole table.
+    return kind not in ("value_error", "assertion_error")
 
 
 def _is_consequence(line: str, dropped: list[KeyPath]) -> bool:
     """Whether a message about a whole table may only follow from values that were dropped from the table."""
-    line = _HINT.sub("", line)  # a suggestion names existing keys, not dropped ones
+    line = _HINT.sub("", line)  # cut the suggestion off, which names keys that exist, not keys that were dropped
     keyed = _KEYED.match(line)
     for each in dropped:
         key = error_messages.format_key(each)
@@ -261,7 +259,7 @@ def _is_consequence(line: str, dropped: list[KeyPath]) -> bool:
         elif f"{keyed[1]}.".startswith(f"{key}."):
             return True
         elif f"{key}.".startswith(f"{keyed[1]}.") and not line[keyed.end() :].startswith("no "):
-            return True  # but `no prompt "x"` is about a value that is still there, and names "x"
+            return True  # a message such as `no prompt "x"` is excluded: it is about a value that was not dropped
     return False
 
 

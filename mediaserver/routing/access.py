@@ -22,7 +22,7 @@ from mediaserver.call.stream import CREDENTIALS, EXPIRES, SIGNATURE, TOKEN
 from mediaserver.config.fields import Networks
 from mediaserver.errors import RefusalReason, RefusedError
 
-_NAMED = 5  # open paths that a message names at most
+_NAMED = 5  # the most open paths that a message names
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _signature(url: URL, expires: str, token: str) -> str:
 def any_token_matches(offered: Iterable[str], tokens: Sequence[str]) -> bool:
     """Whether one of the `offered` texts is among the `tokens`. All pairs are compared, each in constant time."""
     pairs = [(one.encode(errors="backslashreplace"), token.encode()) for one in offered for token in tokens]
-    return any([hmac.compare_digest(*pair) for pair in pairs])  # noqa: C419
+    return any([hmac.compare_digest(*pair) for pair in pairs])  # noqa: C419 - the list makes it compare all pairs
 
 
 def tokens_in_header(authorization: str) -> Iterator[str]:
@@ -116,7 +116,7 @@ def _is_in_networks(address: str, networks: Networks) -> bool:
         ip = ipaddress.ip_address(address)
     except ValueError:
         return False
-    ip = getattr(ip, "ipv4_mapped", None) or ip  # the settings, too, hold IPv4-mapped networks as IPv4 networks
+    ip = getattr(ip, "ipv4_mapped", None) or ip  # IPv4-mapped networks are IPv4 networks in the settings, too
     return any(ip in network for network in networks)
 
 

@@ -1,4 +1,4 @@
-"""The rules of `[[attach]]`: what is wrong with them, and which rule a call has."""
+"""Finds the rule of `[[attach]]` that names the path for a call of VoIPBIN, and finds mistakes in such rules."""
 
 from collections.abc import Iterable
 
@@ -11,17 +11,17 @@ from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing import requirements
 from mediaserver.routing.table import RouteTable, matches_any_pattern
 
-# The variables of a call, with values by which a path is tried.
+# Variables that every call has, with example values for building the handler of a rule's path as a test.
 _ANY_CALL = {"source": "+15551234567", "destination": "+15551234567"}
 
 
 def find_rule(rules: Iterable[AttachRule], destination: str, source: str, direction: str) -> AttachRule | None:
-    """The first rule that is for a call with these targets, and this direction; None where there is none."""
+    """The first rule that matches a call from `source` to `destination` in this direction; None if none does."""
     return next((rule for rule in rules if rule.matches(destination, source, direction)), None)
 
 
 def missing_prompts(settings: Settings, table: RouteTable, snapshot: PromptSnapshot, where: str) -> list[str]:
-    """A line for each rule whose calls would have no stream, as a prompt is missing, or a text lacks a value."""
+    """A line for each rule whose calls would get no stream, as a prompt is missing, or a text lacks a value."""
     by = settings.source(where, ("attach",))
     problems = []
     for number, rule in enumerate(settings.attach):
@@ -29,9 +29,9 @@ def missing_prompts(settings: Settings, table: RouteTable, snapshot: PromptSnaps
             url = URL(rule.path)
             route, variables = table.match_route_now(url)
         except (RefusedError, ValueError):
-            continue  # `rule_problems` tells of it
+            continue  # `rule_problems` reports this mistake
         if route.validated.problems or requirements.missing_prompts([route], snapshot, where):
-            continue  # the mistake is one of the path, and is reported with the path
+            continue  # the mistake is in the settings of the path, and is reported for the path
         try:
             route.build_handler(variables | _ANY_CALL, url.query, snapshot)
         except RefusedError as error:
@@ -40,7 +40,10 @@ def missing_prompts(settings: Settings, table: RouteTable, snapshot: PromptSnaps
 
 
 def rule_problems(settings: Settings, table: RouteTable, where: str, invalid_paths: Iterable[str]) -> list[str]:
-    """A line for each mistake. `invalid_paths` are not in the table, by mistakes that are reported already."""
+    """A line for each mistake in the rules of `[[attach]]`.
+
+    `invalid_paths` are configured paths that `table` lacks because of mistakes, which are reported already.
+    """
     if not settings.attach:
         return []
     by = settings.source(where, ("attach",))

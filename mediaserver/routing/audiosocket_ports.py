@@ -20,7 +20,7 @@ from mediaserver.routing.route import WIRE_KEYS, Route
 from mediaserver.routing.table import RouteTable, matches_any_pattern
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 
-_LISTED = 8  # paths that a message lists at most
+_LISTED = 8  # the most paths that an error message lists
 _NIL = UUID(int=0)  # the UUID used in place of a call's, when a port's handler is built to find mistakes
 
 
@@ -93,7 +93,7 @@ def missing_prompts(ports: Iterable[Port], snapshot: PromptSnapshot, where: str)
 def _missing_prompts(ports: Iterable[Port], snapshot: PromptSnapshot, where: str) -> Iterator[str]:
     for port in ports:
         if port.route.validated.problems or requirements.missing_prompts([port.route], snapshot, where):
-            continue  # the mistake is one of the path, and is reported with the path
+            continue  # the mistake is in the settings of the path, and is reported for the path
         try:
             port.build_handler(_NIL, snapshot)
         except RefusedError as error:

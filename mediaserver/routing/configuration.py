@@ -226,7 +226,10 @@ def _same_port(settings: Settings, where: str) -> list[str]:
 
 
 def _flow_port_problems(settings: Settings, where: str, used_ports: Mapping[int, str]) -> list[str]:
-    """A line for each port of `[flows]` that another listener has; without `[flows]`, for each path of flows."""
+    """A line for each port of `[flows]` that another listener has.
+
+    If `[flows]` has no secret, a line for each path with `flow = true`, which VoIPBIN then cannot ask for.
+    """
     flows = settings.flows
     by = {key: f"{settings.source(where, ('flows', key))}: flows.{key}" for key in ("port", "media_ports")}
     wrong = []
@@ -246,7 +249,7 @@ def _flow_port_problems(settings: Settings, where: str, used_ports: Mapping[int,
 
 
 def _flow_ports(flows: FlowSettings) -> dict[int, str]:
-    """The ports that `[flows]` listens on, each with what it is there."""
+    """The ports that `[flows]` listens on, each with the name of its setting."""
     media = dict.fromkeys(flows.ports if flows.enabled else (), "in flows.media_ports")
     return {**media, flows.port: "flows.port"} if flows.listens else {}
 

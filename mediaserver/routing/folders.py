@@ -52,5 +52,5 @@ def _folders(configuration: Configuration) -> Iterator[tuple[str, Path]]:
             Path(settings.admin.recordings),
         )
     cache = settings.prompts.cache_directory
-    if cache is not None and settings.prompts.cache != "auto":  # "auto": the server works without it
+    if cache is not None and settings.prompts.cache != "auto":  # with "auto", the server works without a cache
         yield f"{settings.source(where, ('prompts', 'cache'))}: prompts.cache", cache

@@ -19,9 +19,11 @@ from mediaserver.errors import RefusalReason, RefusedError
 PATTERN_VARIABLE = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")
 MAX_PATH, MAX_SEGMENTS = 2048, 64  # characters and segments of a path; longer paths are refused unmatched
 MAX_SLOW_PATH = 256  # characters of a path at most, if a pattern of the table is slow to match
-MAX_QUERY_KEYS = 100  # keys that a URL's query may have
-_SLOW = 3  # repetitions of the same characters in a row with which the time grows with the cube of a path's length
-_ALL = frozenset(map(chr, range(128)))  # ASCII stands for all characters: it suffices to see that two sets overlap
+MAX_QUERY_KEYS = 100  # the most keys that a URL's query may have
+# Repetitions of the same characters, one after another in a pattern, with which the time of a match grows with the
+# cube of a path's length.
+_SLOW = 3
+_ALL = frozenset(map(chr, range(128)))  # ASCII stands for all characters: this suffices to see if sets overlap
 _CATEGORIES = {
     "digit": r"\d",
     "space": r"\s",

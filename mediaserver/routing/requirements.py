@@ -30,8 +30,8 @@ def handler_secrets(settings: Settings) -> Iterator[SecretStr]:
 def missing_prompts(routes: Iterable[Route], snapshot: PromptSnapshot, where: str) -> list[str]:
     """A line for each prompt that routes name and the snapshot lacks, each in the language of the route.
 
-    Names with a `{variable}` do not count. If the language has a `{variable}`, a prompt is lacking if it has no
-    variant in any language either.
+    Names with a `{variable}` are left out. If the language has a `{variable}`, only prompts without a variant in
+    any language count as lacking.
     """
     found = []
     for route in routes:
@@ -74,7 +74,7 @@ def required_engines(routes: Iterable[Route]) -> set[EngineRequirement]:
 def first_encodings(routes: Iterable[Route]) -> Sequence[Encoding]:
     """The encodings in which callers of these routes get audio, unless a caller's URL asks for another one.
 
-    On a route with a background, sound is mixed in linear samples, so an encoding that has them is needed, too.
+    On a route with a background, sound is mixed in linear samples, so a linear encoding is needed as well.
     """
     found: dict[str, Encoding] = {}
     for route in routes:

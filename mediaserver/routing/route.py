@@ -35,7 +35,7 @@ _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = 
 }
 _SHOWN = 50  # characters of a URL's value that a message shows at most
 _MAX_HANDLERS = 256  # handlers that a route keeps for reuse; when there are as many, it drops them all
-LANGUAGE = "language"  # the key of the caller's language: a setting where the handler has it, and a variable
+LANGUAGE = "language"  # the key of the caller's language: a variable, and a setting of handlers that have one
 HANDLER_KEYS = {"repeat", LANGUAGE}  # settings of a handler that a URL's query may set, if the handler has them
 WIRE_KEYS = set(_WIRE_KEYS)  # settings of the wire format that a URL's query may set
 QUERY_KEYS = WIRE_KEYS | HANDLER_KEYS  # all keys with which a URL's query may change settings
@@ -63,7 +63,7 @@ class Route:
     source: str = ""  # the file or the environment variable that sets the path
     recognition: RecognitionSettings = field(default_factory=RecognitionSettings)
     flow: bool = False  # whether VoIPBIN's action `fetch` may ask for the path
-    flow_full: tuple[Action, ...] = ()  # the answer to a `fetch` for which there is no media
+    flow_full: tuple[Action, ...] = ()  # the actions that answer a `fetch` of a call that can have no media stream
     # Handlers made for earlier callers, by the values of variables and query keys, and by the version of the
     # prompts' snapshot that the handlers use.
     _handlers: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)
@@ -83,8 +83,8 @@ class Route:
         """The variables of a stream, which texts, webhooks and applications use.
 
         They are the keys of the URL's query, overridden by `variables`. Values of a query are never filled into a
-        handler's settings. Keys that change settings are left out, but for the caller's language, which texts and
-        webhooks may want to know.
+        handler's settings. Keys that change settings are left out, except the caller's language, which texts and
+        webhooks may use.
         """
         reserved = (CREDENTIALS | QUERY_KEYS | self.handler.query_settings) - {LANGUAGE}
         named = {key: value for key, value in query.items() if key not in reserved}
@@ -224,7 +224,7 @@ class Route:
             except ValueError as error:
                 why = str(error)
             if why:
-                logged = "language: an engine does not have the one that the URL says"
+                logged = "language: an engine does not support the language that the URL names"
                 raise RefusedError(RefusalReason.BAD_QUERY, f"language: {why}", logged=logged)
 
 

@@ -28,7 +28,7 @@ def build_routes(settings: Settings, where: str) -> tuple[list[Route], list[str]
     tokens, problems = _resolve_tokens(
         settings.defaults.tokens, _location(settings, where, ("defaults", "tokens"))
     )
-    shapes: dict[str, str] = {}  # by each pattern without the names of its variables: the first such pattern
+    shapes: dict[str, str] = {}  # the first pattern of each form; a form is a pattern without its variables' names
     for pattern, path in settings.paths.items():
         wrong = patterns.pattern_problems(pattern, _location(settings, where, ("paths", pattern)))
         first = shapes.setdefault(VARIABLE.sub("{}", pattern), pattern)

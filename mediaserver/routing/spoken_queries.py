@@ -47,7 +47,7 @@ def _has_text_query(route: Route) -> bool:
 
 
 def _chosen_text(route: Route, handler: Handler, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
-    """What a URL chooses of the texts that TTS speaks: values in them, and their language; "" for nothing."""
+    """What a URL chooses in the texts that TTS speaks: values in the texts, and the language; "" for nothing."""
     text, language = handler.spoken_url_text(variables, query), query.get(LANGUAGE, "")
     if not language or LANGUAGE not in route.handler.query_settings:
         return text

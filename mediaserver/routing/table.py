@@ -54,7 +54,8 @@ class RouteTable:
             alike = self._routes.get((await _resolve(self._dispatcher, url.with_path(url.path))).route)
             route = route if alike in (None, route) else None
         if route is None:
-            known = (route.pattern for route in self if route.access.is_open)  # show strangers no other paths
+            # Only open paths are suggested, because strangers must not learn of other paths.
+            known = (route.pattern for route in self if route.access.is_open)
             raise RefusedError(RefusalReason.UNKNOWN_PATH, f"no path {url.path}{did_you_mean(url.path, known)}")
         return route, dict(found)
 
@@ -85,7 +86,7 @@ def _run_without_waiting(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _resolve(dispatcher: UrlDispatcher, url: URL) -> web.UrlMappingMatchInfo:
-    request = SimpleNamespace(method="GET", rel_url=url)  # the attributes that aiohttp's dispatcher reads
+    request = SimpleNamespace(method="GET", rel_url=url)  # all that aiohttp's dispatcher reads of a request
     return await dispatcher.resolve(cast("web.Request", request))
 
 

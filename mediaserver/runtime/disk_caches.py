@@ -12,7 +12,7 @@ from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.routing.configuration import prompt_cache_problems
 from mediaserver.support.store import Store
 
-MEGABYTE = 1_000_000  # bytes
+MEGABYTE = 1_000_000  # bytes in a megabyte, as the settings count
 
 log = structlog.get_logger()
 

@@ -49,9 +49,9 @@ class PromptMonitor:
             log.warning("there are no prompts", folder=str(library.directory.absolute()), do=NO_PROMPTS)
 
     def preload_backgrounds(self) -> asyncio.Future[list[EncodedFrames]]:
-        """Bring the paths' backgrounds to their levels, so that the first caller does not have to wait for that.
+        """Prepare the background sounds of paths at their configured levels, so that no caller has to wait for it.
 
-        The future is done when all of them are kept in the encodings in which callers first get them.
+        The future is done when all backgrounds are kept in the encodings in which callers first get them.
         """
         wanted = requirements.backgrounds(self._configuration().table, self._library.snapshot)
         done = asyncio.gather(*(background.make_frames(encoding) for background, encoding in wanted))
@@ -60,7 +60,10 @@ class PromptMonitor:
         return done
 
     def on_configuration_changed(self) -> None:
-        """Start anew with another configuration. It is applied only if none but built-in paths lack prompts."""
+        """Preload the backgrounds of a configuration that was just applied, and count missing prompts anew.
+
+        The count starts at 0: a configuration is applied only if no configured path lacks a prompt.
+        """
         self.preload_backgrounds()
         self._left_out = self._configuration().missing_default_prompts(self._library)
         self.missing = 0
@@ -74,7 +77,7 @@ class PromptMonitor:
         )
 
     async def refresh(self) -> None:
-        """Load changes of the folder now, unless the folder is watched: then they are loaded anyway."""
+        """Load changes of the folder now. Does nothing if the folder is watched, which loads them anyway."""
         if self._watching is None or self._watching.done():
             reloaded = await self._library.refresh(self.first_encodings(), settle=0)
             if reloaded is not None:
@@ -89,7 +92,7 @@ class PromptMonitor:
             await asyncio.wait((self._watching,))
 
     def first_encodings(self) -> Sequence[Encoding]:
-        """The encodings that callers receive first: those of paths' WebSockets, and AudioSocket's over TCP."""
+        """The encodings that callers receive first: over the WebSockets of paths, and over AudioSocket if used."""
         configuration = self._configuration()
         encodings = requirements.first_encodings(configuration.table)
         over_tcp = configuration.ports or any(route.flow for route in configuration.table)

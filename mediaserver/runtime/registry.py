@@ -14,7 +14,8 @@ from mediaserver.events.kinds import EventKind
 from mediaserver.routing.route import Route
 from mediaserver.support.metrics import Metrics
 
-_MISFRAMED_FRAMES = 50  # frames (one second) up to which a peer that hangs up may not understand our framing
+# Frames sent (one second). A peer that drops the stream within as many frames may not understand our framing.
+_MISFRAMED_FRAMES = 50
 
 # The reasons of a stream's end that are a fault of the stream's peer.
 _FAULTS = {
@@ -77,7 +78,7 @@ class StreamRegistry:
         return self._by_path[pattern]
 
     def of_call(self, name: str) -> list[Session]:
-        """The streams of a call, which is named by the platform's id, alone or as a resource."""
+        """The streams of a call. `name` is the platform's id of the call, alone, or in the form `calls/<id>`."""
         return [session for session in self if name in _call_names(session)]
 
     def named(self, name: str) -> list[Session]:
@@ -157,7 +158,8 @@ class StreamRegistry:
         session.call.notify(EventKind.STREAM_ENDED, summary)
         self._event_sink.forget(session.stream)
         misframed = summary["reason"] == EndReason.PEER_VANISHED and 0 < session.frames <= _MISFRAMED_FRAMES
-        if misframed and not session.stream.resource:  # if the server dialled, its client logs advice
+        # For a stream that the server dialled, which has a resource, the client logs advice of its own.
+        if misframed and not session.stream.resource:
             log.warning(
                 "the peer dropped the stream within a second of its first frame: is the framing what it expects?",
                 stream=session.stream.id,
@@ -183,7 +185,7 @@ class StreamRegistry:
         self.closed_by_drain = 0
         going_away = End(EndReason.DRAINED, CloseCode.GOING_AWAY, "server is shutting down")
         for session in self:
-            if not session.connected and not session.frames:  # a stream that we dial, not connected yet
+            if not session.connected and not session.frames:  # the server still dials this stream
                 session.finish(going_away)
         if not await self._wait_until_idle(timeout):
             self.closed_by_drain = len(self)

@@ -42,8 +42,8 @@ def open_session(
 
 
 async def serve(handler: Handler, session: Session) -> None:
-    """Run a handler with what the settings of all handlers ask for: the gain and the language of prompts, a
-    background, and the recognition of tones.
+    """Run a handler with the features that any handler's settings may have: the gain and the language of prompts,
+    a background, and tone detection.
     """
     call, receiver = session.call, session.receiver
     call.prompts = call.prompts.view(gain=handler.prompt_gain, language=handler.prompt_language)
@@ -64,7 +64,7 @@ async def run_handler(session: Session, handler: Handler) -> End:
         return await session.run(serve(handler, session))
     except Exception as error:
         failed = log.bind(stream=session.stream.id, path=session.stream.path)
-        if isinstance(error, EngineError | CallControlError):  # the message suffices: no traceback is logged
+        if isinstance(error, EngineError | CallControlError):  # an expected error: no traceback is logged
             failed.error("handler failed", why=str(error))
         else:
             failed.exception("handler failed")

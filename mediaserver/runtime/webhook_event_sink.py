@@ -11,13 +11,13 @@ from mediaserver.support.metrics import Metrics
 
 
 class WebhookEventSink:
-    """Counts each event of a stream, and passes it to the operator's webhook and to the hub."""
+    """Counts each event of a stream, and passes it to the operator's webhook and to the hub of the admin port."""
 
     def __init__(self, webhooks: Webhooks, hub: EventHub, metrics: Metrics) -> None:
         self._webhooks, self._hub, self._metrics = webhooks, hub, metrics
 
     def emit(self, stream: Stream, kind: str, data: Mapping[str, Any]) -> None:
-        """Count an event of a stream, and queue it for all who get it. The method returns without waiting."""
+        """Count an event of a stream, and queue it for its receivers. The method returns without waiting."""
         self._metrics.events.labels(kind).inc()
         self._count(kind, data)
         facts = {

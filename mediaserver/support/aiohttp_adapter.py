@@ -198,7 +198,7 @@ def make_websocket_reader(
 def transport_of(response: aiohttp.ClientResponse) -> asyncio.Transport:
     """The transport of a response whose connection is still open, such as a WebSocket handshake's response."""
     connection = response.connection
-    assert connection is not None and connection.transport is not None  # noqa: S101, PT018 - it is open
+    assert connection is not None and connection.transport is not None  # noqa: S101, PT018 - it is still open
     return connection.transport
 
 

@@ -30,7 +30,7 @@ class Connector(TracebackFreeConnector):
         if await self._closed_within(_TLS_CLOSE):
             return
         for each in self._open():
-            with contextlib.suppress(OSError):  # the socket may be closed by now
+            with contextlib.suppress(OSError):  # the peer or the kernel may have closed the socket
                 each.shutdown(socket.SHUT_RDWR)
         await self._closed_within(_TLS_CLOSE)
 

@@ -118,7 +118,7 @@ def configure(level: str = "info", style: str = "auto") -> None:
         if console
         else [_cut, _TRACEBACKS, _no_secrets, structlog.processors.JSONRenderer()]
     )
-    stamina.instrumentation.set_on_retry_hooks([])  # no lines of stamina's: our own lines on retries say more
+    stamina.instrumentation.set_on_retry_hooks([])  # stamina logs no retries, because our own log lines say more
     structlog.configure(
         processors=[*_SHARED, *end],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -126,7 +126,7 @@ def configure(level: str = "info", style: str = "auto") -> None:
         cache_logger_on_first_use=False,
     )
     logging.captureWarnings(True)  # log Python's warnings, which may come from a user's handler
-    # By default, this logger would log a peer's headers, perhaps with a token, if a call offers a subprotocol.
+    # If a peer offers a subprotocol, this logger would log the peer's headers, perhaps with a token.
     logging.getLogger("aiohttp.websocket").setLevel(logging.ERROR)
     # Libraries such as aiohttp and asyncio log by Python's `logging`: format their lines like those of structlog.
     handler = logging.StreamHandler(error)

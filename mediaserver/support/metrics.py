@@ -192,7 +192,7 @@ class Lateness:
     def __init__(self) -> None:
         self._bounds = [round(bound * NS) for bound in LATENESS]
         self.counts = [0] * (len(LATENESS) + 1)
-        self.total = 0  # sum of all values, in ns
+        self.total = 0  # the sum of all latenesses that were added, in nanoseconds
 
     def add(self, late: int) -> None:
         """Add one value, in ns, to the histogram."""

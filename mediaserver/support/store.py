@@ -116,9 +116,9 @@ class Store:
             os.close(tally)
 
     def _lock(self, tally: int) -> None:
-        """Lock the file with the store's size; TimeoutError if another process does not let go of it.
+        """Lock the tally file; TimeoutError if another process keeps the file locked.
 
-        After such an error, further calls try once and do not wait, until one of them succeeds.
+        After such an error, further calls of this method try once and do not wait, until one of them succeeds.
         """
         for _ in range(self._tries):
             with contextlib.suppress(BlockingIOError):
@@ -132,8 +132,8 @@ class Store:
     def _make_room(self, size: int, total: int | None, folder: int) -> int:
         """Remove old entries if `size` more bytes would exceed the limit; return the new total in bytes.
 
-        `total` is the number in the tally file, None if it has none. It may be too high after an entry was
-        replaced or found damaged; it is corrected by a scan of the folder. The result includes `size`.
+        `total` is the number in the tally file, None if the file has no number. This number may be too high after
+        an entry was replaced or found damaged; a scan of the folder corrects it. The result includes `size`.
         """
         if total is not None and total + size <= self._limit:
             return total + size
@@ -143,7 +143,7 @@ class Store:
         for _, each, name in entries:
             if total <= goal:
                 break
-            with contextlib.suppress(FileNotFoundError):  # `get` has just removed the entry as damaged
+            with contextlib.suppress(FileNotFoundError):  # another process may have just removed a damaged entry
                 os.unlink(name, dir_fd=folder)
             total -= each
         return total
@@ -154,7 +154,7 @@ def _entries(folder: int) -> Iterator[tuple[int, int, str]]:
     with os.scandir(folder) as files:
         for file in files:
             if file.name not in (_TALLY, _UNFINISHED):
-                with contextlib.suppress(FileNotFoundError):  # `get` has just removed the entry
+                with contextlib.suppress(FileNotFoundError):  # another process may have just removed the entry
                     found = file.stat(follow_symlinks=False)
                     yield found.st_mtime_ns, found.st_size, file.name
 

@@ -48,9 +48,9 @@ def bound_send_buffer(transport: asyncio.BaseTransport) -> None:
 class MessageReader:
     """Reads a WebSocket to its end, and answers pings. While nothing is read, the peer cannot go on sending.
 
-    More than `max_rate` messages in a second are a flood, which ends the reading. So are more bytes in a second
-    than `max_rate` messages of one frame each. `messages` counts all messages read so far, and `pongs` the pongs
-    among these messages.
+    More than `max_rate` messages in a second are a flood, which ends the reading. More bytes in a second than
+    `max_rate` messages of one frame each are a flood as well. `messages` counts all messages read so far, and
+    `pongs` the pongs among these messages.
     """
 
     __slots__ = ("_max_rate", "_on_binary", "_on_pong", "_on_text", "_websocket", "messages", "pongs")
@@ -76,7 +76,8 @@ class MessageReader:
             self.messages += 1
             count += 1
             if count % _MESSAGES_PER_TURN == 0:
-                await asyncio.sleep(0)  # `receive` does not pause while messages are queued
+                # Let other tasks run, because `receive` does not pause while messages are queued.
+                await asyncio.sleep(0)
             if count % _MESSAGES_PER_TURN == 0 or size > max_size:
                 if clock() - second >= 1:
                     second, count, size = clock(), 0, 0
@@ -132,7 +133,7 @@ async def close(websocket: WebSocket, transport: asyncio.Transport, end: End) ->
     except TimeoutError:
         abort(transport)
     if end.code == CloseCode.ABNORMAL or transport.get_write_buffer_size():
-        abort(transport)  # a peer that reads nothing would keep the connection open for ever
+        abort(transport)  # without a reset, a peer that reads nothing would keep the connection open for ever
 
 
 def abort(transport: asyncio.Transport) -> None:

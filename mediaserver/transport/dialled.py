@@ -63,7 +63,7 @@ def client_session(
 class DialFailureKind(Enum):
     """The kinds of reasons why a WebSocket could not be opened."""
 
-    REFUSED = auto()  # an HTTP answer that is no valid upgrade
+    REFUSED = auto()  # the server's HTTP answer is no valid upgrade
     TIMEOUT = auto()
     TLS = auto()
     UNREACHABLE = auto()
@@ -76,7 +76,7 @@ class DialFailureKind(Enum):
 class DialFailure:
     """Why a WebSocket could not be opened: `text` is one line.
 
-    Of all kinds, only BROKEN has a text in which the URL, and so a secret in it, may stand.
+    The text of the kind BROKEN may contain the URL, and so a secret. The texts of all other kinds do not.
     """
 
     kind: DialFailureKind
@@ -113,7 +113,7 @@ async def open_websocket(
             )
     except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: an invalid URL or host name
         raise to_error(_classify(error)) from None
-    assert isinstance(websocket, OpenWebSocket)  # noqa: S101 - the session makes no others
+    assert isinstance(websocket, OpenWebSocket)  # noqa: S101 - `client_session` makes no other WebSockets
     return websocket
 
 
@@ -128,7 +128,7 @@ def _classify(error: Exception) -> DialFailure:
         )
     if isinstance(error, aiohttp.ClientConnectorError):
         return DialFailure(DialFailureKind.UNREACHABLE, f"cannot connect: {error_text(error.os_error)}")
-    if isinstance(error, ValueError):  # tested after TLS, since a certificate's error is a ValueError, too
+    if isinstance(error, ValueError):  # tested after errors of TLS, because an invalid certificate is a ValueError
         return DialFailure(DialFailureKind.INVALID_URL, "the URL is invalid")
     if isinstance(error, aiohttp.ClientResponseError):
         return DialFailure(DialFailureKind.NOT_HTTP, "the answer is not HTTP")

@@ -1,12 +1,12 @@
-"""Reads media frames of many connections at the ticks, past the event loop and the WebSocket parser.
+"""Polls connections for media frames: reads their sockets every 20 ms, bypassing event loop and WebSocket parser.
 
-A peer that talks sends a frame every 20 ms. If the event loop reads it, each frame wakes the process, makes
-objects, and resumes a task, which costs more than what is done with the audio. So a connection whose peer sends
-whole frames of one known size, each as one binary message, is polled: once in each ptime, at a moment at which
-streams send anyway, the poller reads the socket itself. A frame waits for that moment for up to 20 ms.
+A peer sends a frame every 20 ms. If the event loop reads the frame, it wakes the process, makes objects, and
+resumes a task, which costs more than what is done with the audio. So a connection whose peer sends whole frames of
+one known size, each as one binary message, is polled: once in each ptime (20 ms), at a moment at which streams
+send anyway, the poller reads the socket itself. A frame waits up to 20 ms for this moment.
 
-Whatever else comes, such as a control message, a message of another size, or half a message, goes to the
-connection's own parser, and the connection is read by the event loop again until the next whole frame.
+All other data, such as a control message, a message of another size, or half a message, goes to the connection's
+own parser, and the event loop reads the connection again until the next whole frame.
 """
 
 import asyncio
@@ -18,23 +18,26 @@ from typing import Generic, Protocol, TypeVar
 from mediaserver.wire import websocket
 
 _FRAMES_PER_POLL = 3  # frames that are read from a connection at a time; the kernel keeps more for the next polls
-# Polls in a row with so many frames, after which the event loop reads again. It ends the stream of a peer that
-# exceeds `server.max_message_rate`, while a network that was held up has delivered all by then.
+# Polls in a row that each read `_FRAMES_PER_POLL` frames, after which the event loop reads the connection again,
+# and ends the stream if its peer exceeds `server.max_message_rate`. A network that was only held up has delivered
+# all waiting frames by then.
 _MAX_FULL_POLLS = 50
-# Bytes of payload in a polled message: those whose header has the same length, up to a frame at 48 kHz.
+# The least and the most bytes of payload in a polled message. Within these limits, the WebSocket header always has
+# the same length, and the largest frame, 20 ms at 48 kHz, fits.
 _MIN_PAYLOAD, _MAX_PAYLOAD = 126, 2048
 _MAX_FIRST_FRAMES = 8  # frames that the event loop may have read at once when polling begins
-_MAX_IDLE_POLLS = 5  # polls in a row without a frame, after which the event loop reads again
-_MAX_DRAINED_BYTES, _DRAINED_AT_ONCE = 256 * 1024, 16 * 1024  # bytes that are read of a lost connection
-_READERS_PER_POLL = 100  # connections that are polled at one moment, as in a slot of the ticker
+_MAX_IDLE_POLLS = 5  # polls in a row without a frame, after which the event loop reads the connection again
+_MAX_DRAINED_BYTES = 256 * 1024  # the most bytes that are read from a lost connection
+_DRAINED_AT_ONCE = 16 * 1024  # bytes of a lost connection that are read at a time
+_READERS_PER_POLL = 100  # the most connections that are polled at one moment of the 20 ms
 
 
 class FrameSink(Protocol):
-    """Gets the frames of one connection."""
+    """Receives the frames of one connection."""
 
-    received: int  # messages so far
-    listening: bool  # whether frames are wanted; without, they are only counted
-    irregular: bool  # set before a frame that is not the only one of its ptime
+    received: int  # number of messages received so far
+    listening: bool  # whether frames are to be delivered; if not, they are only counted
+    irregular: bool  # set to True before the delivery of frames that did not come one in each ptime
 
 
 Sink = TypeVar("Sink", bound=FrameSink)
@@ -44,14 +47,14 @@ class PollClock(Protocol):
     """Calls a function once in each ptime."""
 
     def add_poll(self, poll: Callable[[], None]) -> Callable[[], None]:
-        """Begin to call `poll`; returns a function that ends this."""
+        """Begin to call `poll` once in each ptime; returns a function that ends these calls."""
 
 
 class FrameReader(Generic[Sink]):
-    """The frames of one connection, as long as they are whole and of the size that `frame_size` tells.
+    """Reads the frames of one connection by polls, while the peer sends whole frames of the size `frame_size()`.
 
-    `frame_size` returns the bytes of a message that holds one frame, and 0 while any message may hold more than a
-    frame. `receive` is the connection's own parser.
+    `frame_size` returns the number of bytes of a message that holds one frame of audio and nothing else; 0 while
+    the connection cannot be polled. `receive` passes data to the connection's own parser.
     """
 
     __slots__ = (
@@ -81,10 +84,10 @@ class FrameReader(Generic[Sink]):
         self.sink, self.receive = sink, receive
         self._group: _Group[Sink] | None = None
         self.fd = _pollable_fd(transport)
-        self._full = 0  # polls in a row with as many frames as are read at a time
-        self.read_bytes = 0  # bytes that are read at a time: whole frames
+        self._full = 0  # polls in a row that read as many frames as a poll reads at most
+        self.read_bytes = 0  # bytes that a poll reads at most: a whole number of frames
         self.size = 0  # bytes of a frame's WebSocket message; 0 while unknown
-        self.head = b""  # the first bytes of each of these messages
+        self.head = b""  # the first bytes of each frame's WebSocket message
         self.idle = 0  # polls in a row without a frame
 
     @property
@@ -93,9 +96,9 @@ class FrameReader(Generic[Sink]):
         return self._group is not None
 
     def begin(self, data: bytes) -> bool:
-        """Begin to poll, if these bytes are whole frames; they are delivered then.
+        """If `data` is whole frames, deliver them and begin to poll; returns False for any other data.
 
-        False if they are anything else. All that came before must have been parsed and received.
+        All earlier data must have been parsed, and its messages received.
         """
         payload = self._frame_size()
         if self.fd < 0 or not _MIN_PAYLOAD <= payload <= _MAX_PAYLOAD:
@@ -115,7 +118,7 @@ class FrameReader(Generic[Sink]):
         return True
 
     def stop(self) -> None:
-        """Have the event loop read again, unless the connection is closing."""
+        """Have the event loop read the connection again, unless the connection is closing."""
         if self._group is not None:
             self._group.remove(self)
             self._group = None
@@ -123,7 +126,7 @@ class FrameReader(Generic[Sink]):
                 self._transport.resume_reading()
 
     def drain(self) -> bytes:
-        """What the kernel still holds of a polled connection that is lost; b"" if the connection is not polled."""
+        """The bytes that the kernel still holds for a lost connection; b"" if the connection was not polled."""
         data = b""
         with contextlib.suppress(OSError):
             while self.polled and len(data) < _MAX_DRAINED_BYTES and (part := os.read(self.fd, _DRAINED_AT_ONCE)):
@@ -131,13 +134,16 @@ class FrameReader(Generic[Sink]):
         return data
 
     def on_read_error(self, error: OSError) -> None:
-        """No frame has come, or the connection is broken, which the event loop will see as well."""
+        """Count a poll in which no frame has come; stop polling after several of these, or on a broken connection.
+
+        The event loop then reads a broken connection, and closes it.
+        """
         self.idle += 1
         if self.idle >= _MAX_IDLE_POLLS or not isinstance(error, BlockingIOError):
             self.stop()
 
     def on_other(self, data: bytes) -> Sequence[bytes]:
-        """The frames in `data`, if it holds nothing but whole frames; all else goes to the parser."""
+        """Return the frames in `data` if it holds only whole frames; pass any other data to the parser."""
         frames = self._frames_in(data)
         self._full = self._full + 1 if len(frames) == _FRAMES_PER_POLL else 0
         if frames and self._full < _MAX_FULL_POLLS:
@@ -149,7 +155,7 @@ class FrameReader(Generic[Sink]):
         return ()
 
     def _frames_in(self, data: bytes) -> Sequence[bytes]:
-        """The frames in `data`, if it holds nothing but whole frames; else none."""
+        """The frames in `data` if it holds only whole frames; for any other data, no frames."""
         size, head = self.size, self.head
         if len(data) % size:
             return ()
@@ -158,7 +164,7 @@ class FrameReader(Generic[Sink]):
 
 
 def _nothing() -> None:
-    """Do nothing. Stands in for the function that ends a group's polls, once they have ended."""
+    """Do nothing. Takes the place of the function that ends a group's polls, once the polls have ended."""
 
 
 class _Group(Generic[Sink]):
@@ -172,15 +178,15 @@ class _Group(Generic[Sink]):
         self._end_polls = clock.add_poll(self._poll)
 
     def remove(self, reader: "FrameReader[Sink]") -> None:
-        """Poll a connection no longer."""
+        """Stop polling a connection."""
         self.readers.remove(reader)
         if not self.readers:
             self._end_polls()
-            self._end_polls = _nothing  # what ended the polls refers to this group
+            self._end_polls = _nothing  # the function that ended the polls refers to the group: a reference cycle
             self._poller.groups.remove(self)
 
     def _poll(self) -> None:
-        """Read what has come. A connection whose end has come is left to the event loop, which sees it as well."""
+        """Read what has come on each connection of the group. A connection that ends is left to the event loop."""
         sinks: list[Sink] = []
         frames: list[bytes] = []
         read = os.read
@@ -211,8 +217,8 @@ class _Group(Generic[Sink]):
 class FramePoller(Generic[Sink]):
     """Polls the connections of one process.
 
-    `deliver` gets sinks and, for each of them, a frame: a whole WebSocket message as it came, masked. The sink of
-    a connection that has sent several frames comes several times, in their order.
+    `deliver` gets sinks and, for each sink, a frame: a whole WebSocket message as it came, masked. If a connection
+    has sent several frames, its sink comes several times, in the order of the frames.
     """
 
     def __init__(self, clock: PollClock, deliver: Callable[[Sequence[Sink], Sequence[bytes]], None]) -> None:
@@ -220,7 +226,7 @@ class FramePoller(Generic[Sink]):
         self.groups: list[_Group[Sink]] = []
 
     def add(self, reader: "FrameReader[Sink]") -> _Group[Sink]:
-        """Poll a connection from now on; returns the group that it is in."""
+        """Poll a connection from now on; returns the group that the connection is in."""
         group = next((each for each in self.groups if len(each.readers) < _READERS_PER_POLL), None)
         if group is None:
             self.groups.append(group := _Group(self._clock, self))
@@ -229,7 +235,7 @@ class FramePoller(Generic[Sink]):
 
 
 def _pollable_fd(transport: asyncio.Transport) -> int:
-    """The file descriptor by which a connection can be read past its transport; -1 for a connection over TLS."""
+    """The file descriptor of a connection's socket, to read it directly; -1 for a connection over TLS."""
     connection = transport.get_extra_info("socket")
     if connection is None or transport.get_extra_info("sslcontext") is not None:
         return -1

@@ -23,7 +23,7 @@ class ByteCounter(Protocol):
 
     @property
     def activity(self) -> int:
-        """A number that grows with everything that comes."""
+        """A number that grows with all data from the peer."""
 
 
 class PongCounter(Protocol):
@@ -95,6 +95,6 @@ def _receive_window(transport: asyncio.Transport) -> int | None:
     connection = transport.get_extra_info("socket")
     try:
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
-    except (AttributeError, OSError, ValueError):  # not Linux, or the connection is gone
+    except (AttributeError, OSError, ValueError):  # the system is not Linux, or the connection is gone
         return None
     return _WINDOW.unpack_from(info, _WINDOW_AT)[0] if len(info) == _TCP_INFO_BYTES else None

@@ -67,8 +67,9 @@ class ServerWebSocket(asyncio.Protocol):
         self.transport: asyncio.Transport | None = transport
         self.closed = False  # a close frame was sent or received: nothing more is sent
         self.received = 0  # bytes parsed since the handshake
-        self._accounted = 0  # those of messages that were processed: as many, if nothing waits or has only begun
-        self._processing = 0  # those of the message that is being processed
+        # Bytes of messages that were processed. Equal to `received` if no message waits and none is incomplete.
+        self._accounted = 0
+        self._processing = 0  # bytes of the message that is being processed
         self._frames: FrameReader[Any] | None = None
         reader, self._queue = make_websocket_reader(transport, max_message_bytes, _QUEUE_BYTES)
         self._parser: WebSocketReader | None = reader
@@ -76,11 +77,11 @@ class ServerWebSocket(asyncio.Protocol):
         self._on_lost = on_lost
         self._message_counter: MessageCounter | None = None
         self._finish: Callable[[End], None] = _ignore_end
-        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # bytes within which a message must end
+        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # bytes within which some message must end
         self._check_at, self._messages_at_check = math.inf, 0
         transport.set_protocol(self)
 
-    # -- bytes in ------------------------------------------------------------------------------------------------
+    # -- bytes that the peer sends -------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes from the peer.
@@ -137,7 +138,10 @@ class ServerWebSocket(asyncio.Protocol):
         self._on_lost(self)
 
     def poll_frames(self, poller: FramePoller[Sink], sink: Sink, frame_size: Callable[[], int]) -> None:
-        """From now on, give whole frames of `frame_size` to `sink`, past the parser."""
+        """From now on, let `poller` read whole frames of `frame_size()` bytes and pass them to `sink`.
+
+        These frames bypass the parser.
+        """
         if self.transport is not None:
             self._frames = FrameReader(poller, self.transport, sink, frame_size, self._feed)
 
@@ -152,7 +156,7 @@ class ServerWebSocket(asyncio.Protocol):
         """A number that grows with everything that comes from the peer."""
         return self.received + (self._frames.sink.received if self._frames is not None else 0)
 
-    # -- what a peer may send ------------------------------------------------------------------------------------
+    # -- limits on what the peer sends ---------------------------------------------------------------------------
 
     def enforce_limits(self, counter: MessageCounter, finish: Callable[[End], None]) -> None:
         """From now on, end the stream if its peer sends a message that never ends, or a flood of bytes.
@@ -166,13 +170,13 @@ class ServerWebSocket(asyncio.Protocol):
         self._message_counter, self._finish, self._check_at = None, _ignore_end, math.inf
 
     def release(self) -> None:
-        """Stop parsing, and drop the parser, because an error's traceback would keep it in a reference cycle."""
+        """Stop parsing, and drop the parser, which an error's traceback would keep in a reference cycle."""
         self.stop_polling()
         self.lift_limits()
         self._parser = None
 
     def _check_progress(self) -> None:
-        """End the stream if no message has ended in the last `_check_step` bytes, twice its limit."""
+        """End the stream if no message has ended in the last `_check_step` bytes, twice the limit of a message."""
         self._check_at = self.received + self._check_step
         messages = self._message_counter.messages if self._message_counter is not None else 0
         if messages == self._messages_at_check:
@@ -185,16 +189,16 @@ class ServerWebSocket(asyncio.Protocol):
         if self.transport is not None:
             abort(self.transport)
 
-    # -- the WebSocket -------------------------------------------------------------------------------------------
+    # -- messages, and closing the WebSocket ---------------------------------------------------------------------
 
     async def receive(self) -> WSMessage:
         """Wait for the peer's next message, and return it.
 
         The message's type is CLOSED if the connection is gone or closed, and ERROR if the peer broke the protocol.
         """
-        self._accounted += self._processing  # whoever asks for the next message has processed the one before
+        self._accounted += self._processing  # a caller of `receive` has processed the previous message
         self._processing = 0
-        if self._accounted > self.received:  # a peer that does not mask has fewer bytes: they tell nothing
+        if self._accounted > self.received:  # the peer does not mask its messages, so their sizes are miscounted
             self.stop_polling()
         if self.closed:
             return _CLOSED
@@ -254,5 +258,5 @@ def _payload_bytes(message: WSMessage) -> int:
 
 
 def _without_traceback(error: WebSocketError) -> WebSocketError:
-    """Drop the traceback of an error: it refers to the queue, which keeps the error, in a reference cycle."""
+    """Drop an error's traceback, which refers to the queue. The queue keeps the error: a reference cycle."""
     return error.with_traceback(None)

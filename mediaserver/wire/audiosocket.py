@@ -4,7 +4,7 @@ Over WebSocket, every binary message holds whole AudioSocket messages, mostly on
 these messages to Asterisk unchanged. Asterisk ends the channel if a payload does not follow its header at once.
 Over TCP, AudioSocket messages follow each other on a byte stream, which `StreamParser` cuts into messages.
 
-A message of kind 0x10 carries audio at 8 kHz: signed linear, or G.711 where Asterisk was configured to send that.
+A message of kind 0x10 carries audio at 8 kHz: signed linear, or G.711 if Asterisk was configured to send G.711.
 Asterisk itself accepts signed linear only.
 """
 
@@ -45,7 +45,7 @@ RATES = {
 }
 HANGUP = bytes((Kind.HANGUP, 0, 0))  # a whole hang-up message, which has no payload
 
-_SLIN = int(Kind.SLIN)  # an int, because comparing with a member of an enum is slow
+_SLIN = int(Kind.SLIN)  # the kind as a plain int, because comparing with a member of an enum is slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def is_message(data: bytes) -> bool:
 
 
 def single_audio_payload(data: bytes) -> bytes | None:
-    """The payload of `data` if `data` is exactly one message of audio at 8 kHz; None otherwise."""
+    """The payload of `data` if `data` is exactly one message of audio at 8 kHz; None for any other data."""
     size = len(data) - HEADER_BYTES
     if size > 0 and data[0] == _SLIN and data[1] << 8 | data[2] == size:
         return data[HEADER_BYTES:]
@@ -124,7 +124,7 @@ def to_event(message: Message) -> Event:
 class StreamParser:
     """Cuts a TCP byte stream, received in pieces of any size, into whole AudioSocket messages with their headers.
 
-    Between calls, the parser keeps the bytes of an incomplete message, at most 65 537.
+    Between two calls of `feed`, the parser keeps the bytes of an incomplete message, at most 65 537 bytes.
     """
 
     __slots__ = ("_rest",)

@@ -1,9 +1,9 @@
 """Asterisk's WebSocket channel, `chan_websocket`: its text messages, and the media formats that these name.
 
 Asterisk dials this server. Binary messages hold audio in the channel's codec without a header. Text messages hold
-events and commands. A connection has all of them either as plain words or as JSON. The first text is MEDIA_START,
-which names the audio format of both directions. If we send words on a connection that uses JSON, or JSON on one
-that uses words, Asterisk answers ERROR.
+events and commands. On one connection, all text messages are plain words, or all are JSON. The first text is
+MEDIA_START, which names the audio format of both directions. If we send words on a connection that uses JSON, or
+JSON on a connection that uses words, Asterisk answers ERROR.
 
 Source: Asterisk's `channels/chan_websocket.c`, branch 23, and text messages of a running Asterisk.
 """
@@ -147,7 +147,7 @@ def parse(text: str) -> ControlEvent:
     if not name.isascii() or not name.replace("_", "").isalpha():
         raise ProtocolError("a text that is no event of Asterisk's")
     fields = {}
-    text, _, error_text = text.partition(" error_text:")  # error_text is last; only its value may have spaces
+    text, _, error_text = text.partition(" error_text:")  # the last field, and the only one with spaces in it
     if error_text:
         fields["error_text"] = _printable(error_text)
     for word in text.split()[1:64]:

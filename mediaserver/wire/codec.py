@@ -2,9 +2,9 @@
 
 A platform may send G.711 where its encapsulation says linear: VoIPBIN has Asterisk send 160 bytes of µ-law
 under AudioSocket's kind 0x10, under RTP's payload type 96, and without a header. Only the payloads show the codec.
-The rate of messages does not, because after a stall of the network many arrive at once. Therefore the codec is
-decided from the sizes of payloads and from payloads of silence. Once decided, the codec no longer changes: neither
-after a stall, nor with a payload of another size, such as the short last frame of a file.
+The rate of messages does not show it, because after a stall of the network many messages arrive at once. Therefore
+the codec is decided from the sizes of payloads and from payloads of silence. Once decided, the codec no longer
+changes: neither after a stall, nor with a payload of another size, such as the short last frame of a file.
 """
 
 from enum import StrEnum
@@ -18,7 +18,7 @@ _MIN_SILENCE_BYTES = 80  # least size of a payload of equal bytes that counts as
 
 
 class Codec(StrEnum):
-    """How a payload encodes samples. Their rate is 8 kHz unless the wire format names another rate."""
+    """How a payload encodes samples. The sample rate is 8 kHz unless the wire format names another rate."""
 
     SLIN = "slin"  # 16-bit signed linear, little-endian
     MULAW = "mulaw"  # ITU-T G.711 µ-law
@@ -55,8 +55,8 @@ class InboundCodec(StrEnum):
     ALAW = Codec.ALAW.value
 
 
-# The codec that a payload of digital silence implies, by the byte of which it consists: the code of a sample of 0.
-# µ-law and A-law have two such codes each (ITU-T G.711).
+# The codec that a payload of digital silence implies, by the one byte that such a payload repeats: the code of a
+# sample of 0. µ-law and A-law have two such codes each (ITU-T G.711).
 _SILENCE = {0x00: Codec.SLIN, 0xFF: Codec.MULAW, 0x7F: Codec.MULAW, 0xD5: Codec.ALAW, 0x55: Codec.ALAW}
 
 
@@ -80,7 +80,7 @@ class CodecDetector:
         self.codec, self.decided = codec, True
 
     def detect(self, payload: bytes, g711_law: Codec = Codec.MULAW) -> None:
-        """Infer the codec from the payload of one message. Callers call this only while no codec is final.
+        """Infer the codec from the payload of one message. This method is called only while no codec is final.
 
         `g711_law` is the codec assumed for a payload of 160 bytes, which may be µ-law or A-law.
         """
@@ -103,7 +103,7 @@ class CodecDetector:
         """Decode a payload to 16-bit little-endian PCM, and infer the codec from it while no codec is final.
 
         While no codec is assumed, the payload is taken as linear PCM. ProtocolError if the payload is empty, or
-        ends in half a sample. `g711_law` is as in `detect`.
+        ends in half a sample. `g711_law` is the codec assumed for a payload of 160 bytes.
         """
         if not self.decided:
             self.detect(payload, g711_law)

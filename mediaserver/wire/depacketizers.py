@@ -22,7 +22,8 @@ class Depacketizer(ABC):
 
     `frame_size` is the size in bytes of a message that holds one frame of audio and nothing else; 0 while unknown.
     While a stream has no listeners, a message of `frame_size` need not be decoded, because it holds only audio.
-    `layout` says how to decode many of these messages together; None while unknown, and where they differ.
+    `layout` says where the samples lie in such a message, so that messages of many streams can be decoded
+    together; None while unknown, and where the headers of messages differ.
     """
 
     def __init__(self, codec: CodecDetector) -> None:
@@ -32,8 +33,8 @@ class Depacketizer(ABC):
         self.jitter = JitterEstimator()
         self.frame_size = 0
         self.layout: FrameLayout | None = None
-        self._measured = 0  # frames up to the last one whose jitter was measured
-        self.samples = 0  # samples of decoded audio, at 8 kHz
+        self._measured = 0  # number of frames received up to the last frame whose jitter was measured
+        self.samples = 0  # number of samples that were decoded so far, at 8 kHz
 
     def reset(self) -> None:
         """Begin new statistics with the next message, so that undecoded messages do not distort the jitter."""
@@ -48,7 +49,10 @@ class Depacketizer(ABC):
         """
 
     def _decode(self, payload: bytes, at: float) -> Audio:
-        """Decode a payload, and count its arrival at `at` seconds. For encapsulations without sequence numbers."""
+        """Decode a payload, and count its arrival at the time `at`, in seconds.
+
+        Only encapsulations whose messages have no sequence numbers use this method.
+        """
         pcm = self.codec.decode(payload)
         if not self.frame_size:
             self._set_frame_size()
@@ -60,13 +64,14 @@ class Depacketizer(ABC):
             self.layout = self._layout(self.codec.codec)
 
     def _layout(self, codec: Codec) -> FrameLayout | None:
-        """How the samples lie in a message of `frame_size` bytes; None where messages are not all alike."""
+        """Where the samples lie in a message of `frame_size` bytes; None if the headers of messages differ."""
         return frame_layout(b"", codec)
 
     def measure_jitter(self, at: float) -> None:
-        """Count a polled frame that came within the ptime before `at` seconds, before `samples` counts it.
+        """Update the jitter with a polled frame, which came at most one ptime before the time `at`, in seconds.
 
-        All polled frames since the last call came in time: one in each ptime.
+        The method is called before `samples` counts the frame. All frames that were polled since the method was
+        last called came in time, one in each ptime.
         """
         frames = self.samples // FRAME_SAMPLES
         self.jitter.decay(frames - self._measured)
@@ -87,7 +92,7 @@ class Depacketizer(ABC):
 class RtpDepacketizer(Depacketizer):
     """Decodes RTP packets, and puts them in order by their sequence numbers.
 
-    A static payload type of RFC 3551 names the codec. The payload types that VoIPBIN sends do not name it.
+    A static payload type of RFC 3551 names the codec, but the payload types that VoIPBIN sends do not name theirs.
     Therefore `trust_payload_type` is False on a stream that we dialled, and payload sizes decide the codec.
     """
 
@@ -102,7 +107,10 @@ class RtpDepacketizer(Depacketizer):
         self.buffer = JitterBuffer()
 
     def depacketize(self, data: bytes, at: float) -> list[Event]:
-        """The audio of this packet and of packets that waited for it, in order; empty if this packet must wait."""
+        """The audio of the packet in `data` and of packets that waited for this packet, in order.
+
+        The list is empty if the packet must wait for an earlier packet.
+        """
         packet = rtp.parse(data)
         pcm = self._decode_packet(packet)
         self.samples += len(pcm) // SAMPLE_BYTES
@@ -112,7 +120,7 @@ class RtpDepacketizer(Depacketizer):
 
     def _decode_packet(self, packet: rtp.Packet) -> bytes:
         payload_type = rtp.payload_type(packet)
-        if not packet.payload:  # a keep-alive for NATs (RFC 6263)
+        if not packet.payload:  # an empty packet keeps the mapping of a NAT alive (RFC 6263)
             return b""
         law = _RTP_LAWS.get(payload_type)
         if law is not None and self._trust_payload_type and not self.codec.decided:
@@ -140,7 +148,7 @@ class RawDepacketizer(Depacketizer):
 class AudioSocketDepacketizer(Depacketizer):
     """Decodes AudioSocket messages if `framed`, or payloads without a header if not.
 
-    If `framed` is None, the first message decides it.
+    If `framed` is None, the first message decides whether messages are framed.
     """
 
     def __init__(self, codec: CodecDetector, framed: bool | None) -> None:
@@ -150,11 +158,12 @@ class AudioSocketDepacketizer(Depacketizer):
 
     def depacketize(self, data: bytes, at: float) -> list[Event]:
         """The events in one binary message of the peer's."""
-        if self.framed is None:  # decided only once, because some raw payloads look like a message by chance
+        # Only the first message decides the framing, because some raw payloads look like a message by chance.
+        if self.framed is None:
             self.framed = audiosocket.is_message(data)
         if not self.framed:
             return [self._decode(data, at)]
-        if (payload := audiosocket.single_audio_payload(data)) is not None:  # true for nearly every message
+        if (payload := audiosocket.single_audio_payload(data)) is not None:  # nearly every message is one of audio
             return [self._decode(payload, at)]
         return [event for message in audiosocket.parse(data) for event in self._events(message, at)]
 

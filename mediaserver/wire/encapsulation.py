@@ -27,7 +27,7 @@ class Encapsulation(StrEnum):
 class Framing(StrEnum):
     """The content of a binary message in the encapsulation `audiosocket`: raw PCM, or an AudioSocket message.
 
-    With `auto`, we send what the peer's first message has.
+    With `auto`, our messages have the content that the peer's first message has.
     """
 
     AUTO = "auto"
@@ -39,7 +39,7 @@ class Carrier(StrEnum):
     """The transport protocol that carries the messages of a stream."""
 
     WEBSOCKET = "websocket"
-    TCP = "tcp"  # only for the encapsulation `audiosocket`
+    TCP = "tcp"  # TCP carries only the encapsulation `audiosocket`
 
 
 class RtpPayload(StrEnum):
@@ -81,7 +81,7 @@ class Encoding:
 
     @property
     def is_linear(self) -> bool:
-        """Whether the encoded samples are the 16-bit PCM itself, so that they can be added."""
+        """Whether the encoded samples are the 16-bit PCM itself, so that frames can be mixed by adding samples."""
         return self.compand is bytes
 
     @property
@@ -95,7 +95,7 @@ class Encoding:
 
     @property
     def encoder(self) -> Callable[[bytes], bytes]:
-        """The function `encode`, as fast as it can be called."""
+        """A function that does what `encode` does, and takes less time to call."""
         return self.header.__add__ if self.is_linear else self.encode
 
     def decode(self, encoded_frame: bytes) -> bytes:
@@ -127,7 +127,8 @@ PCMA = Encoding(RtpPayload.PCMA.value, b"", 1, *_ALAW)
 L16 = Encoding(RtpPayload.L16.value)
 
 RTP_ENCODINGS = {rtp.PayloadType.PCMU: PCMU, rtp.PayloadType.PCMA: PCMA, rtp.PayloadType.L16: L16}
-# The encodings at 8 kHz, by codec: with encoded frames that are whole WebSocket messages, and that are payloads.
+# The encodings at 8 kHz, by codec: first those whose encoded frames are whole WebSocket messages, then those whose
+# encoded frames are payloads without a header.
 MESSAGE_ENCODINGS = {Codec.SLIN: PCM, Codec.MULAW: ULAW, Codec.ALAW: ALAW}
 PAYLOAD_ENCODINGS = {Codec.SLIN: L16, Codec.MULAW: PCMU, Codec.ALAW: PCMA}
 

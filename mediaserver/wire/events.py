@@ -10,10 +10,10 @@ from mediaserver.audio.pcm import Samples
 
 
 class FramePowers:
-    """The powers of frames that were decoded together, measured once one of them is asked for."""
+    """The powers of frames that were decoded together; all are computed when the first of them is asked for."""
 
     def __init__(self, samples: Samples) -> None:
-        self._samples = samples  # shape (n, 160)
+        self._samples = samples  # the samples of n frames, shape (n, 160)
 
     @cached_property
     def powers(self) -> list[float]:
@@ -23,13 +23,15 @@ class FramePowers:
         return powers
 
 
-@dataclass(slots=True)  # not frozen, because there are so many: a frozen object takes three times as long to make
+# The class is not frozen: a call has fifty objects of it each second, and making a frozen object takes three times
+# as long.
+@dataclass(slots=True)
 class Audio:
     """Audio from the peer: 16-bit little-endian PCM at 8 kHz, usually one frame of 320 bytes.
 
-    If the frame was decoded together with those of other calls, `digits` are those that the stream's DTMF detector
-    has found in it, `key_held` is whether a key was held at its end, and row `row` of `measured` is the frame.
-    Otherwise `digits` and `measured` are None.
+    If the frame was decoded in one batch with frames of other calls, `digits` are the DTMF digits that were found
+    in the frame, `key_held` tells whether a key was held down at the end of the frame, `measured` has the powers
+    of the batch, and `row` is the frame's index in `measured`. For other frames, `digits` and `measured` are None.
     """
 
     pcm: bytes
@@ -41,7 +43,7 @@ class Audio:
 
     @property
     def power(self) -> float | None:
-        """The mean square of the samples, where it costs little: of a frame decoded together with others."""
+        """The mean square of the samples if the frame was decoded in a batch, which makes it cheap; else None."""
         return self.measured.powers[self.row] if self.measured is not None else None
 
 
@@ -54,7 +56,7 @@ class Digit:
 
 @dataclass(frozen=True, slots=True)
 class Tone:
-    """A call-progress or fax tone in the peer's audio, which is told once for as long as it goes on.
+    """A call-progress or fax tone in the peer's audio. However long a tone lasts, it is reported once.
 
     `tone` is `busy`, `congestion`, `ringback`, `sit`, `fax-cng` or `fax-ced`. It began `at_ms` milliseconds into
     the received audio.

@@ -15,14 +15,14 @@ from mediaserver.wire.codec import Codec
 class FrameLayout:
     """Where the samples of a frame lie in a binary message: behind a constant header, in a codec at 8 kHz.
 
-    `frame_layout` makes one object for each layout, so that streams may be grouped by it.
+    `frame_layout` makes one object for each layout, so that streams can be grouped by this object.
     """
 
     header: bytes
     codec: Codec
 
     def matches(self, payloads: NDArray[np.uint8]) -> list[bool]:
-        """Which of these messages have the header."""
+        """For each message in `payloads`, shape (n, bytes), whether it begins with the layout's header."""
         start = len(self.header)
         if not start:
             return [True] * len(payloads)

@@ -25,7 +25,7 @@ from mediaserver.wire.events import Audio
 MAX_DROPOUT = 2 * FRAMES_PER_SECOND
 MAX_MISORDER = FRAMES_PER_SECOND  # packets by which a late packet or a duplicate may be behind the expected packet
 MAX_CONCEALED = MAX_DROPOUT * FRAME_BYTES  # the most bytes of audio that conceal one gap
-_HISTORY_PACKETS = 5  # packets that hold what concealment uses of the past, down to a packet of 10 ms
+_HISTORY_PACKETS = 5  # packets kept for concealment, which uses 49 ms of past audio; a packet has 10 ms or more
 MAX_VARIATION = 1.0  # seconds; a larger variation between two packets is a pause or another stream, not jitter
 _MOD = 1 << 16  # sequence numbers are u16, and begin again at 0 after 65535
 
@@ -51,16 +51,19 @@ class JitterBuffer:
     """
 
     def __init__(self, depth: int = 3, max_wait: float = 0.060) -> None:
-        self._depth = depth  # packets
-        self._max_wait = max_wait  # seconds
+        self._depth = depth  # the most packets that wait behind a gap
+        self._max_wait = max_wait  # the most seconds for which a packet waits behind a gap
         # Extended sequence numbers of the first packet and of the expected packet: they begin with the peer's
         # first number, and continue beyond 65535.
         self._first = self._next = 0
-        # PCM of the last packets passed on. What conceals a lost packet is as long as the last one.
+        # PCM of the last packets passed on. The audio that conceals a lost packet is as long as the last packet.
         self._history = deque((SILENCE,), _HISTORY_PACKETS)
-        self._waiting: dict[int, tuple[bytes, float]] = {}  # PCM and arrival by extended sequence number
-        self._given_up: set[int] = set()  # extended numbers of packets given up, as far back as MAX_MISORDER
-        self._probation: tuple[int, bytes, float, int] | None = None  # sequence, PCM, arrival, `received` by then
+        # PCM and arrival time of the packets that wait behind a gap, by extended sequence number.
+        self._waiting: dict[int, tuple[bytes, float]] = {}
+        # Extended sequence numbers of packets that were given up, among the last MAX_MISORDER packets.
+        self._given_up: set[int] = set()
+        # The packet on probation: its sequence number, its PCM, its arrival time, and `received` at its arrival.
+        self._probation: tuple[int, bytes, float, int] | None = None
         self.received = 0
         # Number of packets given up. A packet that arrives late still counts as lost, unlike in RFC 3550, A.3,
         # because its audio is missing from what was passed on.
@@ -92,7 +95,7 @@ class JitterBuffer:
         return self._release(math.inf)
 
     def _put_in_order(self, sequence: int, pcm: bytes, at: float) -> list[Audio]:
-        if self._next == self._first:  # the very first packet
+        if self._next == self._first:  # this is the first packet of the stream
             self._first = self._next = sequence
         ahead = sequence_distance(sequence, self._next)
         extended = self._next + ahead
@@ -146,7 +149,8 @@ class JitterBuffer:
     def _conceal(self, end: int) -> list[Audio]:
         """Give up the missing packets before the waiting packet `end`, an extended sequence number.
 
-        Returns what conceals them. The waiting packet is cross-faded with its continuation.
+        Returns the audio that conceals the missing packets. The waiting packet is cross-faded with the
+        continuation of this audio.
         """
         lost, width = range(self._next, end), len(self._history[-1]) or FRAME_BYTES
         self._given_up = {sequence for sequence in (*self._given_up, *lost) if sequence >= end - MAX_MISORDER}
@@ -174,8 +178,8 @@ class JitterEstimator:
     """
 
     def __init__(self) -> None:
-        self._jitter = 0.0  # seconds
-        self._transit = math.inf  # seconds
+        self._jitter = 0.0  # the estimated jitter, in seconds
+        self._transit = math.inf  # the latest packet's arrival time minus its media time, in seconds
 
     def update(self, at: float, media_samples: int, within: float = 0.0) -> None:
         """Count audio that arrived at `at` seconds, after `media_samples` earlier samples of the stream.
@@ -193,7 +197,7 @@ class JitterEstimator:
             self._jitter += (variation - self._jitter) / 16
 
     def decay(self, frames: int) -> None:
-        """Count frames that have arrived just in time."""
+        """Count a number of frames that arrived exactly on schedule, so that the estimate becomes smaller."""
         self._jitter *= (15 / 16) ** max(0, frames)
 
     @property

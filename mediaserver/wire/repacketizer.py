@@ -22,7 +22,7 @@ class Repacketizer:
         self._rest = b""  # the beginning of the peer's next frame, which is not complete yet
 
     def pack(self, encoded_frame: bytes) -> bytes:
-        """The message with the peer's frames that this frame completes; b"" if it completes none."""
+        """The message with the peer's frames that `encoded_frame` completes; b"" if it completes none."""
         data = self._rest + self._resample(encoded_frame)
         end = len(data) - len(data) % self._frame_bytes
         self._rest = data[end:]

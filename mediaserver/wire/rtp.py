@@ -35,13 +35,13 @@ class Packet:
     """One RTP packet with the header fields of RFC 3550, section 5.1, without padding."""
 
     payload_type: int
-    sequence: int  # u16
-    timestamp: int  # u32, in samples
-    ssrc: int  # u32
+    sequence: int  # the sequence number, of 16 bits
+    timestamp: int  # the timestamp, of 32 bits, in samples
+    ssrc: int  # the synchronization source identifier, of 32 bits
     payload: bytes
     marker: bool = False
     csrcs: tuple[int, ...] = ()
-    extension: tuple[int, bytes] | None = None  # header extension: the profile's u16, and 32-bit words
+    extension: tuple[int, bytes] | None = None  # the header extension: 16 bits of the profile, and 32-bit words
 
 
 def serialize(packet: Packet) -> bytes:
@@ -75,7 +75,7 @@ def parse(data: bytes) -> Packet:
         at += 4 + 4 * words
     end = len(data)
     if first & 0x20:
-        end -= data[-1] or end  # the last byte counts the padding; a count of 0 is as wrong as too large a count
+        end -= data[-1] or end  # the last byte is the number of padding bytes; 0 counts as a number too large
     if end < at:
         raise ProtocolError(f"RTP packet cut short: {len(data)} bytes")
     payload = data[at:end]
@@ -134,8 +134,8 @@ class Packetizer:
 
         Each message is made on demand, by C code (`map` and `struct`) for speed. When the payloads end, no
         sequence number or timestamp may have been used up, so that the next source continues without a gap.
-        Therefore `map` must take a payload before it takes these numbers. For this reason `pack` is given each
-        payload twice: first as `0s`, which writes nothing, and last to be written.
+        Therefore `map` must take a payload before it takes a sequence number and a timestamp. For this reason
+        `pack` is given each payload twice: first as `0s`, which writes nothing, and last to be written.
         """
         first, payloads = tee(payloads)
         kinds = chain(map(self._with_marker, (self._payload_type,)), repeat(self._payload_type))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 _FIN_TEXT, _FIN_BINARY, _FIN_CLOSE, _FIN_PING, _FIN_PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 _MASKED = 0x80
-_WORD = 4  # bytes that are unmasked at a time
+_WORD = 4  # bytes of payload that are unmasked in one operation
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 MASK_BYTES = 4  # size of a masking key, which follows the header of a client's message
 KEY_BYTES = 16  # bytes of the Sec-WebSocket-Key in a client's handshake, once decoded from base64
@@ -63,18 +63,25 @@ def masked_head(length: int) -> bytes:
 
 
 def masked_size(length: int) -> int:
-    """Bytes of a client's whole message with `length` bytes of payload."""
+    """The size in bytes of a client's whole message with `length` bytes of payload."""
     return len(header(length)) + MASK_BYTES + length
 
 
 def payload_bytes(size: int) -> int:
-    """Bytes of payload in a client's whole message of `size` bytes, whose payload has 126 to 65 535 bytes."""
+    """The number of bytes of payload in a client's whole message of `size` bytes.
+
+    The payload must have 126 to 65 535 bytes.
+    """
     return size - 4 - MASK_BYTES
 
 
 @functools.lru_cache(maxsize=64)
 def _padding(size: int) -> tuple[int, int]:
-    """The number that, multiplied by a key of four bytes, repeats it over `size` bytes; and all bits of these."""
+    """Two numbers for masking `size` bytes by integer arithmetic.
+
+    A key of four bytes, multiplied by the first number, is repeated over these bytes or some more. The second
+    number has all bits of these bytes set, and cuts off the bytes beyond them.
+    """
     return int.from_bytes((b"\1\0\0\0" * (size // MASK_BYTES + 1))[:size], "little"), (1 << 8 * size) - 1
 
 

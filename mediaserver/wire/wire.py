@@ -37,9 +37,9 @@ class Wire:
     At first the format is as the settings say. Where a setting is `auto`, `negotiate` decides by what the peer
     sends. `encoding` is the encoding of the frames that we send now, and `inbound` decodes what we receive.
 
-    `random_key` returns four random bytes. It is given if we are the WebSocket's client. Every message is then
-    masked with a fresh key. In the encapsulation `audiosocket`, a framing of `auto` is `message` until the peer's
-    first message. The peer is assumed to be the platform (VoIPBIN), which sends µ-law.
+    `random_key`, which returns four random bytes, is given if we dialled the WebSocket. In this case every message
+    is masked with a fresh key, a framing of `auto` means `message` until the peer's first message, and the peer is
+    assumed to be the platform (VoIPBIN), which sends µ-law.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Wire:
         """The number of frames to send before they are due."""
         return self.settings.lead if self.media_format is not None else min(self.settings.lead, _MAX_LEAD)
 
-    # -- outbound ------------------------------------------------------------------------------------------------
+    # -- messages that we send -----------------------------------------------------------------------------------
 
     def messages(self, encoded_frames: Iterable[bytes]) -> Iterator[bytes]:
         """The messages that carry these encoded frames: one message for each frame, made on demand.
@@ -136,7 +136,7 @@ class Wire:
         if self._rtp is not None:
             self._rtp.mark_talkspurt(begins=begins)
 
-    # -- negotiation ---------------------------------------------------------------------------------------------
+    # -- negotiation of the wire format --------------------------------------------------------------------------
 
     @property
     def negotiating(self) -> bool:
@@ -145,14 +145,14 @@ class Wire:
 
     @property
     def awaits_first_message(self) -> bool:
-        """Whether our first frame should wait for the peer's first message, which decides its framing."""
+        """Whether our first frame should wait for the peer's first message, which decides our framing."""
         return self._negotiating and self._rtp is None and not self._dialled and self._carrier is not Carrier.TCP
 
     def fix_framing(self) -> None:
         """Keep the present framing although the peer has not decided it, because our first frame is due.
 
-        RTP, TCP and streams that we dialled are exempt: they go on negotiating until the peer's first sound. On a
-        stream that we dialled, we send only silence until that sound.
+        RTP, TCP and streams that we dialled are exempt: they go on negotiating until the peer's first audio. On a
+        stream that we dialled, we send only silence until that audio.
         """
         if self._rtp is None and not self._dialled and self._carrier is not Carrier.TCP:
             self._negotiating = False

@@ -1,4 +1,7 @@
-"""How long each action holds a flow, and which of the platform's two managers executes it."""
+"""How long each action holds a VoIPBIN flow, and which of VoIPBIN's two managers executes the action.
+
+An action holds the flow if the next action is executed only after a time or an event.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,11 +9,12 @@ from dataclasses import dataclass
 from mediaserver.client.flows.actions import Action
 from mediaserver.wire.voipbin.actions import PUSHING
 
-_CHARACTERS_PER_SECOND = 15  # of a text that is spoken; an assumption, as no TTS speaks in the simulation
-_BEEP, _PLAYED = 0.3, 2.0  # seconds of a beep, and of each file of `play`, which is not fetched
-_ECHO = 180.0  # seconds of an echo without a duration
+_CHARACTERS_PER_SECOND = 15  # pace of a text that is spoken: an assumption, as the simulation has no TTS
+_BEEP, _PLAYED = 0.3, 2.0  # seconds of a beep, and of each file of the action `play`, as files are not fetched
+_ECHO = 180.0  # seconds of the action `echo` if it has no duration
 
-# Actions that the flow manager executes. A key pressed meanwhile is treated by the call manager's action before.
+# Actions that VoIPBIN's flow manager executes. While one of them is executed, a DTMF key is still handled by the
+# last action of VoIPBIN's call manager.
 OF_FLOW_MANAGER = frozenset(
     (
         *("ai_summary", "branch", "call", "condition_call_digits", "condition_call_status", "condition_datetime"),
@@ -18,9 +22,10 @@ OF_FLOW_MANAGER = frozenset(
         *("stop", "transcribe_recording", "transcribe_start", "variable_set", "webhook_send"),
     )
 )
-# Actions whose failure ends the flow, and with it the call.
+# Actions whose failure ends the flow, and with the flow its call.
 ENDS_FLOW_ON_ERROR = frozenset(("branch", "fetch", "fetch_flow", "goto"))
-# Actions that connect the caller. The flow manager has all but one of them done by a further action.
+# Actions that connect the caller with another party. For each of them except `confbridge_join`, VoIPBIN's flow
+# manager executes a second action.
 _OTHER_PARTY = PUSHING | {"confbridge_join"}
 _NOT_SIMULATED = OF_FLOW_MANAGER | {
     "amd",
@@ -33,9 +38,9 @@ _NOT_SIMULATED = OF_FLOW_MANAGER | {
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The seconds for which an action holds the flow (None: it does not), and a word on it.
+    """The seconds for which an action holds the flow, None if it does not, and a note on the action for the log.
 
-    `pushes` is the number of further actions that the platform executes for it, and counts.
+    `pushes` is the number of further actions that VoIPBIN executes, and counts, for the action.
     """
 
     seconds: float | None = None

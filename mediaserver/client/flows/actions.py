@@ -1,4 +1,4 @@
-"""The actions of a flow: parsed from JSON as the platform does it, and with the values of variables filled in."""
+"""The actions of a VoIPBIN flow: parses them from JSON as VoIPBIN does, and fills in the values of variables."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from mediaserver.errors import PeerError
 
-NIL = UUID(int=0)  # the id of an action that has none
+NIL = UUID(int=0)  # a UUID of zeros, which stands for the missing id of an action
 _VARIABLE = re.compile(r"\$\{(.*?)\}")
 
 
@@ -19,36 +19,36 @@ class FlowError(PeerError):
 
 @dataclass(slots=True)
 class Action:
-    """One action of a flow. `option` is as it came: values of variables are not filled in."""
+    """One action of a flow. Its `option` may contain `${name}` for variables, which `with_variables` fills in."""
 
     type: str
     option: dict[str, Any] = field(default_factory=dict)
     id: UUID = NIL
-    next_id: UUID = NIL  # the action that follows, if it is not the next one of the list
+    next_id: UUID = NIL  # the id of the action that follows, if this is not the next action in the list
 
     def integer(self, key: str) -> int:
-        """An option that is a whole number, 0 without it; FlowError if it is something else."""
+        """An option that is a whole number, 0 if it is missing; FlowError if its value is no whole number."""
         value = self.option.get(key) or 0
         if isinstance(value, bool) or not isinstance(value, int):
             raise FlowError(f"{key} should be a whole number")
         return value
 
     def text(self, key: str) -> str:
-        """An option that is a text, "" without it; FlowError if it is something else."""
+        """An option that is a text, "" if it is missing; FlowError if its value is no text."""
         value = self.option.get(key)
         if value is not None and not isinstance(value, str):
             raise FlowError(f"{key} should be a text")
         return value or ""
 
     def flag(self, key: str) -> bool:
-        """An option that is true or false, false without it; FlowError if it is something else."""
+        """An option that is true or false, False if it is missing; FlowError if its value is no boolean."""
         value = self.option.get(key)
         if value is not None and not isinstance(value, bool):
             raise FlowError(f"{key} should be true or false")
         return bool(value)
 
     def target(self, key: str) -> UUID:
-        """An option that is an action's id, NIL without it; FlowError if it is something else."""
+        """An option that is an action's id, NIL if it is missing; FlowError if its value is no UUID."""
         return _parse_id(self.text(key), key)
 
     def with_variables(self, variables: Mapping[str, str]) -> "Action":
@@ -57,7 +57,7 @@ class Action:
 
 
 def parse_answer(text: str | bytes) -> list[Action]:
-    """The actions of an answer to the action `fetch`, which has to be a JSON array; FlowError if it is none."""
+    """The actions in an answer to the action `fetch`; FlowError if the answer is no JSON array of actions."""
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
@@ -70,7 +70,7 @@ def parse_answer(text: str | bytes) -> list[Action]:
 def parse_flow(text: str | bytes) -> list[Action]:
     """The actions of a flow: a JSON array, or an object with the key `actions`; FlowError if there are none.
 
-    An action without an id gets one, as from the platform when a flow is created there.
+    An action without an id gets a random one, as VoIPBIN assigns one when a flow is created.
     """
     try:
         flow = json.loads(text)

@@ -17,9 +17,10 @@ from mediaserver.client.voipbin import Credential
 from mediaserver.errors import PeerError, error_text, single_line
 from mediaserver.support.http_connector import Connector
 
-_TIMEOUT = 15.0  # seconds for one request
-_PAGE, _MAX_PAGES = 100, 50  # flows of a page, which the platform limits to 100, and pages that are looked through
-_MAX_SHOWN = 200  # characters of an answer in an error
+_TIMEOUT = 15.0  # seconds that one request to the platform may take
+# The number of flows on one page of the platform's list, at most 100, and the most pages that are read.
+_PAGE, _MAX_PAGES = 100, 50
+_MAX_SHOWN = 200  # the most characters of the platform's answer that an error message shows
 _REASONS = {
     401: "the {name} is not accepted: check that {setting} is valid and not expired",
     403: "the {name} may not do this: check whose it is",
@@ -28,17 +29,17 @@ _REASONS = {
 
 
 class StoredFlow(NamedTuple):
-    """A flow at the platform: its id, and whether it was created just now, or was there and has been updated."""
+    """A flow at the platform: its id, and whether it was created. If it was not, an existing flow was updated."""
 
     id: str
     created: bool
 
 
 async def store_flow(api: str, credential: Credential, name: str, detail: str, actions: Actions) -> StoredFlow:
-    """Create the flow of this name at the platform, or update it if it is there already.
+    """Create a flow with this name at the platform, or update the flow that has this name.
 
-    `api` is the base of the platform's URLs. PeerError if the platform cannot be reached or refuses, or if it has
-    several flows of the name.
+    `api` is the base of the platform's URLs. PeerError if the platform cannot be reached, if it refuses a request,
+    or if it has several flows with this name.
     """
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT)
     async with aiohttp.ClientSession(connector=Connector(), timeout=timeout) as http:
@@ -54,7 +55,7 @@ async def store_flow(api: str, credential: Credential, name: str, detail: str, a
 
 
 class _Client:
-    """Sends requests with the credential. No error shows it, nor any of `hidden`."""
+    """Sends requests with the credential. No error shows the credential, or any of the texts in `hidden`."""
 
     def __init__(
         self, http: aiohttp.ClientSession, api: str, credential: Credential, hidden: Sequence[str] = ()
@@ -78,7 +79,7 @@ class _Client:
         return found
 
     async def request(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:
-        """Send a request, and return the object that the platform answers with."""
+        """Send a request, and return the JSON object with which the platform answers."""
         credential = self._credential
         url = URL(f"{self._api}/{path}", encoded=True).with_query(
             {**query, credential.parameter: credential.secret}
@@ -90,7 +91,7 @@ class _Client:
             raise PeerError(f"the platform does not answer within {_TIMEOUT:g} s") from None
         except aiohttp.ClientConnectorError as error:
             raise PeerError(f"cannot connect: {error_text(error.os_error)}: check voipbin.api") from None
-        except (aiohttp.ClientError, OSError, ValueError):  # their texts may show the URL
+        except (aiohttp.ClientError, OSError, ValueError):  # texts of these errors may show the URL
             raise PeerError(
                 "the platform's answer is not HTTP, or the connection broke: check voipbin.api"
             ) from None
@@ -115,7 +116,7 @@ class _Client:
 
 
 def _fetched_paths(actions: Actions) -> list[str]:
-    """The paths of the URLs of `fetch` in a flow. They have a secret in them, and the platform may repeat them."""
+    """The paths of the URLs of `fetch` in a flow. They hold a secret, which the platform's answers may repeat."""
     urls = [action["option"]["event_url"] for action in actions if action["type"] == "fetch"]
     return [path for url in urls if (path := urlsplit(url).path.strip("/"))]
 

@@ -1,6 +1,6 @@
-"""The flows that bring a caller to a path of a server: what users paste into VoIPBIN, or have created there.
+"""Builds VoIPBIN flows that connect a caller with a path of a server, for users to paste or create at VoIPBIN.
 
-The README and the pages for flow builders show these flows, and tests hold them against this module.
+The README and the pages for flow builders show these flows, and tests compare the pages with this module.
 """
 
 from yarl import URL
@@ -9,7 +9,7 @@ from mediaserver.wire.encapsulation import Encapsulation
 from mediaserver.wire.voipbin import actions
 from mediaserver.wire.voipbin.actions import Action
 
-HOLD_MS = 60_000  # ms for which the flow keeps the call, because external media does not
+HOLD_MS = 60_000  # ms for which the flow sleeps, because external media alone does not keep the call up
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 Actions = list[Action]
 
@@ -22,12 +22,12 @@ def flow_actions(
     encapsulation: Encapsulation = Encapsulation.AUDIOSOCKET,
     hold_ms: int = HOLD_MS,
 ) -> Actions:
-    """The actions of a flow that brings a caller to a server. ValueError unless exactly one way is given.
+    """The actions of a flow that connects a caller with a server, in one of three ways.
 
-    `fetch_url` answers the action `fetch` with all that comes next. `external_host` is the `host:port` of
-    AudioSocket over TCP, which the platform's public code dials. `url` is a WebSocket, which the platform's
-    tutorial dials, with this encapsulation. In the last two ways the flow keeps the call for `hold_ms`, and then
-    hangs up.
+    Exactly one of `fetch_url`, `external_host` and `url` must be given, or ValueError is raised. At `fetch_url`,
+    the action `fetch` gets all further actions. `external_host` is the `host:port` of AudioSocket over TCP, which
+    the platform's public code dials. `url` is a WebSocket with this `encapsulation`, which the platform's tutorial
+    dials. With `external_host` or `url`, the flow keeps the call for `hold_ms`, and then hangs up.
     """
     if sum(map(bool, (fetch_url, external_host, url))) != 1:
         raise ValueError("give one of fetch_url, external_host and url")
@@ -43,7 +43,7 @@ def _websocket_media(url: str, encapsulation: Encapsulation) -> Action:
 
 
 def dialled_addresses(flow: Actions) -> list[tuple[str, int]]:
-    """The hosts and ports that the platform dials for these actions; ValueError where one is no host and port."""
+    """The hosts and ports that the platform dials for these actions; ValueError if one of them is invalid."""
     found = []
     for action in flow:
         option = action.get("option", {})

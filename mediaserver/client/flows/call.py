@@ -22,8 +22,8 @@ from mediaserver.client.sound_files import decode_speech, open_recorder
 from mediaserver.errors import PeerError
 from mediaserver.playout.sources.live import LiveSource
 
-_DELAY_MS = 40  # ms that a microphone's sound waits, so that its jitter is not heard
-_FILE_SLACK_MS = 24 * 3600 * 1000  # ms of a sound file that may wait to be sent, which is all of any file
+_DELAY_MS = 40  # ms for which a microphone's sound is buffered, so that its jitter is not heard
+_FILE_SLACK_MS = 24 * 3600 * 1000  # ms of a sound file that may wait to be sent: a day, more than any file has
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +32,18 @@ class FlowPlan:
 
     actions: Sequence[Action]
     variables: Mapping[str, str] = field(default_factory=dict)
-    seconds: float | None = None  # the caller hangs up after so long; None: when the flow ends
+    seconds: float | None = None  # seconds after which the caller hangs up; None: the call ends with the flow
     digits: str = ""  # keys to press, `0-9 A-D * #`; a comma is a pause
     send: Path | None = None  # a sound file that the caller speaks, after the keys
-    after: float | None = None  # seconds after the first media when both begin; None: when it is the caller's turn
-    record: Path | None = None  # a WAV file of what the caller hears
-    bridged: float = 2.0  # seconds that another party is with the caller, where the flow connects one
+    after: float | None = None  # seconds from the first media to the keys; None: until it is the caller's turn
+    record: Path | None = None  # a WAV file into which the audio that the caller hears is written
+    bridged: float = 2.0  # seconds for which the caller talks with another party whom the flow connects
     microphone: bool = False  # whether sound of the caller will come by `FlowCall.speak`
 
 
 @dataclass(frozen=True, slots=True)
 class Observer:
-    """What is told of a call while it goes on: an action that begins, a key, and a frame that the caller hears."""
+    """Functions that are called for each action that begins, each key, and each frame that the caller hears."""
 
     on_action: Callable[[ExecutedAction], None] = lambda entry: None
     on_key: Callable[[str], None] = lambda key: None
@@ -51,27 +51,28 @@ class Observer:
 
 
 class FlowCall:
-    """One call. `run` makes it; meanwhile `press` and `speak` are what the caller does."""
+    """One simulated call, which `run` makes. Meanwhile `press` and `speak` are called for what the caller does."""
 
     def __init__(self, plan: FlowPlan, observer: Observer | None = None) -> None:
         self._plan, self._observer = plan, observer or Observer()
-        self._ids = uuid4(), uuid4()  # of the activeflow, and of the call
+        self._ids = uuid4(), uuid4()  # the ids of the activeflow and of the call
         self._engine = FlowEngine(plan.actions, *self._ids, plan.variables, plan.bridged)
-        self._began = time.monotonic()  # when the call began
+        self._began = time.monotonic()  # when the call began, in monotonic seconds
         self._turn_detector = TurnDetector()
-        self._over, self._heard = asyncio.Event(), asyncio.Event()  # the call is over; a media hears the caller
+        self._over = asyncio.Event()  # set when the call is over
+        self._heard = asyncio.Event()  # set when the first media that receives the caller's audio begins
         self._media: dict[int, asyncio.Event] = {}  # for the number of each media, the event that ends this media
         self._media_tasks: list[asyncio.Task[MediaReport]] = []
-        self._voices: dict[int, LiveSource] = {}  # of the caller, one for each media that hears it
+        self._voices: dict[int, LiveSource] = {}  # the caller's audio, by the number of the media that receives it
         self._timer: asyncio.TimerHandle | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._script: asyncio.Task[None] | None = None
-        self._told = 0  # actions of the log that the observer knows
-        self._pressed = 0  # keys of the plan
-        self._sent = False  # whether the sound file was sent
+        self._told = 0  # number of actions in the log that the observer was called for
+        self._pressed = 0  # number of the plan's keys that were pressed
+        self._sent = False  # whether the plan's sound file was sent
 
     async def run(self, hang_up: asyncio.Event | None = None) -> FlowReport:
-        """Make the call, and report on it. Setting `hang_up` has the caller hang up.
+        """Make the call, and report on it. When `hang_up` is set, the caller hangs up.
 
         PromptError if the file to send cannot be decoded, or the file to record cannot be written.
         """
@@ -106,22 +107,22 @@ class FlowCall:
         return self._engine.log
 
     def press(self, key: str) -> None:
-        """The caller presses a key."""
+        """Have the caller press a DTMF key."""
         self._observer.on_key(key)
         self._obey(self._engine.press(key, self._now()))
 
     def speak(self, pcm: bytes) -> None:
-        """The caller makes a sound: PCM of any length, which is sent to each media that hears the caller."""
+        """Send audio of the caller, PCM of any length, to each media that receives the caller's audio."""
         for voice in self._voices.values():
             voice.push_audio(pcm)
 
-    # -- the flow ------------------------------------------------------------------------------------------------
+    # -- running the flow ----------------------------------------------------------------------------------------
 
     def _now(self) -> float:
         return time.monotonic() - self._began
 
     def _obey(self, commands: list[Command]) -> None:
-        """Do what the engine says, and set the time at which it has to be asked again."""
+        """Execute the engine's commands, and set a timer for the time at which the engine has to advance."""
         engine = self._engine
         for command in commands:
             match command:
@@ -175,7 +176,7 @@ class FlowCall:
         self._hang_up_media()
         return list(await asyncio.gather(*self._media_tasks))
 
-    # -- media ---------------------------------------------------------------------------------------------------
+    # -- external media ------------------------------------------------------------------------------------------
 
     def _start_media(self, request: MediaRequest) -> None:
         hang_up = self._media[request.number] = asyncio.Event()
@@ -187,7 +188,7 @@ class FlowCall:
             hang_up.set()
 
     async def _run_media(self, request: MediaRequest, hang_up: asyncio.Event) -> MediaReport:
-        """One external media, from its beginning to its end."""
+        """Run one external media from its beginning to its end, and report on it."""
         number, began = request.number, self._now()
         voice = None
         if request.hears_caller:
@@ -217,10 +218,10 @@ class FlowCall:
 
         return hear
 
-    # -- the caller ----------------------------------------------------------------------------------------------
+    # -- what the caller does ------------------------------------------------------------------------------------
 
     def _start_script(self) -> None:
-        """Begin the caller's script, once there is something to hear, or keys are waited for."""
+        """Begin to send the caller's keys and sound, as media has started, or the flow waits for keys."""
         if self._script is None and (self._plan.digits or self._pcm):
             self._turn_detector.restart()
             self._script = asyncio.create_task(self._play_script())
@@ -232,7 +233,7 @@ class FlowCall:
         if not self._pcm:
             return
         if plan.digits and plan.after is None:
-            turn.restart()  # the keys may be answered by a prompt
+            turn.restart()  # a prompt may answer the keys, so wait until it is over
             await turn.wait_for_turn()
         await self._heard.wait()
         self.speak(self._pcm)
@@ -255,4 +256,4 @@ class FlowCall:
 
 
 def _drop(pcm: bytes, at: float) -> None:
-    """Take a frame that the caller does not hear."""
+    """Drop a frame of a media that the caller does not hear."""

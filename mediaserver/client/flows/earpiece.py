@@ -1,4 +1,4 @@
-"""Joins what the caller hears of several external medias into one sound, without a clock of its own."""
+"""Mixes the audio of all external medias that a simulated caller hears into one signal; it reads no clock."""
 
 from collections.abc import Callable
 
@@ -6,24 +6,23 @@ import numpy as np
 
 from mediaserver.audio.pcm import PTIME, Signal, from_bytes, to_bytes
 
-_STALL = 10  # frames by which a media may lag behind the call; a longer lag becomes a gap
+_STALL = 10  # frames by which a media may lag behind the call; after a longer lag, its audio has a gap
 
 
 class Earpiece:
-    """Puts the frames of each media into the timeline of the call, at 20 ms each, and mixes those of one time.
+    """Puts the frames of each media into the timeline of the call, 20 ms each, and mixes simultaneous frames.
 
-    Frames of a media follow each other without a gap, whatever the jitter of their arrival; only after a stall
-    there is one. `on_frame` is called with each frame of the call in turn, and `on_gap` with a number of frames in
-    which no media was there.
+    Frames of a media follow each other without a gap, whatever the jitter of their arrival, except after a stall.
+    `on_frame` is called with each frame of the call in turn. `on_gap` is called with the length, in frames, of a
+    time in which there was no media.
     """
 
     def __init__(self, on_frame: Callable[[bytes], None], on_gap: Callable[[int], None]) -> None:
         self._on_frame, self._on_gap = on_frame, on_gap
-        self._next: dict[
-            int, int
-        ] = {}  # for each media that lasts, the number of the frame of the call that comes next
-        self._waiting: dict[int, bytes | Signal] = {}  # frames by their place, until no media adds to them
-        self._given = 0  # frames of the call that were given to `on_frame` and `on_gap`
+        # For each media in progress, the place in the call of its next frame, in frames since the call began.
+        self._next: dict[int, int] = {}
+        self._waiting: dict[int, bytes | Signal] = {}  # frames by their place, while some media may add to them
+        self._given = 0  # number of the call's frames that were passed to `on_frame` or counted for `on_gap`
 
     def push(self, media: int, pcm: bytes, at: float) -> None:
         """Add a frame of PCM (320 bytes), which came `at` seconds after the call began."""
@@ -40,12 +39,12 @@ class Earpiece:
         self._give(max(min(self._next.values()), now - _STALL))
 
     def media_ended(self, media: int) -> None:
-        """No more frames of this media will come."""
+        """Note that a media has ended, so that no frame of the call waits for its audio."""
         if self._next.pop(media, None) is not None:
             self._give(min(self._next.values(), default=max(self._waiting, default=-1) + 1))
 
     def finish(self, at: float) -> None:
-        """Give what waits, and the gap up to the end of the call, at `at` seconds."""
+        """Pass on all waiting frames, and the gap up to the end of the call, which ended at `at` seconds."""
         self._next.clear()
         self._give(max(int(at / PTIME), max(self._waiting, default=-1) + 1))
 

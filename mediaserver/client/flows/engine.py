@@ -1,9 +1,10 @@
-"""The flow engine of the platform, as a state machine: actions, keys and the time come in, commands come out.
+"""VoIPBIN's flow engine, simulated as a state machine that takes actions, keys and the time, and returns commands.
 
 A running flow executes one action after another. Actions of the *flow manager* (`fetch`, `variable_set`, `goto` …)
-take no time, but for `fetch`. Actions of the *call manager* (`answer`, `digits_receive`, `sleep` …) may hold the
-flow. A key is treated by the call manager's last action: `digits_receive` appends it to `voipbin.call.digits`, and
-every other action lets it replace what stands there. External media goes on beside all this until the call ends.
+take no time, except `fetch`. Actions of the *call manager* (`answer`, `digits_receive`, `sleep` …) may hold the
+flow. The call manager's last action handles a DTMF key: `digits_receive` appends the key to the variable
+`voipbin.call.digits`; with any other action, the key replaces the variable's value. External media goes on beside
+all actions until the call ends.
 
 Times are seconds since the call began. The engine reads no clock.
 """
@@ -19,13 +20,13 @@ from mediaserver.client.flows.media import IGNORED_URL, MAX_MEDIA, MediaRequest,
 from mediaserver.client.flows.stacks import FlowStacks
 from mediaserver.wire.voipbin.actions import DIGITS
 
-MAX_EXECUTED = 100  # once more actions than that were executed, the next one ends the flow and the call
+MAX_EXECUTED = 100  # once more than 100 actions were executed, the next action ends the flow and the call
 FETCH_TIMEOUT = 3.0  # seconds after which the platform no longer waits for the answer to `fetch`
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """A command: send an HTTP request with the ids of the flow and the call, and hand over the answer."""
+    """A command: send an HTTP request with the ids of flow and call; its answer is for `FlowEngine.fetched`."""
 
     url: str
     method: str
@@ -41,10 +42,10 @@ Command = Fetch | MediaRequest | StopMedia
 
 @dataclass(slots=True)
 class ExecutedAction:
-    """An action in the log: when it began and ended (None while it holds the flow), and what became of it."""
+    """An action in the log: when it began, when it ended (None while it holds the flow), and a note on it."""
 
     at: float
-    action: Action  # with the values of variables
+    action: Action  # the executed action, with the values of variables filled in
     ended: float | None = None
     note: str = ""
     is_problem: bool = False  # whether the note says that something is wrong
@@ -52,17 +53,17 @@ class ExecutedAction:
 
 @dataclass(slots=True)
 class _State:
-    """What holds the flow: an action until a time, an answer to `fetch`, or nothing while actions are executed."""
+    """What holds the flow: an action until the time `due`, or an awaited answer to `fetch`; by default nothing."""
 
     due: float | None = None
     fetching: bool = False
 
 
 class FlowEngine:
-    """Executes the flow of one call. Each method returns the commands that the caller of the method has to obey.
+    """Executes the flow of one call. Methods return commands, which the code that calls a method has to execute.
 
-    `bridged` is how many seconds the caller talks with another party whom an action connects, as that party is not
-    simulated. `ended` says why the call is over, "" while it goes on.
+    `bridged` is the number of seconds for which the caller talks with another party whom an action connects, as
+    this party is not simulated. `ended` says why the call is over, "" while it goes on.
     """
 
     def __init__(
@@ -87,18 +88,18 @@ class FlowEngine:
         self._stacks, self._bridged = FlowStacks(actions), bridged
         self._state = _State()
         self._executed = 0
-        self._at_call: Action | None = None  # the call manager's last action
-        self._media: set[int] = set()  # numbers of the external medias that go on
+        self._at_call: Action | None = None  # the last action that VoIPBIN's call manager executed
+        self._media: set[int] = set()  # numbers of the external medias in progress
         self._started_media = 0
 
     @property
     def due(self) -> float | None:
-        """When `advance` has to be called; None if only a key, an answer or the caller can go on."""
+        """The time at which `advance` has to be called; None if the flow does not wait for a time."""
         return self._state.due
 
     @property
     def fetching(self) -> bool:
-        """Whether an answer to a `fetch` is waited for."""
+        """Whether the flow waits for the answer to a `fetch`."""
         return self._state.fetching
 
     @property
@@ -106,14 +107,14 @@ class FlowEngine:
         """The action that was executed last, which may hold the flow."""
         return self.log[-1] if self.log else None
 
-    # -- what comes in -------------------------------------------------------------------------------------------
+    # -- events: time, keys, answers and hang-ups ----------------------------------------------------------------
 
     def start(self, now: float = 0.0) -> list[Command]:
         """Execute the first actions of the flow."""
         return self._continue(now)
 
     def advance(self, now: float) -> list[Command]:
-        """Go on where the time is up for the action that holds the flow."""
+        """Go on with the flow, if the time of the action that holds the flow is over."""
         if self.ended or self._state.due is None or now < self._state.due:
             return []
         if self._state.fetching:
@@ -123,7 +124,7 @@ class FlowEngine:
         return self._finish(now)
 
     def press(self, digit: str, now: float) -> list[Command]:
-        """The caller presses a key. It reaches the flow, and not the audio (RFC 4733)."""
+        """Handle a DTMF key of the caller's, which reaches the flow but is not in the audio (RFC 4733)."""
         if self.ended:
             return []
         action = self._at_call
@@ -135,7 +136,7 @@ class FlowEngine:
         return self._finish(now) if self._is_held_by(action) and self._digits_suffice(action) else []
 
     def fetched(self, answer: Sequence[Action] | FlowError, now: float) -> list[Command]:
-        """The answer to the `fetch` that is waited for, or why there is none that can be used."""
+        """Go on with the actions that answered the awaited `fetch`, or end the call for the error in `answer`."""
         if self.ended or not self._state.fetching:
             return []
         if isinstance(answer, FlowError):
@@ -147,14 +148,14 @@ class FlowEngine:
         return self._finish(now)
 
     def media_ended(self, number: int) -> None:
-        """One external media is over: the server has hung it up, or it could not be dialled. The flow goes on."""
+        """Note that an external media is over: the server hung up, or could not be dialled. The flow goes on."""
         self._media.discard(number)
 
     def hang_up(self, now: float) -> None:
-        """The caller hangs up."""
+        """End the call, because the caller hangs up."""
         self._end("the caller hung up", now)
 
-    # -- actions -------------------------------------------------------------------------------------------------
+    # -- executing actions ---------------------------------------------------------------------------------------
 
     def _continue(self, now: float) -> list[Command]:
         """Execute actions until one of them holds the flow, or the call is over."""
@@ -174,7 +175,7 @@ class FlowEngine:
         return commands
 
     def _execute(self, action: Action, now: float) -> list[Command]:
-        """Execute an action. It ends at once, unless it sets the time until which it holds the flow."""
+        """Execute an action. The action ends at once, unless it sets a time until which it holds the flow."""
         entry = ExecutedAction(now, action)
         self.log.append(entry)
         if action.type not in action_times.OF_FLOW_MANAGER:
@@ -190,7 +191,7 @@ class FlowEngine:
         return [command] if command is not None else []
 
     def _fail(self, action: Action, error: FlowError, now: float) -> None:
-        """Do what the platform does where an action cannot be executed: hang up, or go on with the next action."""
+        """Do what the platform does if an action cannot be executed: hang up, or go on with the next action."""
         if action.type in action_times.ENDS_FLOW_ON_ERROR:
             self._note(f"{error}: the platform hangs up", True)
             self._end(f"{action.type}: {error}", now)
@@ -198,9 +199,9 @@ class FlowEngine:
             self._note(f"{error}: the platform goes on with the next action", True)
 
     def _hold(self, action: Action, now: float) -> Command | None:
-        """Execute an action of which only the time matters that it takes."""
+        """Execute an action of which only the duration is simulated."""
         if action.type == "digits_receive":
-            action.text("key")  # FlowError if it is no text
+            action.text("key")  # raises FlowError if the option is no text
             if self._digits_suffice(action):
                 self._note("keys that were pressed before are enough")
                 return None
@@ -252,7 +253,7 @@ class FlowEngine:
     def _stop(self, action: Action, now: float) -> None:
         self._end("the flow hung up" if action.type == "hangup" else "the flow was stopped", now)
 
-    # -- helpers -------------------------------------------------------------------------------------------------
+    # -- the state of the flow -----------------------------------------------------------------------------------
 
     def _digits_suffice(self, action: Action) -> bool:
         """Whether the digits that were pressed so far end a `digits_receive`."""
@@ -260,7 +261,7 @@ class FlowEngine:
         return bool((length > 0 and len(digits) >= length) or set(digits) & set(action.text("key")))
 
     def _is_held_by(self, action: Action) -> bool:
-        """Whether the flow waits for this action, and not for one of the flow manager's behind it."""
+        """Whether the flow waits for this action of the call manager, not for a later one of the flow manager."""
         current = self.current
         return current is not None and current.action is action and current.ended is None
 

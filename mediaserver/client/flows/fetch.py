@@ -1,4 +1,4 @@
-"""The HTTP request of the action `fetch`, as the platform sends it."""
+"""The HTTP request of VoIPBIN's action `fetch`, as VoIPBIN sends it."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -11,18 +11,21 @@ from mediaserver.client.flows.engine import Fetch
 from mediaserver.errors import error_text
 from mediaserver.support.http_connector import Connector
 
-_MAX_ANSWER = 1 << 20  # bytes of an answer; no flow is as long
+_MAX_ANSWER = 1 << 20  # the most bytes of an answer; no flow is as long
 
 
 def client_session() -> aiohttp.ClientSession:
-    """An HTTP session whose requests have no time-out of their own: the flow engine gives up."""
+    """An HTTP session whose requests have no time-out, because the flow engine decides when to give up."""
     return aiohttp.ClientSession(connector=Connector(), timeout=aiohttp.ClientTimeout(total=None))
 
 
 async def fetch_actions(
     http: aiohttp.ClientSession, command: Fetch, activeflow_id: UUID, call_id: UUID
 ) -> Sequence[Action] | FlowError:
-    """The actions that the URL answers with, or why the platform cannot use the answer. The reason has no URL."""
+    """Request the command's URL; return the actions in the answer, or an error that tells why there are none.
+
+    The error's message does not contain the URL, which may hold a secret.
+    """
     try:
         return await _fetch(http, command, {"activeflow_id": str(activeflow_id), "reference_id": str(call_id)})
     except FlowError as error:
@@ -38,7 +41,7 @@ async def fetch_actions(
 
 
 async def _fetch(http: aiohttp.ClientSession, command: Fetch, body: dict[str, str]) -> list[Action]:
-    url = URL(command.url).with_fragment(None)  # a # among the digits begins a fragment, which nobody is sent
+    url = URL(command.url).with_fragment(None)  # a # among the digits begins a fragment, which HTTP never sends
     if url.scheme not in ("http", "https") or not url.host:
         raise FlowError("event_url should begin with http:// or https://")
     async with http.request(command.method, url, json=body) as response:

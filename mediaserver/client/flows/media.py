@@ -1,4 +1,4 @@
-"""What the action `external_media_start` asks for: whom the platform dials, and how."""
+"""Parses VoIPBIN's action `external_media_start`: which address VoIPBIN dials for a call's media, and how."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ from mediaserver.client.flows.actions import Action, FlowError
 from mediaserver.wire.codec import Codec
 from mediaserver.wire.encapsulation import Encapsulation
 
-MAX_MEDIA = 5  # external medias that a call may have at the same time
-# Asterisk's names of the codecs in which its AudioSocket may send; it accepts slin only.
+MAX_MEDIA = 5  # the most external medias that a call may have at the same time
+# The codecs in which Asterisk may send over AudioSocket, by Asterisk's names. Asterisk accepts only `slin`.
 _FORMATS = {"slin": Codec.SLIN, "ulaw": Codec.MULAW, "alaw": Codec.ALAW}
 IGNORED_URL = (
     "dialled as the tutorial describes it; the platform's public code ignores url, and wants external_host"
@@ -16,22 +16,22 @@ IGNORED_URL = (
 
 @dataclass(frozen=True, slots=True)
 class MediaRequest:
-    """One external media of a call, which goes on beside the flow until the call ends."""
+    """One external media of a call: a media stream that goes on beside the flow until the call ends."""
 
-    number: int  # counts the external medias of a call, from 1
+    number: int  # the number of the media among the external medias of its call, from 1
     url: str  # ws:// or wss://, which VoIPBIN dials, or tcp://host:port, which its Asterisk dials
     encapsulation: Encapsulation
-    codec: Codec = Codec.SLIN  # what the server hears; it speaks slin in any case
+    codec: Codec = Codec.SLIN  # the codec of the audio that the server receives; the server always sends `slin`
     hears_caller: bool = False  # whether the server hears the caller
     heard_by_caller: bool = True  # whether the caller hears the server
 
 
 def media_request(action: Action, number: int) -> MediaRequest:
-    """The media that an action asks for; FlowError if the platform refuses it, or it is not simulated."""
+    """The media that an action asks for; FlowError if the platform refuses it, or if it is not simulated."""
     host, url = action.text("external_host"), action.text("url")
     if not host:
         if not url:
-            raise FlowError("has neither external_host nor url, so there is nobody to dial")
+            raise FlowError("has neither external_host nor url, so the platform has no address to dial")
         name = action.text("encapsulation") or Encapsulation.RTP
         if name not in list(Encapsulation):
             raise FlowError(f"there is no encapsulation {name}")

@@ -1,4 +1,4 @@
-"""Whether the hosts and ports that a flow names can be reached from here, which the platform has to reach too."""
+"""Tests whether this machine can reach a host and port that a flow names, which VoIPBIN has to reach as well."""
 
 import asyncio
 import time
@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from mediaserver.errors import error_text
 
-_TIMEOUT = 5.0  # seconds to connect
+_TIMEOUT = 5.0  # seconds that connecting may take
 
 
 class Probe(NamedTuple):
-    """Whether a TCP connection to an address could be made, and a line that says so."""
+    """Whether a TCP connection to an address could be made, and a line for the user that says this."""
 
     reached: bool
     line: str

@@ -1,4 +1,4 @@
-"""The report of a call at the simulated platform: what was executed, what was heard, and what was wrong."""
+"""The report of a call at the simulated VoIPBIN: executed actions, measurements of the audio, and problems."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,17 @@ from mediaserver.client.flows.media import MediaRequest
 from mediaserver.client.measure import Report
 from mediaserver.support.credentials import redact_url, redact_urls
 
-_SHORT = 1.0  # seconds; a media that ends sooner need not have had sound
-_REQUEST_URLS = ("event_url", "uri")  # options of `fetch` and `webhook_send`
+_SHORT = 1.0  # seconds; for a media that ends sooner, missing audio is no problem
+_REQUEST_URLS = ("event_url", "uri")  # the options of the actions `fetch` and `webhook_send` that are URLs
 _FLOW_SECRET = re.compile(r"(/flow/)[^/]+")  # the secret in the URL of this server's flow endpoint
 
 
 @dataclass(frozen=True, slots=True)
 class MediaReport:
-    """One external media of a call: when it began and ended, what was measured, or why it could not be had."""
+    """One external media of a call: when it began and ended, and its measurements, or why it failed.
+
+    Times are seconds since the call began.
+    """
 
     request: MediaRequest
     began: float
@@ -27,7 +30,7 @@ class MediaReport:
 
     @property
     def problems(self) -> list[str]:
-        """What was wrong, a line for each problem."""
+        """A line for each problem of the media."""
         where = redact_url(self.request.url)
         if self.report is None:
             return [f"{where}: {self.problem}"] if self.problem else []
@@ -37,18 +40,18 @@ class MediaReport:
 
 @dataclass(frozen=True, slots=True)
 class FlowReport:
-    """What became of a call. Times are seconds since the call began."""
+    """The report of one simulated call. Times are seconds since the call began."""
 
     ended: str  # why the call was over
     duration: float
     log: Sequence[ExecutedAction]
     media: Sequence[MediaReport]
-    unsent: Sequence[str] = ()  # parts of the plan that were not sent, a line each
+    unsent: Sequence[str] = ()  # a line for each of the caller's keys or sounds that were not sent
     variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def problems(self) -> list[str]:
-        """What was wrong with the flow and its media, a line for each problem."""
+        """A line for each problem of the flow and its media."""
         flow = [f"{entry.at:.2f} s: {entry.action.type}: {entry.note}" for entry in self.log if entry.is_problem]
         return [*flow, *(problem for each in self.media for problem in each.problems), *self.unsent]
 
@@ -72,9 +75,9 @@ def shown_option(option: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def shown_request_url(url: str) -> str:
-    """The URL of an HTTP request without its user, password and query, and without what may be secret in its path.
+    """The URL of an HTTP request without its user, password and query, and without possible secrets in its path.
 
-    Such a request is not signed, so that a part of the path stands for a password.
+    The platform does not sign such a request, so a part of the path may serve as a password.
     """
     shown = redact_url(url)
     if _FLOW_SECRET.search(shown):

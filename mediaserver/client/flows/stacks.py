@@ -1,7 +1,8 @@
-"""The order of a flow's actions. The actions of a `fetch` are a stack of their own, upon that of the `fetch`.
+"""The order in which VoIPBIN executes the actions of a flow.
 
-An action is found by its id, as on the platform. So actions without ids of their own are not found: then the
-platform ends the flow, or passes over the whole answer of a `fetch`, and says nothing.
+The actions in the answer to a `fetch` are put on a stack, on top of the list with the `fetch` itself. An action is
+found by its id, as on the platform. If an action has no id, it is not found: the platform ends the flow, or skips
+the whole answer to the `fetch`, without reporting an error.
 """
 
 from collections.abc import Sequence
@@ -14,26 +15,26 @@ from mediaserver.client.flows.actions import NIL, Action, FlowError
 @dataclass(slots=True)
 class _Stack:
     actions: Sequence[Action]
-    returns_to: UUID = NIL  # the action of the stack below behind which the flow goes on
+    returns_to: UUID = NIL  # the id of an action of the stack below, after which the flow goes on
 
 
 class FlowStacks:
-    """The actions of a running flow, and which of them is executed now."""
+    """The actions of a running flow, and which of these actions is executed now."""
 
     def __init__(self, actions: Sequence[Action]) -> None:
         self._stacks = [_Stack(actions)]
-        self._current: UUID | None = None  # None before the first action
-        self._forward: UUID | None = None  # the action to execute next, in place of the one that follows
+        self._current: UUID | None = None  # the id of the current action; None before the first action
+        self._forward: UUID | None = None  # id of the action to execute next, in place of the following action
 
     def push(self, actions: Sequence[Action]) -> str:
-        """Execute these actions next. Returns a line on what will not be executed as meant, "" if all will."""
+        """Execute `actions` next. Returns a line on a mistake in their ids that upsets their order, "" if none."""
         if not actions:
             return ""
-        assert self._current is not None  # noqa: S101 - an action of the flow has fetched them
+        assert self._current is not None  # noqa: S101 - an action of the flow has fetched `actions`
         self._stacks.append(_Stack(actions, self._current))
         self._forward = actions[0].id
         if actions[0].id == NIL:
-            # The platform takes an id of zeros for "no action to go to", and goes on behind the `fetch`.
+            # The platform takes an id of zeros for the lack of a next action, and goes on after the `fetch`.
             self._stacks.pop()
             self._forward = None
             return "the first action has no id, so the platform executes none of them: each needs a UUID"
@@ -44,13 +45,13 @@ class FlowStacks:
         return f"action {repeated} has the id of an earlier one, which the platform confuses" if repeated else ""
 
     def go_to(self, target: UUID) -> None:
-        """Execute the action with this id next; FlowError if this stack and those below have none."""
+        """Execute the action with the id `target` next; FlowError if no stack has an action with this id."""
         if target == NIL or all(self._find(stack, target) is None for stack in self._stacks):
             raise FlowError("there is no action with the id to go to")
         self._forward = target
 
     def original(self, action: Action) -> Action:
-        """The action as the flow has it, of which `action` is the copy that is executed."""
+        """The flow's own action of which `action`, with the values of variables filled in, is a copy."""
         return next(each for stack in reversed(self._stacks) for each in stack.actions if each.id == action.id)
 
     def advance(self) -> Action | None:
@@ -77,7 +78,7 @@ class FlowStacks:
         return None
 
     def _enter(self, target: UUID) -> Action | None:
-        """Make the action with this id the current one. Stacks above it are over."""
+        """Make the action with the id `target` the current one, and drop the stacks above its own stack."""
         while target != NIL and self._stacks:
             index = self._find(self._stacks[-1], target)
             if index is not None:

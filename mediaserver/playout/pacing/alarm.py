@@ -3,7 +3,7 @@
 On Linux, an alarm is a timerfd watched by the event loop's `add_reader`, which is exact to some 30 µs. On other
 systems, an alarm is a timer of the event loop (`call_at`). Such a timer is armed for at least a millisecond ahead,
 because uvloop's timers have a resolution of 1 ms and may fire early. A ticker that is woken early arms the alarm
-again for the same time, and would otherwise do so in an endless loop.
+again for the same time; without this millisecond, it would do so in an endless loop.
 """
 
 import asyncio

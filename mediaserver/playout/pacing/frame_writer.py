@@ -15,7 +15,8 @@ from mediaserver.wire.wire import Wire
 
 # A function that is called for each frame as it is sent, with the frame's encoding and the encoded frame.
 FrameObserver = Callable[[Encoding, bytes], None]
-# A function that is called when the far end has dropped frames unplayed, with their number: the last ones sent.
+# A function that is called when the far end has dropped the last frames sent without playing them. Its argument is
+# the number of dropped frames.
 FlushObserver = Callable[[int], None]
 
 
@@ -54,7 +55,7 @@ class FrameWriter:
         self._overlays: tuple[Iterator[bytes], ...] = ()
         self._silent = True  # True before the first message, and where the last message was silence
         self._frames: Iterator[bytes] = iter(())  # encoded frames of the source, not yet mixed, nor observed
-        self._encoding = wire.encoding  # that of `_frames`
+        self._encoding = wire.encoding  # the encoding of the frames in `_frames`
         self._background: Background | None = None
         self._ending = b""  # PCM of the frame in which an earlier background fades out; b"" if there is none
         self.gain = OutputGain()  # of all that is sent
@@ -72,19 +73,19 @@ class FrameWriter:
         self._background = background
 
     def add_observer(self, on_frame: FrameObserver, on_flushed: FlushObserver) -> None:
-        """Pass each frame to an observer, in all iterators that `iter_writes` makes from now on."""
+        """Pass each frame to the observer `on_frame`, in all iterators that `iter_writes` makes from now on."""
         self._observers = (*self._observers, (on_frame, on_flushed))
 
     def remove_observer(self, on_frame: FrameObserver) -> None:
-        """Pass no frames to the observer, in all iterators that `iter_writes` makes from now on."""
+        """Pass no frames to the observer `on_frame`, in all iterators that `iter_writes` makes from now on."""
         self._observers = tuple(each for each in self._observers if each[0] is not on_frame)
 
     def add_overlay(self, frames: Iterator[bytes]) -> None:
-        """Add the frames of PCM of an iterator without end to all that `iter_writes` writes from now on."""
+        """Mix the PCM frames of an endless iterator into all iterators that `iter_writes` makes from now on."""
         self._overlays = (*self._overlays, frames)
 
     def remove_overlay(self, frames: Iterator[bytes]) -> None:
-        """Add the frames no longer, in all iterators that `iter_writes` makes from now on."""
+        """Stop mixing these PCM frames into the iterators that `iter_writes` makes from now on."""
         self._overlays = tuple(each for each in self._overlays if each is not frames)
 
     def report_flushed(self, frames: int) -> None:
@@ -96,8 +97,8 @@ class FrameWriter:
         """Return an iterator that writes one message at each `next`.
 
         The messages carry the frames of `source` from frame `start` on; if `source` is None, they carry silence.
-        The background is heard under both, and overlays over all of it, unless the stream is `silenced`. All of it
-        is sent at the `gain`.
+        The background and the overlays are mixed into these frames, unless the stream is `silenced`. The sum is
+        sent at the `gain`.
         """
         wire = self.wire
         encoding = wire.encoding

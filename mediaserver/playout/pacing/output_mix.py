@@ -37,8 +37,8 @@ class OutputMix(ABC):
     def observe(self, on_frame: FrameObserver, on_flushed: FlushObserver = ignore_flushed) -> Iterator[None]:
         """Within the context, call `on_frame` with each frame and its encoding as the frame is sent.
 
-        `on_frame` must return at once. `on_flushed` is called when the far end has dropped frames unplayed, with
-        their number: the last ones sent.
+        `on_frame` must return at once. `on_flushed` is called when the far end has dropped the last frames sent
+        without playing them, with the number of these frames.
         """
         self._writer.add_observer(on_frame, on_flushed)
         self._restart_writes()
@@ -50,7 +50,7 @@ class OutputMix(ABC):
 
     @contextlib.contextmanager
     def overlay(self, frames: Iterator[bytes]) -> Iterator[None]:
-        """Within the context, add the frames of PCM of an iterator without end to all that is sent."""
+        """Within the context, add the PCM frames of an endless iterator to all frames that are sent."""
         self._writer.add_overlay(frames)
         self._restart_writes()
         try:

@@ -49,7 +49,7 @@ class Pacer(Sequencer):
     def stop(self) -> None:
         """Stop sending for good. The current source ends, and its future gets how much of it was played."""
         self.pause()
-        self._on_stalled, self.flush_peer = _ignore_stall, cannot_flush  # break reference cycles with the session
+        self._on_stalled, self.flush_peer = _ignore_stall, cannot_flush  # these functions refer to the session
         self.cancel_all(fade=False)
 
     def write_partial_frame(self) -> None:
@@ -85,7 +85,7 @@ class Pacer(Sequencer):
 
     @property
     def playing(self) -> str:
-        """The name of what plays now, such as a prompt's; "" for silence."""
+        """The name of the source that plays now, such as a prompt's name; "" for silence."""
         return self._queue.current.source.playing if self._queue.current is not None else ""
 
     @property

@@ -47,7 +47,7 @@ class Playback:
 
     def fail(self, error: BaseException) -> None:
         """End a source that has raised `error`: its future raises the error, too."""
-        if not isinstance(error, Exception) or isinstance(error, StopIteration):  # futures refuse these errors
+        if not isinstance(error, Exception) or isinstance(error, StopIteration):  # no future takes such an error
             fault: Exception = RuntimeError(f"the source raised {type(error).__name__}")
             fault.__cause__ = error
         else:
@@ -90,7 +90,7 @@ class PlaybackQueue:
         return playback.done
 
     def prepend(self, source: Source) -> asyncio.Future[PlaybackResult]:
-        """Queue a source before all that wait; the future is as that of `append`."""
+        """Queue a source before all waiting ones; the future's result will be how much of it was played."""
         self._waiting.appendleft(playback := Playback(source, self._loop.create_future()))
         return playback.done
 
@@ -102,17 +102,17 @@ class PlaybackQueue:
         return self.current
 
     def begin_fade(self, source: Source) -> Playback:
-        """Make the faded end of a stopped source the current source, before all that wait, and return it."""
+        """Make the faded end of a stopped source the current source, before all waiting ones, and return it."""
         done = self._loop.create_future()
-        done.cancel()  # nobody waits for it, and so nobody would retrieve an error
+        done.cancel()  # no task waits for this future, so no task would retrieve an error from it
         self.current = Playback(source, done, fading=True)
         return self.current
 
     def suspend_current(self, now: int) -> None:
         """Make the current source the first of the waiting ones; its next turn continues where it was stopped.
 
-        The faded end of a stopped source gets no other turn, because after a break it would be a sound of its own.
-        Neither does a source that is not resumable.
+        The faded end of a stopped source gets no further turn, because after a break it would be heard as a sound
+        of its own. A source that is not resumable gets no further turn either.
         """
         if self.current is not None and (self.current.fading or not self.current.source.resumable):
             self.finish_current(now, complete=False)
@@ -141,7 +141,7 @@ class PlaybackQueue:
             self._retire(playback)
 
     def remove_waiting(self, done: asyncio.Future[PlaybackResult], now: int) -> None:
-        """Remove the waiting source whose future is `done`, and tell it how much was played in its turns."""
+        """Remove the waiting source whose future is `done`; the future gets how much of the source was played."""
         for playback in [playback for playback in self._waiting if playback.done is done]:
             self._waiting.remove(playback)
             playback.finish(now, complete=False)

@@ -39,7 +39,7 @@ class Sequencer(OutputMix):
         self._lead = 0  # frames by which the stream runs ahead of its schedule
         self._extra_frames = 0  # frames of all leads, minus the frames that were due but never sent
         self._on_hold = False  # while True, the stream sends silence, and sources wait
-        self.flush_peer: Callable[[], bool] = cannot_flush  # has the far end drop its queue; False if it cannot
+        self.flush_peer: Callable[[], bool] = cannot_flush  # makes the far end drop its queue; False if it cannot
 
     @abstractmethod
     def pause(self) -> None:
@@ -52,17 +52,16 @@ class Sequencer(OutputMix):
     # -- called by the session and its handler -------------------------------------------------------------------
 
     def play(self, source: Source) -> asyncio.Future[PlaybackResult]:
-        """Queue a source. The future's result is how much of the source was played; it raises a source's error."""
+        """Queue a source. The future gets how much of the source was played, or the error that it raised."""
         done = self._queue.append(source)
         if self._queue.current is None and self._writing:
             self._begin_next()
         return done
 
     def interject(self, source: Source) -> asyncio.Future[PlaybackResult]:
-        """Play a source at once. What plays now fades out in 5 ms, waits, and goes on where it was stopped.
+        """Play a source at once. The current source fades out in 5 ms, waits, and goes on where it was stopped.
 
-        The future is as that of `play`. On a stream that is on hold, the source becomes the first of those that
-        wait.
+        The future is like the one that `play` returns. On a stream on hold, the source is put first in the queue.
         """
         current = self._queue.current
         heard = current is not None and not current.fading and current.is_heard(self.frames)
@@ -87,15 +86,15 @@ class Sequencer(OutputMix):
         self._queue.remove_waiting(done, self.frames)
 
     def withdraw(self, done: asyncio.Future[PlaybackResult]) -> None:
-        """Take the source whose future is `done` out of the queue if it waits; one that plays goes on."""
+        """Take the source whose future is `done` out of the queue if it waits; if it plays, it goes on."""
         self._queue.remove_waiting(done, self.frames)
 
     def on_wire_changed(self) -> None:
-        """Continue in the wire's new encoding, even in mid-prompt; the peer's messages have changed it."""
+        """Continue in the wire's new encoding, which the peer's messages have changed, even amid a prompt."""
         self._restart_writes()
 
     def hold(self) -> None:
-        """Send silence from the next start until `release`, as the far end may drop audio sent before its own."""
+        """Send silence from the next start until `release`: the far end may drop audio before its own begins."""
         self._on_hold = True
 
     def release(self) -> None:
@@ -128,7 +127,7 @@ class Sequencer(OutputMix):
             self._queue.fail_current(error)
             self._owe_frame()
 
-    # -- internals -----------------------------------------------------------------------------------------------
+    # -- what is sent next ---------------------------------------------------------------------------------------
 
     @property
     def _writing(self) -> bool:
@@ -148,8 +147,8 @@ class Sequencer(OutputMix):
     def _interrupt(self, fade: bool = True) -> None:
         """Stop the current source, and have the far end drop the source's queued frames, if it can.
 
-        If the far end drops them, the last frames sent, as many as the lead, count as not played. If it does not,
-        it plays them to their end, and what would have followed them fades out in the next frame.
+        If the far end drops them, the last frames sent, as many as the lead, count as not played. If it cannot
+        drop them, it plays them to their end, and the source fades out in the next frame.
         """
         current = self._queue.current
         if current is None or (fade and current.fading):
@@ -166,10 +165,10 @@ class Sequencer(OutputMix):
             self._send_lead()
 
     def _faded_end(self) -> bytes:
-        """PCM of the frame in which the current source fades out; b"" where its next frame begins with silence."""
+        """PCM of the frame in which the current source fades out; b"" if this frame would be silent."""
         try:
             frame = fade_out(self._writer.take_next_frame())
-        except SOURCE_FAULTS:  # the source is being stopped, so that its error concerns nobody any more
+        except SOURCE_FAULTS:  # the source is being stopped, so its error no longer matters
             return b""
         return frame if frame != SILENCE else b""
 

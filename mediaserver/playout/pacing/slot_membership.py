@@ -16,7 +16,8 @@ class SlotMembership:
     def __init__(self, ticker: Ticker) -> None:
         self._ticker = ticker
         self._slot: Slot | None = None
-        # Ticks, late ticks and skipped ticks: of the stream in earlier slots; of the current slot at joining.
+        # Numbers of ticks, late ticks and skipped ticks. `_before`: of the stream in its earlier slots.
+        # `_at_joining`: of the current slot at the time when the stream joined the slot.
         self._before = self._at_joining = (0, 0, 0)
 
     @property

@@ -23,7 +23,8 @@ from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.support.metrics import Lateness
 
 PTIME_NS = 20_000_000  # nanoseconds of audio in a frame, and between two ticks of a slot
-STREAMS_PER_SLOT = 100  # a slot takes more only if no slot due soon has room; sending 100 frames takes 0.5 ms
+# Streams in a slot; a slot takes more only if no slot due soon has room. Sending 100 frames takes 0.5 ms.
+STREAMS_PER_SLOT = 100
 _MAX_WAIT_NS = 15_000_000  # a stream's first frame is sent within this time, unless all slots due by then are full
 _CHECK_EVERY = 10  # ticks between two checks of the streams' send buffers
 
@@ -74,7 +75,10 @@ class Slot:
 
 
 class Moment:
-    """One moment of the ptime: its slots, one for each lead, and the polls that follow when all have sent."""
+    """One of the moments into which each ptime (20 ms) is divided.
+
+    At this moment, its slots run, one slot for each lead, and then its polls.
+    """
 
     __slots__ = ("polls", "slots")
 
@@ -84,7 +88,7 @@ class Moment:
 
     @property
     def streams(self) -> int:
-        """Streams that send at this moment."""
+        """The number of streams that send at this moment."""
         return sum(len(slot.streams) for slot in self.slots)
 
     def slot_for(self, lead: int) -> Slot:
@@ -136,14 +140,15 @@ class Ticker:
     def _choose_moment(self, ahead: Sequence[Moment]) -> Moment:
         """Choose the moment of the ptime at which a new stream will send.
 
-        Of the moments that are due soon, it is the fullest that has room; if there is none, an empty moment. Else
-        it is the moment with the fewest streams. `ahead` has the moments in the order in which they are due.
+        Among the moments that are due soon, it is the fullest one with room, or else an empty one. If all of these
+        are full, it is the moment with the fewest streams of all. `ahead` has the moments in the order in which
+        they are due.
         """
         soon = ahead[: _MAX_WAIT_NS // self._step]
         if begun := [moment for moment in soon if 0 < moment.streams < STREAMS_PER_SLOT]:
             return max(begun, key=_stream_count)
         if empty := [moment for moment in soon if not moment.streams]:
-            # The last one stays among the moments due soon for longest, so that most later streams can join it.
+            # The last empty moment stays among those due soon for longest, so that most later streams can join it.
             return empty[-1 if self.streams else 0]
         return min(ahead, key=_stream_count)
 
@@ -155,9 +160,9 @@ class Ticker:
         self._disarm_if_idle()
 
     def add_poll(self, poll: Callable[[], None]) -> Callable[[], None]:
-        """Call `poll` once in each ptime; returns a function that ends this. `poll` must not raise.
+        """Call `poll` once in each ptime; returns a function that ends these calls. `poll` must not raise.
 
-        It is called at a moment at which streams send, if there is one, so that it costs no wake-up of its own.
+        `poll` is called at a moment at which streams send, if any do, so that it costs no wake-up of its own.
         """
         moment = max(self._wheel, key=lambda each: (-len(each.polls), each.streams))
         moment.polls.append(poll)

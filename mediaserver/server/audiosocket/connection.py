@@ -28,7 +28,7 @@ class Acceptor(Protocol):
         """Called when a connection is accepted, before its peer has sent anything."""
 
     def on_uuid(self, connection: "AudioSocketConnection", uuid: UUID) -> None:
-        """Called when a connection's UUID has come: begin a stream (`begin`), or refuse it (`refuse`)."""
+        """Called when a connection's UUID has come: begin its stream by `begin`, or refuse it by `refuse`."""
 
 
 class AudioSocketConnection(MessageReceiver):
@@ -44,9 +44,9 @@ class AudioSocketConnection(MessageReceiver):
         self._handshake = b""  # bytes of the UUID's message that have come so far
         # Before the UUID, the time-out of the handshake. After a hang-up, the time-out of the peer's close.
         self._timeout: asyncio.TimerHandle | None = None
-        self._error: BaseException | None = None  # the error by which the connection was lost
+        self._error: BaseException | None = None  # the error with which the connection was lost, if any
         self._ending = False  # our hang-up was sent, or the peer closed a connection without a stream
-        self._closed: asyncio.Future[None] = self._loop.create_future()  # done when the connection is gone
+        self._closed: asyncio.Future[None] = self._loop.create_future()  # done when the connection is closed
 
     # -- the handshake -------------------------------------------------------------------------------------------
 
@@ -108,14 +108,14 @@ class AudioSocketConnection(MessageReceiver):
             connections.refused[self] = None
 
     def reject(self, error: RefusedError) -> None:
-        """Close the connection at once, because it has no stream, and another one needs its file descriptor."""
+        """Close the connection at once: it has no stream, and another connection needs its file descriptor."""
         if not self._ending:
             self._acceptor.connections.refusals.record(error, self.peer.name)
             self.hang_up()
         if self.transport is not None:
             self.transport.close()
 
-    # -- the end -------------------------------------------------------------------------------------------------
+    # -- the end of the connection -------------------------------------------------------------------------------
 
     def _on_eof(self) -> None:
         if self._session is not None and not self._ending:

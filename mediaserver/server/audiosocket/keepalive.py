@@ -15,7 +15,9 @@ _PROBES = 4  # unanswered probes, a quarter of the interval apart, after which t
 
 
 def enable_keepalive(transport: asyncio.BaseTransport, interval: float) -> None:
-    """Probe a peer that is idle for `interval` seconds, and give it up after as many more. With 0, do neither.
+    """Probe a peer that is idle for `interval` seconds, and give it up if it stays silent for as many more.
+
+    With an `interval` of 0, keepalive stays off.
 
     The kernel counts whole seconds, so both times are rounded up.
     """

@@ -1,8 +1,8 @@
 """Receives on an AudioSocket connection: cuts the bytes into messages, and gives the session each message.
 
 The number of bytes and messages that wait, and the time that they wait, are limited. After a limit is exceeded, we
-read on all the same, because Asterisk locks up when nobody reads what it writes. A server has thousands of these
-receivers, so each is small.
+read on all the same, because Asterisk locks up if its data is not read. A server has thousands of these receivers,
+so each takes little memory.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from mediaserver.transport.connection import abort
 from mediaserver.wire import audiosocket
 
 _SLICE_BYTES = 4096  # bytes that are parsed at a time: a dozen frames
-_MESSAGES_PER_TURN = (
-    32  # messages given to the session before other streams get their turns; a slice may hold 1000 tiny ones
-)
+# Messages given to the session before other streams get their turns of the event loop. One slice of bytes may hold
+# a thousand tiny messages.
+_MESSAGES_PER_TURN = 32
 _MAX_BACKLOG_BYTES = 128 * 1024  # bytes read from the kernel and not parsed yet; with more, reading pauses
 _MAX_BACKLOG_TIME = 2.0  # seconds that messages may wait without a break before the stream ends as a flood
 _MAX_DISCARDED_BYTES = 2_000_000  # bytes dropped after a stream's end, 5 s at 192 kHz; more reset the connection
@@ -41,7 +41,7 @@ class InboundRateLimit:
 
     def allows(self, kind: int, size: int) -> bool:
         """Count a message of `size` bytes, its header included. False where the message exceeds the limit."""
-        frames = 1.0  # nearly all messages hold one frame
+        frames = 1.0  # nearly every message holds one frame of 20 ms
         if size > FRAME_MESSAGE:
             frames = max(1.0, size / _MESSAGE_BYTES.get(kind, FRAME_MESSAGE))
         self._frames += frames
@@ -59,10 +59,11 @@ def ignore_message(message: bytes) -> None:
 
 
 class MessageReceiver(asyncio.Protocol):
-    """The receiving half of a connection. It is a base class, as a separate object would cost a call per frame.
+    """The receiving half of a connection. It is a base class, because a separate object would cost a method call
+    for each frame.
 
-    A subclass reads the handshake, and then sets `_session` and `_on_message`. Its `_on_eof` or `_on_lost` is
-    called at the end of the input.
+    A subclass reads the handshake, and then sets `_session` and `_on_message`. Its method `_on_eof` or `_on_lost`
+    is called at the end of the input.
     """
 
     __slots__ = (
@@ -93,9 +94,9 @@ class MessageReceiver(asyncio.Protocol):
         self._messages: Iterator[bytes] | None = None  # messages of a slice that the session has yet to get
         self._backlog = bytearray()  # received bytes that are not parsed yet
         self._backlog_since = 0.0  # when bytes or messages began to wait, in seconds of the loop's clock
-        self._paused = False  # reading is paused: the kernel keeps the bytes that come
-        self._eof = False  # the peer has closed its half of the connection
-        self._discarding = False  # bytes that come are read and dropped
+        self._paused = False  # whether reading is paused, so that the kernel keeps the bytes that come
+        self._eof = False  # whether the peer has closed its half of the connection
+        self._discarding = False  # whether bytes from the peer are read and dropped
         self._discard_limit = _MAX_DISCARDED_BYTES
 
     def _read_handshake(self, data: bytes) -> bytes:
@@ -124,7 +125,7 @@ class MessageReceiver(asyncio.Protocol):
         elif data:
             if len(data) > _SLICE_BYTES:
                 self._backlog += data
-            else:  # the usual case
+            else:  # usually the peer sends one message at a time
                 self._messages = self._parser.feed(data)
             self._backlog_since = self._loop.time()
             self._process_turn()

@@ -27,14 +27,14 @@ def begin_stream(
 ) -> Session:
     """Begin a stream on a connection that has just sent its UUID. `on_over` is called when the stream is over.
 
-    `control` is the call control towards the peer, where there is more than audio.
+    `control` hangs up or transfers the call at the peer; None if the peer takes nothing but audio.
     """
     transport = connection.transport
-    assert transport is not None  # noqa: S101 - it is there, since the UUID has just come
+    assert transport is not None  # noqa: S101 - the connection is open, since its UUID has just come
     session = sessions.open_session(engine, stream, Wire(port.wire, carrier=Carrier.TCP), transport)
     if control is not None:
         session.control = control
-    connection.begin(session)  # the session keeps messages behind the UUID until its handler runs
+    connection.begin(session)  # the session keeps the messages that follow the UUID until its handler runs
     engine.streams.register(session, port.route, connection.peer.limit_key)
 
     def on_done() -> None:

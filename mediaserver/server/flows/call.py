@@ -1,4 +1,4 @@
-"""One call whose flow asks us: its leased port, its rounds, its stream, and what its handler has decided."""
+"""One call whose VoIPBIN flow requests its actions from us: its leased port, rounds, stream and final answer."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -16,34 +16,34 @@ from mediaserver.wire.voipbin import actions
 from mediaserver.wire.voipbin.actions import Action
 from mediaserver.wire.voipbin.rounds import Rounds, RoundSettings
 
-_HOLD = (
-    0.4  # seconds for which a fetch is held until the handler has decided, or waits for a key; VoIPBIN waits 3 s
-)
-_GRACE = 10.0  # seconds by which a fetch may be late, before the call counts as over
-_FORGET = 30.0  # seconds after the last answer in which the same fetch may come again
+# The most seconds before a fetch is answered, in which the handler may decide, or begin to wait for a key. VoIPBIN
+# waits 3 s for an answer.
+_HOLD = 0.4
+_GRACE = 10.0  # seconds by which a fetch may be late before the call counts as over
+_FORGET = 30.0  # seconds after the last answer in which VoIPBIN may repeat the fetch that was answered
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """What a `fetch` says: the flow and the call, the number of the round, and the digits so far."""
+    """A request of VoIPBIN's action `fetch`: the ids of flow and call, the round's number, the digits so far."""
 
-    activeflow: str
+    activeflow: str  # the flow's id
     reference: str  # the call's id
-    round: int = 0  # 0 for the one that begins the flow
+    round: int = 0  # 0 for the fetch that begins the flow
     digits: str = ""
-    complete: bool = True  # False where a # has cut the URL off behind the digits
+    complete: bool = True  # False if a # after the digits has cut the URL off
 
 
 class FlowCall:
     """A call from its first fetch to the answer that ends the rounds.
 
-    `port` has the number of the leased port, and the path. `on_freed` is called with whether the port was dialled,
-    once the port is free again. `on_over` is called with the call when nothing more can come. `report` emits an
-    event of the stream, which may not have begun. `hang_up` is called with the call's id when the call is to be
-    hung up at once, and no fetch is there to be answered. `executed` is the number of actions that the flow has
-    had before, where it comes to us once more.
+    `port` has the number of the leased port, and the path. `on_freed` is called once the port is free again; its
+    argument is whether the port was dialled. `on_over` is called with this object when no more fetches are
+    expected. `report` emits an event of the stream, even if the stream has not begun. `hang_up` is called with the
+    call's id when the call is to be hung up at once, and no fetch waits for an answer. `executed` is the number of
+    actions that VoIPBIN executed when it asked for the same flow an earlier time.
     """
 
     def __init__(
@@ -63,19 +63,19 @@ class FlowCall:
         self.activeflow, self.reference = fetch.activeflow, fetch.reference
         self.stream, self.port, self.handler = stream, port, handler
         self.dialled = False  # whether Asterisk has dialled the port
-        self.session: Session | None = None  # None before the stream, and after it, which breaks a reference cycle
+        self.session: Session | None = None  # None before the stream, and after it, to break a reference cycle
         self.control = FlowControl(settings.source, self._on_decision)
-        self.concluded = False  # whether the answer that ends the rounds is given
+        self.concluded = False  # whether the answer that ends the rounds has been given
         self._settings, self._on_freed, self._on_over, self._report = settings, on_freed, on_over, report
         self._hang_up = hang_up
         host = f"{settings.media_host}:{port.number}"
         limits = settings.max_actions, settings.poll, settings.max_poll, executed
         self._rounds = Rounds(RoundSettings(url, host, *limits))
         self._loop = asyncio.get_running_loop()
-        self._expected = 0  # the number of the next fetch
-        self._answering: asyncio.Task[list[Action]] | None = None  # the latest answer
+        self._expected = 0  # the round's number in the fetch that is expected next
+        self._answering: asyncio.Task[list[Action]] | None = None  # the task that makes the latest answer
         self._key_at = self._loop.time()  # when the last key came, or the flow began
-        self._early = ""  # digits that came before the stream
+        self._early = ""  # digits that came before the stream began
         self._dial_timer: asyncio.TimerHandle | None = None
         self._fetch_timer: asyncio.TimerHandle | None = None
         self._leased = True
@@ -101,7 +101,7 @@ class FlowCall:
 
     @property
     def executed(self) -> int:
-        """Actions that VoIPBIN has executed in the flow, as far as we know of them."""
+        """How many actions of the flow VoIPBIN has executed, as far as we know."""
         return self._rounds.executed
 
     def _push_digits(self, digits: str) -> None:
@@ -111,7 +111,7 @@ class FlowCall:
             self.session.push_digits(digits)
 
     def _go_on(self) -> list[Action]:
-        """The answer to the present fetch: what was decided, or another round."""
+        """The answer to the present fetch: the actions that the handler has decided on, or another round."""
         if self._rounds.exhausted and self.control.decision is None:
             self._fail("exhausted", "the flow has no actions left")
             self.control.hang_up()
@@ -124,7 +124,7 @@ class FlowCall:
         return self._await_fetch(self._rounds.go_on(self._loop.time() - self._key_at, self.control.patience))
 
     def _await_fetch(self, answer: list[Action]) -> list[Action]:
-        """Expect the next fetch in the seconds that the round of this answer lasts."""
+        """Begin to wait for the fetch that ends the round in `answer`, and return `answer`."""
         self._fetch_timer = self._loop.call_later(self._rounds.duration + _GRACE, self._on_no_fetch)
         return answer
 
@@ -133,23 +133,23 @@ class FlowCall:
         self._fetch_timer = self._loop.call_later(_FORGET, self.close)
         return self._rounds.conclude(decision)
 
-    # -- the stream ----------------------------------------------------------------------------------------------
+    # -- the call's stream ---------------------------------------------------------------------------------------
 
     def on_stream_begun(self, session: Session) -> None:
-        """Note that Asterisk has dialled the port."""
+        """Note that Asterisk has dialled the port, so that the stream has begun; push earlier digits into it."""
         self._stop(self._dial_timer)
         self.session, self.dialled = session, True
         if self._early:
             session.push_digits(self._early)
 
     def on_stream_over(self) -> None:
-        """Free the port. Unless the handler has decided otherwise, the flow goes on with what follows in it."""
+        """Free the port. If the handler has decided nothing, VoIPBIN goes on with the flow's own next actions."""
         self._free(dialled=True)
         self.control.decide(())
         self.session = None
 
     def refuse_media(self, why: str) -> None:
-        """Give up the media of a call whose stream was refused, and answer as the path's `flow_full` says."""
+        """Give up the media of a call whose stream was refused; the answer is the path's setting `flow_full`."""
         self._stop(self._dial_timer)
         self._fail("refused", why)
         self._free(dialled=True)
@@ -162,7 +162,7 @@ class FlowCall:
         self.control.decide(self.port.route.flow_full)
 
     def _on_no_fetch(self) -> None:
-        """The flow asks no more, so the call is over. Asterisk does not always end the media then."""
+        """End the stream, as the next fetch has not come: the call is over, but Asterisk may keep its media up."""
         if self.session is not None and self.session.end is None:
             self.session.finish(End(EndReason.PEER_HUNG_UP, CloseCode.NORMAL, "the flow of the call asks no more"))
         self.close()
@@ -173,7 +173,7 @@ class FlowCall:
             data = {"actions": types, "executed": self._rounds.executed}
             self.session.call.notify(EventKind.FLOW_DECIDED, data)
         if list(decision) == [actions.HANG_UP] and (self._answering is None or self._answering.done()):
-            self._hang_up(self.reference)  # the flow asks only when its present round is over
+            self._hang_up(self.reference)  # the flow would learn of the hang-up only by its next fetch, in seconds
 
     def _fail(self, reason: str, why: str) -> None:
         facts = {"path": self.stream.path, "call": self.reference}
@@ -183,7 +183,7 @@ class FlowCall:
         else:
             self._report(self.stream, EventKind.FLOW_FAILED, {"reason": reason, "why": why})
 
-    # -- the end -------------------------------------------------------------------------------------------------
+    # -- the end of the call -------------------------------------------------------------------------------------
 
     def _free(self, *, dialled: bool) -> None:
         if self._leased:
@@ -191,7 +191,7 @@ class FlowCall:
             self._on_freed(dialled)
 
     def close(self) -> None:
-        """Forget the call: no fetch can come for it any more. A stream that lasts frees the port at its end."""
+        """Forget the call: no more fetches are expected. A stream still in progress frees the port at its end."""
         self._stop(self._dial_timer)
         self._stop(self._fetch_timer)
         self._dial_timer = self._fetch_timer = None  # a fired timer would keep this call in memory

@@ -1,4 +1,4 @@
-"""All calls whose flows ask us: finds the call of a fetch, or begins one."""
+"""All calls whose VoIPBIN flows request their actions from us: finds the call of a fetch, or begins a new call."""
 
 import asyncio
 import secrets
@@ -20,7 +20,7 @@ from mediaserver.wire.voipbin import actions
 from mediaserver.wire.voipbin.actions import Action
 from mediaserver.wire.voipbin.rounds import QUERY_KEYS
 
-_NOT_DIALLED = "flow"  # the peer of a stream, before Asterisk has dialled
+_NOT_DIALLED = "flow"  # the name of a stream's peer before Asterisk has dialled the stream's port
 
 log = structlog.get_logger()
 
@@ -43,15 +43,15 @@ class FlowCalls:
         return self._by_port.get(number)
 
     async def answer(self, url: URL, public_url: str, fetch: Fetch) -> list[Action]:
-        """The actions that come next on the call of a fetch.
+        """The actions that answer a fetch: those that come next on its call.
 
-        `url` is the path that was asked for, with its query. `public_url` is how VoIPBIN asks for this path.
-        RefusedError: 404 for a path that takes no flows, 400 where the flow is that of another call.
+        `url` is the requested path with its query. `public_url` is the URL by which VoIPBIN requests this path.
+        RefusedError: 404 for a path that takes no flows, 400 if the flow belongs to another call.
         """
         call = self._by_flow.get(fetch.activeflow)
         if call is not None and call.reference != fetch.reference:
-            raise RefusedError(RefusalReason.BAD_BODY, "reference_id: the activeflow is that of another call")
-        if call is None or (call.concluded and not fetch.round):  # the flow begins anew with us
+            raise RefusedError(RefusalReason.BAD_BODY, "reference_id: the activeflow belongs to another call")
+        if call is None or (call.concluded and not fetch.round):  # the flow is new, or comes to us a second time
             executed = 0
             if call is not None:
                 executed = call.executed
@@ -63,7 +63,7 @@ class FlowCalls:
         return await call.answer(fetch)
 
     def _begin(self, url: URL, public_url: str, fetch: Fetch, executed: int) -> FlowCall | list[Action]:
-        """Begin a call, or return the actions for one that there is no media for."""
+        """Begin a call. If the call can have no media stream, return the actions that answer its fetch."""
         engine = self._engine
         route, variables = engine.table.match_route_now(url)
         if not route.flow:
@@ -122,7 +122,7 @@ class FlowCalls:
         self._engine.event_sink.forget(stream)
 
     def _hang_up(self, call: str) -> None:
-        """Have VoIPBIN hang up a call whose flow does not ask for a while, if we have a credential for its API."""
+        """Have VoIPBIN's API hang up a call, if we have a credential, because no fetch comes for some seconds."""
         if self._engine.settings.voipbin.has_credential:
             task = asyncio.create_task(self._ask_for_hangup(call))
             self._hanging_up.add(task)

@@ -1,4 +1,4 @@
-"""The HTTP connections of the flow port. They are limited like those of the admin port."""
+"""The HTTP connections of the flow port, limited in number and time by the code that limits the admin port's."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ from mediaserver.server.admin.connections import AdminConnections
 from mediaserver.server.http.refusals import Refusals
 from mediaserver.support.metrics import Metrics
 
-MAX_FLOW_CONNECTIONS = 512  # most connections; a file descriptor is reserved for each
+MAX_FLOW_CONNECTIONS = 512  # the most connections of the flow port; a file descriptor is reserved for each
 
 
 class FlowConnections(AdminConnections):
-    """All connections of the flow listener. Their refusals count like those of the media ports."""
+    """All connections of the flow listener. Refusals are counted and logged with those of the media ports."""
 
     def __init__(
         self, server: web.Server, timeout: Callable[[], float], metrics: Metrics, refusals: Refusals
@@ -22,5 +22,5 @@ class FlowConnections(AdminConnections):
         self._refusals = refusals
 
     def record_refusal(self, error: RefusedError, peer: object, **facts: str | None) -> None:
-        """Count and log a refusal. The path is not logged, because it has the secret."""
+        """Count and log a refusal. The path is not logged, because it contains the secret."""
         self._refusals.record(error, str(peer))

@@ -1,4 +1,4 @@
-"""The HTTP requests of the flow port, which VoIPBIN makes: those of its action `fetch`, and its webhooks.
+"""Answers the HTTP requests that VoIPBIN makes to the flow port: those of its action `fetch`, and its webhooks.
 
 A fetch is `POST /flow/<secret>/<path>`. A webhook is `POST /webhook`, and has a signature in place of a secret.
 """
@@ -30,19 +30,19 @@ from mediaserver.support.aiohttp_adapter import on_request_read, protocol_of
 from mediaserver.wire.voipbin import webhooks
 from mediaserver.wire.voipbin.rounds import DIGITS, END, QUERY_KEYS, ROUND
 
-_MAX_BODY = 16 * 1024  # bytes of a fetch's body
-_MAX_WEBHOOK = 256 * 1024  # bytes of a webhook's body, which may be of a type that we ignore
+_MAX_BODY = 16 * 1024  # the most bytes of a fetch's body
+_MAX_WEBHOOK = 256 * 1024  # the most bytes of a webhook's body; webhooks of types that we ignore may be large
 _PREFIX = "flow"  # the first segment of the URLs of fetches
 _WEBHOOK = "/webhook"
 _OPEN = "whoever reaches the media ports may take the media of a call that begins: name the networks that may"
-# Nothing says whether the secret, the path or the method is wrong.
+# One refusal for a wrong secret, path or method, so that a stranger cannot find out which of them is wrong.
 _NOT_FOUND = RefusedError(RefusalReason.UNKNOWN_PATH, "not found", logged="no flow, or not with the secret")
 
 log = structlog.get_logger()
 
 
 class FetchBody(pydantic.BaseModel):
-    """The body of VoIPBIN's request. More keys than these are ignored."""
+    """The body of a request of VoIPBIN's action `fetch`. Other keys of the body are ignored."""
 
     activeflow_id: uuid.UUID
     reference_id: uuid.UUID
@@ -69,7 +69,7 @@ class FlowEndpoint:
         reserve_descriptors(ports + MAX_FLOW_CONNECTIONS if flows.listens else 0)
 
     async def listen(self) -> None:
-        """Listen on the flow port and on the media ports; ConfigError names all that cannot be listened on."""
+        """Listen on the flow port and the media ports; ConfigError names all ports that cannot be listened on."""
         engine, flows = self._engine, self._engine.settings.flows
         if not flows.listens:
             return
@@ -115,7 +115,7 @@ class FlowEndpoint:
     async def _handle(self, request: web.Request) -> web.Response:
         """Answer a fetch with actions, and a webhook with nothing, or refuse the request in one line of text."""
         connection = protocol_of(request)
-        assert isinstance(connection, AdminConnection)  # noqa: S101 - `FlowConnections` makes no others
+        assert isinstance(connection, AdminConnection)  # noqa: S101 - `FlowConnections` makes no other connections
         on_request_read(request, connection.on_request_read)
         try:
             if request.rel_url.raw_path == _WEBHOOK and self._engine.settings.flows.takes_webhooks:
@@ -154,13 +154,13 @@ async def _read_body(request: web.Request, most: int) -> bytes:
     try:
         return await request.clone(client_max_size=most).read()
     except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone or slow, or its body is no HTTP
-        raise RefusedError(RefusalReason.BAD_BODY, "body: it has no end") from error
+        raise RefusedError(RefusalReason.BAD_BODY, "body: does not end") from error
     except web.HTTPRequestEntityTooLarge as error:
         raise RefusedError(RefusalReason.BAD_BODY, f"body: is larger than {most} bytes") from error
 
 
 async def _parse_fetch(request: web.Request) -> Fetch:
-    """What a request asks for; RefusedError 400 says what is wrong with it."""
+    """The fetch that an HTTP request is; RefusedError 400, with the reason, if the request is no valid fetch."""
     query = request.rel_url.query
     read = await _read_body(request, _MAX_BODY)
     try:

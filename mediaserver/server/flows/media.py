@@ -19,7 +19,7 @@ _FREE = "no call waits on this port"
 
 
 class FlowMedia:
-    """Accepts AudioSocket connections on all media ports. A port that no call has refuses them."""
+    """Accepts AudioSocket connections on all media ports. A port that is leased to no call refuses connections."""
 
     def __init__(self, engine: Engine, connections: Connections, calls: FlowCalls) -> None:
         self._engine, self.connections, self._calls = engine, connections, calls
@@ -51,7 +51,7 @@ class FlowMedia:
     # -- callbacks of connections ---------------------------------------------------------------------------------
 
     def on_connected(self, connection: AudioSocketConnection) -> None:
-        """Refuse a peer whose network is not allowed, or who dials a port that is not leased."""
+        """Refuse a peer whose network is not allowed, or that dials a port that is not leased."""
         try:
             call = self._waiting(connection)
             for networks in (self._engine.settings.flows.allow, call.port.route.access.networks):
@@ -60,7 +60,7 @@ class FlowMedia:
             connection.refuse(error)
 
     def on_uuid(self, connection: AudioSocketConnection, uuid: UUID) -> None:
-        """Begin the stream of the call that has the port. The UUID is random, and says nothing."""
+        """Begin the stream of the call to which the port is leased. The UUID is random, so it is not used."""
         try:
             call = self._waiting(connection)
         except RefusedError as error:

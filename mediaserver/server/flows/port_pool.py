@@ -4,26 +4,27 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 
-_QUARANTINE = 30.0  # seconds after which a port is leased again that its call has not dialled, and may dial late
+# Seconds for which a port that was not dialled for its call is not leased again, as Asterisk may dial it late.
+_QUARANTINE = 30.0
 
 
 class PortPool:
-    """Leases ports, that which is free for the longest time first."""
+    """Leases ports. The port that has been free for the longest time is leased first."""
 
     def __init__(self, ports: Iterable[int]) -> None:
         self._free = deque(ports)
         self._quarantine: set[asyncio.TimerHandle] = set()
-        self.leased = 0  # ports that calls have now
+        self.leased = 0  # number of ports that are leased to calls now
 
     def acquire(self) -> int | None:
-        """Lease a port; None where none is free."""
+        """Lease a port, and return its number; None if no port is free."""
         if not self._free:
             return None
         self.leased += 1
         return self._free.popleft()
 
     def release(self, port: int, *, dialled: bool) -> None:
-        """Take a leased port back. If its call has not dialled it, it is leased to no other call for a while."""
+        """Take a leased port back. If the port was not `dialled`, it is leased to no other call for a while."""
         self.leased -= 1
         if dialled:
             self._free.append(port)

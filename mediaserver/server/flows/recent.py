@@ -1,26 +1,26 @@
-"""What has come lately: a webhook that comes again is known by it."""
+"""Remembers the webhooks of the last minutes, so that a repeated webhook is recognized."""
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
-_WINDOW = 600.0  # seconds for which something is known; VoIPBIN tries a webhook again within seconds
-_MOST = 100_000  # things that are known; beyond, the oldest are forgotten
+_WINDOW = 600.0  # seconds for which a key is remembered; VoIPBIN repeats a webhook within seconds
+_MOST = 100_000  # the most keys that are remembered; with one more, the oldest is forgotten
 
 
 class RecentKeys:
-    """Keys that have come within the last ten minutes, at most 100,000 of them."""
+    """Remembers keys, such as those of webhooks, that were added in the last ten minutes, at most 100,000 keys."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = _MOST) -> None:
         self._clock, self._most = clock, most
-        self._came: OrderedDict[Hashable, float] = OrderedDict()  # the oldest first
+        self._came: OrderedDict[Hashable, float] = OrderedDict()  # when each key was added, the oldest key first
 
     def __contains__(self, key: Hashable) -> bool:
         self._forget_old()
         return key in self._came
 
     def add(self, key: Hashable) -> bool:
-        """Note that a key has come; False where it is known. The time of a known key stays that of the first."""
+        """Remember a key; returns False if it is remembered already, which does not make it newer."""
         if key in self:
             return False
         self._came[key] = self._clock()

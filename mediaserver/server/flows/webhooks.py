@@ -1,4 +1,4 @@
-"""VoIPBIN's webhooks: a call that is answered gets a media stream by a rule, and a call that is over loses it."""
+"""Acts on VoIPBIN's webhooks: dials a media stream for an answered call by a rule, and ends it with the call."""
 
 import time
 from collections.abc import Callable
@@ -20,18 +20,18 @@ log = structlog.get_logger()
 
 
 class Result(StrEnum):
-    """What became of a webhook: the values of a metric's label."""
+    """What became of a webhook, as the value of a metric's label."""
 
-    ATTACHED = "attached"  # a stream is dialled
+    ATTACHED = "attached"  # a stream is dialled for the call
     ENDED = "ended"  # the streams of the call were ended
-    IGNORED = "ignored"  # no rule is for the call, it has no stream, or we do not act on the type
-    REPEATED = "repeated"  # the same has come before
+    IGNORED = "ignored"  # no rule matches the call, the call has no stream, or we do not act on such webhooks
+    REPEATED = "repeated"  # the same webhook has come before
     FAILED = "failed"  # no stream can be dialled: the log says why
-    REFUSED = "refused"  # not signed by VoIPBIN, or not what VoIPBIN sends
+    REFUSED = "refused"  # the webhook is not signed by VoIPBIN, or is malformed
 
 
 class PlatformWebhooks:
-    """Acts on webhooks that are signed with the secret. `results` counts them."""
+    """Acts on webhooks that are signed with the secret. `results` has a count for each `Result`."""
 
     def __init__(self, engine: Engine, attacher: Attacher, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine, self._attacher = engine, attacher
@@ -39,9 +39,9 @@ class PlatformWebhooks:
         self.results = dict.fromkeys(map(str, Result), 0)
 
     async def take(self, body: bytes, signature: str) -> None:
-        """Act on a webhook. `signature` is the value of its header.
+        """Act on a webhook. `signature` is the value of its header `X-VoIPBIN-Signature`.
 
-        RefusedError: 403 for a wrong signature, 400 for a wrong body, 503 where VoIPBIN is to try again later.
+        RefusedError: 403 for a wrong signature, 400 for a malformed body, 503 if VoIPBIN is to repeat it later.
         """
         result = Result.REFUSED
         try:
@@ -65,7 +65,7 @@ class PlatformWebhooks:
             return Result.REPEATED
         if event.type == webhooks.HANGUP:
             return self._end_streams(event.call)
-        if (webhooks.HANGUP, event.call) in self._recent:  # an attempt of VoIPBIN's that comes late
+        if (webhooks.HANGUP, event.call) in self._recent:  # a late webhook: the call has ended meanwhile
             return Result.IGNORED
         return await self._attach(event)
 
@@ -76,7 +76,7 @@ class PlatformWebhooks:
         return Result.ENDED if found else Result.IGNORED
 
     async def _attach(self, event: CallEvent) -> Result:
-        """Attach the path of the first rule that is for the call."""
+        """Attach the path of the first `[[attach]]` rule that matches the call."""
         rules = self._engine.settings.attach
         rule = find_rule(rules, event.destination, event.source, event.direction)
         if rule is None:
@@ -89,7 +89,7 @@ class PlatformWebhooks:
         except RefusedError as error:
             log.error("a call has no stream", why=str(error), **facts)
             if error.status == RefusalReason.FULL.status:
-                self._recent.discard((event.type, event.call))  # VoIPBIN tries again, and there may be room then
+                self._recent.discard((event.type, event.call))  # so that we act on VoIPBIN's repeated webhook
                 raise RefusedError(RefusalReason.FULL, "not attached: try again later") from error
             return Result.FAILED
         self._attacher.start(attachment)

@@ -27,7 +27,7 @@ from mediaserver.wire.encapsulation import WireSettings
 
 _CALL_KEYS = ("call_id", "call")  # path variables and query keys that may hold the peer's call id
 _CALL_HEADERS = ("X-Call-ID", "X-VoIPBIN-Call-ID")
-_MAX_CALL_ID = 128  # characters
+_MAX_CALL_ID = 128  # characters that are kept of a call id
 _KEYS_COMPARED = 10  # unknown keys of one query that are compared with the known keys
 _MISSPELT_KEYS_LOGGED = 5  # log lines a second about misspelt keys in the queries of URLs
 

@@ -11,7 +11,7 @@ _MALFORMED = LogLimiter()
 
 
 def apply(app: web.Application) -> None:
-    """Apply all of them to an application."""
+    """Hide aiohttp's version in an application's responses, and shorten its log lines on malformed requests."""
     logging.getLogger("aiohttp.server").addFilter(_shorten_malformed_request)
     app.on_response_prepare.append(_hide_version)
 
@@ -21,9 +21,9 @@ async def _hide_version(_: web.Request, response: web.StreamResponse) -> None:
 
 
 def _shorten_malformed_request(record: logging.LogRecord) -> bool:
-    """Shorten aiohttp's log line about a malformed request, and leave lines out where there are too many.
+    """Shorten aiohttp's log line about a malformed request, and leave lines out if there are too many.
 
-    aiohttp logs a traceback for each of them, or quotes headers, which may have a token.
+    For each malformed request, aiohttp logs a traceback, or quotes headers, which may have a token.
     """
     error = record.exc_info[1] if record.exc_info else None
     if isinstance(error, HttpProcessingError | web.RequestPayloadError):

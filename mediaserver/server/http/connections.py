@@ -45,7 +45,7 @@ class Connections(HttpServer):
         self.handshaking: EvictionQueue = {}  # connections whose TLS handshake, request or UUID is not complete
         self.awaiting_tls: EvictionQueue = {}  # connections to a TLS port whose peers have sent nothing yet
         self.refused: EvictionQueue = {}  # refused connections that their peers have not closed yet
-        self._http: set[object] = set()  # connections that speak HTTP; aiohttp's own list keeps one for longer
+        self._http: set[object] = set()  # connections that speak HTTP; aiohttp's own list keeps closed ones longer
         self._websockets: set[ServerWebSocket] = set()
         self._stream_tasks: set[asyncio.Task[None]] = set()
         self._tracked: set[TrackedConnection] = set()
@@ -80,7 +80,7 @@ class Connections(HttpServer):
         self._http.discard(connection)
 
     def track(self, connection: TrackedConnection) -> bool:
-        """Count a connection that does not speak HTTP, such as AudioSocket's. Returns whether it has room."""
+        """Count a connection that does not speak HTTP, such as AudioSocket's; False if there is no room."""
         has_room = self.make_room(connection)
         self._tracked.add(connection)
         return has_room
@@ -196,7 +196,7 @@ class HttpConnection(HttpProtocol):
             max_field_size=limits.max_header_bytes,
             lingering_time=0,
         )
-        self._received = 0  # bytes received from the peer
+        self._received = 0  # number of bytes received from the peer so far
         self._timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -218,7 +218,7 @@ class HttpConnection(HttpProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes of the request, within its size limit. Bytes that follow before our answer count, too."""
+        """Parse bytes of the request, within its size limit. Bytes that follow the request count as well."""
         self._received += len(data)
         if self._received >= self._owner.settings().max_header_bytes:
             limit = self._owner.settings().max_header_bytes
@@ -256,7 +256,7 @@ class HttpConnection(HttpProtocol):
         self.on_request_read()
         if status == 500:
             log.error("request failed", peer=self.remote_host, exc_info=error)
-            return web.Response(status=500, text="it is not your fault\n", headers={"Connection": "close"})
+            return web.Response(status=500, text="the server has failed\n", headers={"Connection": "close"})
         if error is not None:
             error.__traceback__ = None  # breaks a reference cycle: the traceback's frames refer to the error
         self._owner.metrics.peer_faults.labels("malformed-request").inc()

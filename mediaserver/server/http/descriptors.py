@@ -5,23 +5,23 @@ import resource
 import structlog
 
 _RESERVED = 100  # descriptors for other uses than media: listeners, decoders, recordings, webhooks
-MAX_ADMIN_CONNECTIONS = 32  # most connections of the admin port; a descriptor is reserved for each
+MAX_ADMIN_CONNECTIONS = 32  # the most connections of the admin port; a descriptor is reserved for each
 _ALL_RESERVED = _RESERVED + MAX_ADMIN_CONNECTIONS
 _HANDSHAKES = 900  # descriptors wanted for connections that are in their handshake
 
-_extra = 0  # descriptors that listeners of a server's own need, besides the reserved ones
+_extra = 0  # descriptors reserved for other listeners, such as the flow port, besides `_ALL_RESERVED`
 
 log = structlog.get_logger()
 
 
 def reserve_descriptors(count: int) -> None:
-    """Reserve so many more descriptors for other uses than media, in place of those reserved here before."""
+    """Reserve `count` more descriptors for other uses than media. A later call replaces this reservation."""
     global _extra
     _extra = count
 
 
 def raise_descriptor_limit(streams: int) -> None:
-    """Raise the process's soft limit of file descriptors for so many streams, each of which takes one.
+    """Raise the process's soft limit of file descriptors for a number of streams, each of which takes one.
 
     A warning is logged where the hard limit is too low.
     """

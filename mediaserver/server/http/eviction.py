@@ -15,7 +15,7 @@ class Evictable(Protocol):
 
 
 class TrackedConnection(Evictable, Protocol):
-    """A connection that does not speak HTTP, but counts like one: AudioSocket's, or one in its TLS handshake."""
+    """A connection that does not speak HTTP, but is counted: one of AudioSocket, or one in its TLS handshake."""
 
     def abort(self) -> None:
         """Reset the TCP connection, whether or not it carries a stream."""

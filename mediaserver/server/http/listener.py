@@ -106,14 +106,14 @@ class Listener:
             if self._has_room():
                 try:
                     await self._start_accepting()
-                except OSError as error:  # the file descriptors were taken meanwhile
+                except OSError as error:  # other code has taken the free file descriptors meanwhile
                     log.warning("cannot accept connections yet", why=error_text(error))
                     self._stop_accepting()
                 else:
                     return
 
     async def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError):  # the connection is gone already
+        with contextlib.suppress(OSError):  # the peer may have closed the connection already
             await asyncio.get_running_loop().connect_accepted_socket(self._protocol_factory, connection)
 
     def _start_task(self, coroutine: Coroutine[Any, Any, None]) -> None:

@@ -12,8 +12,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 class Peer(NamedTuple):
     """The far end of a connection."""
 
-    address: str  # the IP address, without a port
-    name: str  # for logs: with the port, where that is known
+    address: str  # the peer's IP address, without a port
+    name: str  # the address for logs, with the port if it is known
     is_direct: bool  # False where a trusted proxy connected for the peer
     limit_key: str  # streams are limited per key: an IPv4 address, or a customer's IPv6 /64
 

@@ -36,7 +36,7 @@ class Tls:
         try:
             self.context.load_cert_chain(settings.certificate, settings.key, password=_no_password)
             certificate = x509.load_pem_x509_certificate(certificate_pem)
-        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        except (OSError, ValueError) as error:  # OSError includes ssl.SSLError, for an invalid certificate or key
             raise ConfigError([f"{where}: tls: {_explain(error, settings)}"]) from error
         self.expires = certificate.not_valid_after_utc.timestamp()
 

@@ -122,7 +122,7 @@ class TlsHandshake(asyncio.Protocol):
             failed = RefusedError(RefusalReason.TLS, f"the TLS handshake failed: {reason}")
             self._connections.refusals.record(failed, self._peer)
             return
-        except OSError:  # the peer is gone
+        except OSError:  # the peer has closed the connection during the handshake
             return
         finally:
             self._finish()

@@ -23,7 +23,7 @@ def upgrade_response(request: web.BaseRequest) -> bytes:
     """
     headers = request.headers
     if request.version < HttpVersion11:
-        raise _bad_handshake("it begins with HTTP/1.1")
+        raise _bad_handshake("it must be an HTTP/1.1 request")
     if "upgrade" not in (word.strip().lower() for word in ",".join(headers.getall("Connection", ())).split(",")):
         raise _bad_handshake("there is no Connection: Upgrade")
     if headers.get("Sec-WebSocket-Version", "").strip() != "13":

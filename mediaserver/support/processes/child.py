@@ -18,8 +18,9 @@ from mediaserver.support.processes.child_main import READY
 from mediaserver.support.processes.child_stderr import StderrReader
 
 ENVIRONMENT = {
-    # Settings of glibc, in bytes, with which it keeps freed memory for later allocations. Otherwise the kernel
-    # would clear new pages each time, which costs a quarter of a decoder's work. The second is glibc's maximum.
+    # Settings of glibc, in bytes, with which it keeps freed memory for later allocations. Without them, the kernel
+    # would clear new pages each time, which costs a quarter of a decoder's work. The value of
+    # MALLOC_MMAP_THRESHOLD_ is the largest that glibc accepts.
     "MALLOC_TRIM_THRESHOLD_": str(1 << 28),
     "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
     # Without this setting, onnxruntime, which runs TTS models, would store usage data, and send it to its makers.
@@ -114,11 +115,11 @@ class ChildProcess:
             self.ready = True
 
     def watch_idle(self, on_death: Callable[["ChildProcess"], None]) -> None:
-        """Call `on_death` if the child dies while it has no work; `unwatch` ends this."""
+        """Call `on_death` if the child dies while it has no work; `unwatch` stops the watch."""
         asyncio.get_running_loop().add_reader(self._socket, self._on_readable, on_death)
 
     def unwatch(self) -> "ChildProcess":
-        """End `watch_idle`, and return the child, which is to get work: errors of the socket tell of its death."""
+        """Stop watching the child, and return it. While it works, errors of its socket show that it has died."""
         asyncio.get_running_loop().remove_reader(self._socket)
         return self
 
@@ -142,7 +143,7 @@ class ChildProcess:
         await self._wait_exit()
 
     async def end(self) -> None:
-        """Close the child's socket, so that it ends, and wait for this. A child that is not ready is killed."""
+        """Close the child's socket, so that the child ends, and wait for its end. An unready child is killed."""
         await (self._wait_exit() if self.ready else self.kill())
 
     async def _wait_exit(self) -> None:

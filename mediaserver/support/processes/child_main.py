@@ -26,7 +26,7 @@ def open_channel() -> tuple[IO[bytes], IO[bytes]]:
 
 
 def report_ready(answers: IO[bytes]) -> None:
-    """Report to the server that the child is ready. If children die repeatedly before that, their pool pauses."""
+    """Report to the server that the child is ready. A pool whose children keep dying before this pauses."""
     answers.write(READY)
     answers.flush()
 

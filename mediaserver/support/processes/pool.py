@@ -128,7 +128,7 @@ class ProcessPool:
 
     async def _note_failed_start(self, child: ChildProcess) -> None:
         self._failed_starts, self._failed_at = self._failed_starts + 1, time.monotonic()
-        if self._failed_starts == _FAILED_STARTS:  # log once per series of failures
+        if self._failed_starts == _FAILED_STARTS:  # log one line for each series of failed starts
             log.error("processes die before they are ready", module=self._module, retry_s=_PAUSE)
         await child.kill()
 

@@ -34,7 +34,10 @@ class CallFacts:
 
     @property
     def facts(self) -> dict[str, str]:
-        """The ids of stream and call, the path, and the resource, by the names that applications get."""
+        """The ids of stream and call, the dialled path, and the resource, under their keys in our messages.
+
+        The resource names the call or conference that we dialled, such as `calls/<id>`.
+        """
         return {"stream": self.stream, "call": self.call, "path": self.path, "resource": self.resource}
 
 

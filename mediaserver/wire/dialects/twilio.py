@@ -79,7 +79,7 @@ class TwilioDialect(Dialect):
         return [connected, self._message("start", start)]
 
     def serialize_audio(self, pcm: bytes, ms: int) -> Message:
-        """A `media` message. It is formatted without the JSON encoder for speed: a call has fifty a second."""
+        """A `media` message, formatted without the JSON encoder for speed: a call has fifty of them a second."""
         self._sequence += 1
         self._chunk += 1
         payload = binascii.b2a_base64(g711.mulaw_encode(from_bytes(pcm)), newline=False).decode()
@@ -108,7 +108,7 @@ class TwilioDialect(Dialect):
     def parse(self, message: Message) -> ApplicationCommand:
         """The command in a `media`, `mark` or `clear` message; ProtocolError for any other message.
 
-        The stream's SID in the message is ignored, because a connection has only one stream.
+        The SID of a stream in the message is ignored, because a connection has only one stream.
         """
         if isinstance(message, bytes):
             raise ProtocolError("a binary message, which Twilio's protocol does not have")

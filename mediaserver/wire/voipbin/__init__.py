@@ -1,5 +1,5 @@
-"""The language of VoIPBIN's flows, sans-I/O: actions, destinations of transfers, rounds that bring keys.
+"""VoIPBIN's flows and webhooks, sans-I/O: actions, destinations of transfers, and rounds that report DTMF keys.
 
-A flow is a list of actions that VoIPBIN executes one after another. The action `fetch` asks a URL for the actions
-that come next. The facts were read in the platform's public code.
+A flow is a list of actions that VoIPBIN (a telephony platform) executes one after another. The action `fetch`
+requests the next actions from a URL. The source of these facts is VoIPBIN's public code.
 """

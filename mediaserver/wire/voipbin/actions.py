@@ -1,4 +1,4 @@
-"""The actions of a VoIPBIN flow: a table each, with a `type`, an `option`, and an `id` of its own."""
+"""The actions of a VoIPBIN flow. Each action is a JSON object with the keys `type`, `option` and `id`."""
 
 import json
 import uuid
@@ -7,27 +7,30 @@ from typing import Any
 
 Action = dict[str, Any]
 
-DIGITS = "voipbin.call.digits"  # the flow's variable that `digits_receive` appends keys to
-MAX_ACTIONS = 20  # actions of a user's that one step may have; VoIPBIN executes some 100 in a flow
-# Actions that VoIPBIN has a further action done by, which it executes and counts as well.
+DIGITS = "voipbin.call.digits"  # the flow's variable to which the action `digits_receive` appends DTMF keys
+MAX_ACTIONS = 20  # actions that a user may configure in one list; VoIPBIN executes at most some 100 in a flow
+# Types of actions with each of which VoIPBIN executes, and counts, a second action.
 PUSHING = frozenset({"ai_talk", "conference_join", "connect", "queue_join"})
-_KEYS = frozenset({"id", "next_id", "type", "option"})  # the keys of an action that VoIPBIN knows
+_KEYS = frozenset({"id", "next_id", "type", "option"})  # the keys that VoIPBIN knows in an action
 
 
 def make_action(kind: str, **option: Any) -> Action:
-    """An action without an id. Without options, it has no key `option`."""
+    """An action of the type `kind`, without an id. Without options, the action has no key `option`."""
     return {"type": kind, "option": option} if option else {"type": kind}
 
 
 ANSWER = make_action("answer")
 HANG_UP = make_action("hangup")
-CLEAR_DIGITS = make_action(
-    "variable_set", key=DIGITS, value=""
-)  # the action has no other effect, so that it can also stand in an answer that is to change nothing
+# Clears the variable of DTMF keys. The action has no other effect, so it is also the answer where VoIPBIN must get
+# an action, but nothing is to be done.
+CLEAR_DIGITS = make_action("variable_set", key=DIGITS, value="")
 
 
 def external_media_start(external_host: str) -> Action:
-    """Have VoIPBIN's Asterisk dial `external_host` (`host:port`) by AudioSocket over TCP, with sound both ways."""
+    """An action that has VoIPBIN's Asterisk dial `external_host` (`host:port`) by AudioSocket over TCP.
+
+    Audio flows in both directions.
+    """
     return make_action(
         "external_media_start",
         external_host=external_host,
@@ -40,22 +43,25 @@ def external_media_start(external_host: str) -> Action:
 
 
 def digits_receive(length: int, duration_ms: int) -> Action:
-    """Wait until the variable has `length` digits, for `duration_ms` at most. Digits in it from before count."""
+    """An action that waits until the flow's variable `DIGITS` has `length` digits, or `duration_ms` have passed.
+
+    Digits that the variable had before the action count as well.
+    """
     return make_action("digits_receive", length=length, key="", duration=duration_ms)
 
 
 def fetch(url: str) -> Action:
-    """Ask a URL by POST for the actions that come next."""
+    """An action that requests the next actions of the flow from `url`, by POST."""
     return make_action("fetch", event_url=url, event_method="POST")
 
 
 def add_ids(actions: Iterable[Action], new_id: Callable[[], object] = uuid.uuid4) -> list[Action]:
-    """Copies of actions, each with an id. VoIPBIN runs none of the actions where one of them has no id."""
+    """Copies of actions, each with an id. If one action has no id, VoIPBIN executes none of the actions."""
     return [{"id": str(action.get("id") or new_id()), **_without_id(action)} for action in actions]
 
 
 def count_executed(actions: Iterable[Action]) -> int:
-    """How many actions VoIPBIN counts when it executes these."""
+    """How many actions VoIPBIN counts when it executes `actions`: an action of a type in PUSHING counts twice."""
     return sum(2 if action["type"] in PUSHING else 1 for action in actions)
 
 
@@ -64,12 +70,12 @@ def _without_id(action: Action) -> Action:
 
 
 def validate_actions(actions: Sequence[Any]) -> tuple[Action, ...]:
-    """Check a user's own actions, as far as their form goes. ValueError has a line for each mistake."""
+    """Check the form of a user's own actions, and return them. ValueError has a line for each mistake."""
     wrong = [f"[{n}]: {problem}" for n, action in enumerate(actions) if (problem := _problem(action))]
     if not wrong:
         ids = [action["id"].lower() if action.get("id") else "" for action in actions]
         wrong = [
-            f"[{n}]: id: is that of [{ids.index(each)}] as well, and VoIPBIN would go round in circles"
+            f"[{n}]: id: is that of [{ids.index(each)}] as well, so VoIPBIN would execute them in a loop"
             for n, each in enumerate(ids)
             if each and ids.index(each) < n
         ]
@@ -81,7 +87,7 @@ def validate_actions(actions: Sequence[Any]) -> tuple[Action, ...]:
 
 
 def _problem(action: Any) -> str:
-    """What is wrong with an action, "" for nothing."""
+    """What is wrong with an action of a user's; "" if nothing is wrong."""
     if not isinstance(action, dict) or not isinstance(action.get("type"), str) or not action["type"]:
         return 'should be an action, such as { type = "hangup" }'
     if unknown := sorted(action.keys() - _KEYS):

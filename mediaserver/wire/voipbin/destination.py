@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mediaserver.wire.voipbin.actions import Action, make_action
 
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-# The form of the target by the kind of the destination, and an example. A number is as of ITU-T E.164.
+# For each kind of destination, the form of its target and an example. A number has the form of ITU-T E.164.
 _KINDS = {
     "tel": (r"\+[1-9][0-9]{2,14}", "tel:+4930123456"),
     "sip": (r"[\w.!~*'()&=+$,;?/%-]+@[\w.:\[\]-]+", "sip:sales@example.com"),
@@ -16,19 +16,22 @@ _KINDS = {
     "conference": (_UUID, "conference:<id>"),
 }
 _JOINS = {"queue": ("queue_join", "queue_id"), "conference": ("conference_join", "conference_id")}
-_SEPARATORS = re.compile(r"[ ()./-]")  # what people write between the digits of a number
+_SEPARATORS = re.compile(r"[ ()./-]")  # characters that people write between the digits of a phone number
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
     """The destination of a transfer, such as the number `tel:+4930123456`."""
 
-    kind: str  # tel, sip, extension, agent, queue or conference
-    target: str  # the number, address, name or id
+    kind: str  # the kind of destination: tel, sip, extension, agent, queue or conference
+    target: str  # the number, address, name or id of the destination
 
     @classmethod
     def parse(cls, text: str) -> "Destination":
-        """The destination that a text names. A text that begins with + is a number. ValueError for other texts."""
+        """The destination that a text names; a text that begins with + is a phone number.
+
+        ValueError if the text names no destination.
+        """
         kind, colon, target = ("tel", ":", text) if text.startswith("+") else text.partition(":")
         if kind == "tel":
             target = _SEPARATORS.sub("", target)
@@ -48,7 +51,10 @@ class Destination:
         return f"{self.kind}:{self.target}"
 
     def actions(self, source: str = "") -> tuple[Action, ...]:
-        """The actions that transfer a call. `source` is the number that is shown to those who are called."""
+        """The VoIPBIN actions that transfer a call to this destination.
+
+        `source`, if given, is the number that the party who is called is shown.
+        """
         if self.kind in _JOINS:
             action, key = _JOINS[self.kind]
             return (make_action(action, **{key: self.target}),)

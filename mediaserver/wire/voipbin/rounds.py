@@ -1,12 +1,13 @@
-"""The rounds of one flow: each brings keys, and asks for what comes next, until the flow has no actions left.
+"""The rounds of one VoIPBIN flow. In each round, VoIPBIN reports the caller's DTMF keys and gets its next actions.
 
-A round is `digits_receive`, which ends at the next key or after some seconds, and `fetch`, whose URL carries all
-digits so far. VoIPBIN keeps digits in a variable, and appends to it while we answer, too. Therefore a round does
-not clear the variable, which would lose keys, but waits for one digit more than there are.
+A round is two actions of the flow: `digits_receive`, which ends at the caller's next key or after some seconds,
+and `fetch`, which requests the next actions from us. The URL of `fetch` carries all keys so far as digits.
+VoIPBIN keeps the digits in a variable, and appends to the variable even while we answer. Clearing the variable in
+each round would therefore lose keys. Instead, a round waits until there is one digit more than VoIPBIN reported.
 
-A `#` begins the fragment of a URL (RFC 3986, section 3.5), which is never sent, and digits stand in the URL as
-they are. So a `#` cuts the query off. The key `END` behind the digits shows whether that has happened. After a
-`#`, the next round clears the variable.
+VoIPBIN puts the digits into the URL without escaping them. A `#` begins the fragment of a URL (RFC 3986, section
+3.5), which is never sent. So a `#` among the digits cuts the query off, and the parameter `END`, which follows the
+digits, is missing. After a `#`, the next round clears the variable.
 """
 
 from collections.abc import Sequence
@@ -15,68 +16,73 @@ from dataclasses import dataclass
 from mediaserver.wire.voipbin import actions
 from mediaserver.wire.voipbin.actions import Action
 
-ROUND, DIGITS, END = "flow_round", "flow_digits", "flow_end"  # keys in the query of a round's URL
+ROUND, DIGITS, END = "flow_round", "flow_digits", "flow_end"  # parameters in the query of a round's URL
 QUERY_KEYS = frozenset({ROUND, DIGITS, END})
-CONCLUSION = 4  # actions that are kept back for the answer that ends the flow
-_LAST_ROUNDS = 3  # rounds that are left when the flow is said to be nearly exhausted
-_LAST_SECONDS = (2.0, 5.0, 20.0)  # of these rounds, which no key ends: the handler plays something, and decides
-_NO_KEY = 1000  # as the number of digits to wait for: it is never reached, so that no key ends the wait
-_ROUND = 3  # actions of a round at most
-_MAX_DIGITS = 40  # digits in the variable, after which it is cleared, because they stand in a URL
-_MARGIN = 0.2  # seconds after a handler's time-out in which it decides what is next
-_SHORTEST, _LONGEST = 1.0, 60.0  # seconds of one round
-_SHARE = 4  # where the handler sets no time, a round lasts a fourth of the time since the caller's last key
+CONCLUSION = 4  # out of the actions that a flow may have, those reserved for the answer that ends the flow
+_LAST_ROUNDS = 3  # rounds that a flow may still have when it counts as nearly exhausted
+# Seconds of each of a flow's last rounds. No key ends them: the handler has this time to play a prompt and decide.
+_LAST_SECONDS = (2.0, 5.0, 20.0)
+_NO_KEY = 1000  # a number of digits to wait for that is never reached, so that no key ends the round
+_ROUND = 3  # the most actions that one round has
+_MAX_DIGITS = 40  # digits after which VoIPBIN's variable is cleared, because a URL has to hold all of them
+_MARGIN = 0.2  # seconds that a handler has, after its time-out for a key, to decide what comes next
+_SHORTEST, _LONGEST = 1.0, 60.0  # seconds of the shortest and longest round while the handler has a time-out
+_SHARE = 4  # if the handler has no time-out, a round lasts a fourth of the time since the caller's last key
 _KEYS = frozenset("0123456789ABCD*#")
 
 
 @dataclass(frozen=True, slots=True)
 class RoundSettings:
-    """What the rounds of a flow need to know."""
+    """The settings of one flow's rounds."""
 
-    url: str  # the URL of `fetch`, without the query of a round; a secret is a part of it
+    url: str  # the URL of `fetch`, without the query of a round; the URL has a secret in it
     external_host: str  # `host:port` that Asterisk dials for the media
     max_actions: int = 90  # actions that we let VoIPBIN execute in one flow
-    poll: float = 2.0  # the shortest round, in seconds, where the handler may decide at any time
-    max_poll: float = 20.0  # the longest round, in seconds, where the handler may decide at any time
-    executed: int = 0  # actions that VoIPBIN has executed before, where the flow has been with us already
+    poll: float = 2.0  # the shortest round, in seconds, while the handler may decide at any time what comes next
+    max_poll: float = 20.0  # the longest round, in seconds, while the handler may decide at any time
+    executed: int = 0  # actions that VoIPBIN executed when it asked for the same flow an earlier time
 
 
 class Rounds:
     """A state machine of one flow: it answers each `fetch` with the actions of the next round.
 
-    It knows which digits VoIPBIN has told us, and how many of the actions that a flow may have are executed.
+    It keeps the digits that VoIPBIN has reported, and counts the executed actions, which VoIPBIN limits.
     """
 
     def __init__(self, settings: RoundSettings) -> None:
         self._settings = settings
-        self.number = 0  # the number that the next fetch has, 0 for the one that begins the flow
-        # Actions that VoIPBIN has executed, with the `fetch` that began the flow, as far as we know of them.
+        self.number = 0  # the number of the next `fetch`; 0 for the `fetch` that begins the flow
+        # Number of actions that VoIPBIN has executed as far as we know, including the `fetch` that began the flow.
         self.executed = settings.executed + 1
-        self._known = ""  # the digits in VoIPBIN's variable, as far as they were told
-        self._clear = True  # whether the variable must be cleared, as it may have digits that were not told
-        self._last_rounds = 0  # rounds since the handler was told that the flow is nearly exhausted
-        self.duration = 0.0  # seconds after which the next fetch comes at the latest
+        self._known = ""  # the digits in VoIPBIN's variable that VoIPBIN has reported
+        # Whether the next round must clear VoIPBIN's variable, which may have unreported or too many digits.
+        self._clear = True
+        self._last_rounds = 0  # rounds begun since the flow has been nearly exhausted
+        self.duration = 0.0  # seconds within which the next `fetch` comes
 
     def take_digits(self, digits: str, complete: bool) -> str:
-        """The new digits among all `digits` that a fetch has brought. Not `complete`: a # follows them."""
+        """Return the new digits among all `digits` that a `fetch` has reported.
+
+        If the digits are not `complete`, because a `#` cut the query off, the new digits end with this `#`.
+        """
         digits = "".join(filter(_KEYS.__contains__, digits)) if "${" not in digits else ""
-        # Outside of `digits_receive`, VoIPBIN does not append a digit, but puts it in place of the others.
+        # A digit that comes while VoIPBIN executes no `digits_receive` replaces all digits in the variable.
         new = digits[len(self._known) :] if digits.startswith(self._known) else digits
         self._known = digits
         self._clear = not complete or len(digits) > _MAX_DIGITS
         return new if complete else f"{new}#"
 
     def begin(self) -> list[Action]:
-        """The answer to the first fetch: answer the call, start the media, and the first round."""
+        """The answer to the first `fetch`: it answers the call, starts its media, and begins the first round."""
         start = [actions.ANSWER, actions.external_media_start(self._settings.external_host)]
         return self._issue([*start, *self._round(self._settings.poll)])
 
     def go_on(self, idle: float, patience: float) -> list[Action]:
-        """The next round, `idle` seconds after the last key.
+        """The actions of the next round, `idle` seconds after the caller's last key.
 
-        `patience` is the number of seconds for which the handler only waits for a key, and decides nothing. It is
-        0 where the handler may decide at any time. A round then lasts a fourth of `idle`. The last rounds last
-        longer and longer, and no key ends them.
+        `patience` is the number of seconds for which the handler only waits for a key: the round lasts as long. If
+        `patience` is 0, the handler may decide at any time what comes next, and the round lasts a fourth of
+        `idle`. When the flow is nearly exhausted, each further round lasts longer, and no key ends it.
         """
         if self.nearly_exhausted:
             seconds = _LAST_SECONDS[min(self._last_rounds, _LAST_ROUNDS - 1)]
@@ -89,22 +95,25 @@ class Rounds:
         return self._issue(self._round(seconds))
 
     def conclude(self, decided: Sequence[Action]) -> list[Action]:
-        """The answer that ends the rounds. An answer has at least one action, even if there is nothing to do."""
+        """The answer that ends the rounds with the `decided` actions.
+
+        If there are none, the answer has one action without effect, because VoIPBIN needs at least one.
+        """
         self.duration = 0.0
         return self._issue(decided or [actions.CLEAR_DIGITS])
 
     @property
     def nearly_exhausted(self) -> bool:
-        """Whether only the last few rounds are left, in which the handler has to come to an end."""
+        """Whether the limit of actions leaves only the last few rounds, in which the handler has to decide."""
         return self._settings.max_actions - self.executed < CONCLUSION + (_LAST_ROUNDS + 1) * _ROUND
 
     @property
     def exhausted(self) -> bool:
-        """Whether no further round is left, but only the conclusion."""
+        """Whether the limit of actions leaves no further round, but only the answer that ends the flow."""
         return self._settings.max_actions - self.executed < CONCLUSION + _ROUND
 
     def _round(self, seconds: float, more: int = 1) -> list[Action]:
-        """The actions of a round that ends after `seconds`, or with so many `more` digits."""
+        """The actions of a round that ends after `seconds`, or as soon as `more` further digits have come."""
         self.duration = seconds
         cleared = [actions.CLEAR_DIGITS] if self._clear else []
         if self._clear:

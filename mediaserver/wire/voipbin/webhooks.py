@@ -1,8 +1,8 @@
-"""VoIPBIN's webhooks: their signature, and what they say of calls.
+"""VoIPBIN's webhooks about calls: their signature and their content.
 
 The body is `{"type": …, "data": {…}}`. The header `X-VoIPBIN-Signature` is `sha256=` and the HMAC-SHA256 of the
-body (RFC 2104), in hex, whose key is the secret of the webhook. The body has no time and no number, so a repeated
-webhook is known only by its type and its call.
+body (RFC 2104), in hex, whose key is the secret of the webhook. The body has no timestamp and no sequence number,
+so a repeated webhook can be recognized only by its type and the id of its call.
 """
 
 import hmac
@@ -18,28 +18,31 @@ _SCHEME = "sha256="
 
 @dataclass(frozen=True, slots=True)
 class CallEvent:
-    """What a webhook says of a call: its type, the call's id, and who calls whom."""
+    """A webhook about a call: the webhook's type, the call's id, and the addresses of caller and called party."""
 
     type: str
     call: str
     source: str = ""
     destination: str = ""
-    direction: str = ""  # incoming or outgoing
+    direction: str = ""  # the direction of the call: incoming or outgoing
 
 
 def sign_body(body: bytes, secret: str) -> str:
-    """The value of the header with which VoIPBIN signs a body."""
+    """The value of the header `X-VoIPBIN-Signature` with which VoIPBIN signs a webhook's body."""
     return _SCHEME + hmac.digest(secret.encode(), body, "sha256").hex()
 
 
 def is_signed(body: bytes, secret: str, signature: str) -> bool:
-    """Whether a header's value is the signature of a body. It is compared in constant time."""
+    """Whether `signature`, a header's value, is the signature of `body`. The comparison takes constant time."""
     given = signature.strip().encode(errors="backslashreplace")
     return bool(secret) and hmac.compare_digest(given, sign_body(body, secret).encode())
 
 
 def parse_event(body: bytes) -> CallEvent | None:
-    """What a body says of a call; None where it is of a type that we do not act on. ValueError if it is wrong."""
+    """The event of a call that a webhook's body reports; None if we do not act on events of its type.
+
+    ValueError if the body is malformed.
+    """
     try:
         webhook = json.loads(body)
     except (ValueError, RecursionError):
@@ -62,7 +65,7 @@ def parse_event(body: bytes) -> CallEvent | None:
 
 
 def _text(value: Any, *keys: str) -> str:
-    """A text within objects, "" where there is none."""
+    """The text under `keys`, each the key of a JSON object inside the previous one; "" if there is no text."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, str) else ""
