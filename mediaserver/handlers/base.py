@@ -73,7 +73,7 @@ class Handler(Table, ABC):
         return list(dict.fromkeys([*self.prompt_names(), *filter(None, [self.background])]))
 
     def looped_prompts(self) -> Iterable[str]:
-        """Names or globs of recorded prompts that follow each other without a gap, the first after the last."""
+        """Names or globs of prompts that play in a loop. `mediaserver check` warns if the loop would click."""
         return ()
 
     def engines(self) -> Iterable[EngineRequirement]:
@@ -85,11 +85,11 @@ class Handler(Table, ABC):
         return ()
 
     def flow_needs(self) -> Iterable[str]:
-        """The settings that lead a call elsewhere, such as a transfer, which only a path with `flow` can do."""
+        """The keys of settings that lead a call elsewhere, such as a transfer. Their path must have `flow`."""
         return ()
 
     def prepare(self, speech: SpeechSettings) -> None:
-        """Load the data that calls will need, however long that takes. ValueError if no call could be served."""
+        """Load the data that calls will need. This may block for long. ValueError if no call could be served."""
 
     def validate_request(
         self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
@@ -132,7 +132,7 @@ class PlaybackSettings(BaseModel):
     @property
     def prompt_language(self) -> str:
         """The language in which the prompts of `call.prompts` are preferred, a BCP 47 tag; "" for none."""
-        return self.language or ""  # None where a variable of the URL has the language, and no URL is known
+        return self.language or ""  # `language` is None if a {variable} of the URL sets it, and no URL is known
 
 
 class Ending(BaseModel):

@@ -79,7 +79,7 @@ class AssistantSettings(files.FileModeSettings, VoiceSettings):
         return [item.with_defaults(self) for item in self.filler if isinstance(item, SpokenPrompt)]
 
     def make_fillers(self, call: Call) -> Fillers | None:
-        """The fillers for one conversation, whose texts TTS begins to speak now; None where there are none."""
+        """Make one conversation's fillers, and begin to synthesise their texts; None if no fillers are set."""
         if self.filler_after is None:
             return None
         sounds = [

@@ -18,8 +18,8 @@ class Turn:
     intended: list[str] = field(default_factory=list)  # the assistant's answers in full
     interrupted: bool = False
     failed: bool = False
-    step_times: dict[str, float] = field(default_factory=dict)  # when each step was reached first
-    ended: float = 0.0  # when the answer had been played, or the caller interrupted it
+    step_times: dict[str, float] = field(default_factory=dict)  # by step of the answer, when it was first reached
+    ended: float = 0.0  # when the answer's playback ended, or the caller interrupted it
 
     def mark_step(self, step: str, now: float) -> None:
         """Note that `step` is reached at `now`; only the first time of a step counts."""

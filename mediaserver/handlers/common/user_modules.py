@@ -70,7 +70,7 @@ def reimported() -> Iterator[list[str]]:
     old = _user_modules()
     _forget_modules(old)
     _imported_files.clear()
-    for file in files:  # delete the .pyc: Python compares only the source's size and whole second with it
+    for file in files:  # Python may not notice an edit within a second, and would use the old .pyc file
         with contextlib.suppress(OSError, NotImplementedError):
             os.unlink(importlib.util.cache_from_source(str(file)))  # noqa: PTH108
     importlib.invalidate_caches()

@@ -184,7 +184,7 @@ def flow_problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str
 
 
 def exhaustion_problems(step: Step) -> list[str]:
-    """The mistakes in the step that ends a call whose flow has no actions left: it cannot ask for anything."""
+    """The mistakes in `step`, which follows VoIPBIN's last action: it cannot ask for keys, as none arrive then."""
     if step.menu is None and step.webhook is None and step.record is None and step.collect is None:
         return []
     return ["on_exhausted: no keys come any more: it can only play, and then transfer, hang up or run actions"]
