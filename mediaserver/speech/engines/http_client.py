@@ -34,7 +34,7 @@ class EngineHttpClient:
 
     async def close(self) -> None:
         """Close all connections; later requests fail."""
-        # `_session` creates a session where there is none yet, so that no later request creates one.
+        # Where there is no session yet, `_session` creates one, so that later requests find it closed and fail.
         await self._session().close()
 
     @contextlib.asynccontextmanager

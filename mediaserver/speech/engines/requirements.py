@@ -27,7 +27,7 @@ class EngineRequirement(NamedTuple):
     kind: EngineKind
     engines: tuple[str, ...] = ()
     language: str = ""  # a BCP 47 tag
-    voice: str = ""  # of the first engine
+    voice: str = ""  # the name of a voice of the first engine
 
 
 def voice_problems(requirement: EngineRequirement, speech: SpeechSettings) -> list[str]:

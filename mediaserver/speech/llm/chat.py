@@ -80,7 +80,7 @@ class ChatClient:
     async def _next(
         self, pieces: AsyncGenerator[str, None], reader: "_CompletionReader", attempt: Attempt
     ) -> str | None:
-        """The answer's next piece of text; None at its end. Raises EngineError where it takes too long."""
+        """The answer's next piece of text; None at its end. Raises EngineError if no piece comes in time."""
         try:
             async with asyncio.timeout(_END_TIMEOUT if reader.finish_reason else attempt.seconds_left):
                 return await anext(pieces, None)
@@ -178,7 +178,7 @@ class _CompletionReader:
     def __init__(self) -> None:
         self.started = False  # whether any text or tool call has arrived
         self.reasoning = ReasoningFilter()
-        self.finish_reason = ""  # as the server gives it; "" until the answer is complete
+        self.finish_reason = ""  # why the server ended the answer; "" until the answer is complete
         self.tool_calls: dict[int, ToolCall] = {}
 
     def feed(self, document: str) -> str | None:

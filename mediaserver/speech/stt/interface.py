@@ -49,4 +49,4 @@ async def send_while_receiving(sending: Coroutine[Any, Any, None], receiving: Co
         return await receiving
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)  # where `sending` fails, `receiving` fails, too
+        await asyncio.gather(task, return_exceptions=True)  # an error of `sending` makes `receiving` fail, too

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 # num2words' codes of languages, by their codes in BCP 47 tags, where the two codes differ.
 _NUM2WORDS_CODES = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he"}
-# num2words' words of these languages are not used: Amharic never returns from some numbers, and writes others with
-# Latin letters in them.
+# Languages for which num2words is not used. In Amharic, num2words never returns from some numbers, and puts Latin
+# letters into others.
 _WITHOUT_WORDS = {"am"}
 # Words for the decimal point, where num2words lacks them.
 _DECIMAL_POINTS = {
@@ -34,11 +34,13 @@ _DECIMAL_POINTS = {
 }
 # Words before a negative number, where num2words has none, or has "(-)", which cannot be spoken.
 _MINUS = {"bn": "মাইনাস", "ce": "минус", "kn": "ಮೈನಸ್", "te": "మైనస్", "vi": "âm"}
-# What follows a year that is spoken as a plain number. num2words' Japanese years are those of an era.
+# By language, the word after a year that is spoken as a plain number. num2words itself counts Japanese years from
+# the beginning of an era.
 _YEAR_SUFFIXES = {"ja": "年"}
-# What num2words 0.5.14 gets wrong, as patterns with what is right, by the first part of num2words' codes.
+# Corrections of words that num2words 0.5.14 gets wrong: pairs of a pattern and its replacement, by the language in
+# num2words' codes.
 _CORRECTIONS = {
-    "es": ((r"\bveintiuno(?= mil)", "veintiún"), (r"\buno(?= mil)", "un")),  # before mil, millones
+    "es": ((r"\bveintiuno(?= mil)", "veintiún"), (r"\buno(?= mil)", "un")),  # 21 and 1 before mil and millones
     "fr": ((r"vingtsième\b", "vingtième"),),
     "sv": ((r"etttusen", "ettusen"), (r"\btjugode\b", "tjugonde")),
 }

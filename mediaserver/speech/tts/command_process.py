@@ -18,8 +18,8 @@ from mediaserver.speech.engines import worker_process
 from mediaserver.support.processes import child_main
 
 _MAX_SOUND_BYTES = 32_000_000  # bytes of sound that a program may write: some minutes at any sampling rate
-# Bytes that each file which the program writes may have. Shared memory counts as a file, too. The espeak-ng of
-# Linux distributions takes 64 MB of shared memory for PulseAudio, though it plays nothing here.
+# The size limit in bytes of each file that the program writes. Shared memory counts as a file, too: the espeak-ng
+# of Linux distributions takes 64 MB of shared memory for PulseAudio, even when it plays nothing.
 _MAX_FILE_BYTES = 4 * 64 * 1024 * 1024
 _MAX_STDERR_BYTES = 4096  # bytes at the end of a program's standard error that are kept for an error message
 
