@@ -17,7 +17,7 @@ from mediaserver.client.simulator import OnFrame
 
 _WIDTH = 40  # characters of a full bar
 _FLOOR_DBFS = -60.0  # level in dBFS at which the bar is empty
-_EVERY = 5  # frames between two drawings; we draw when a frame comes, long before the next is due
+_EVERY = 5  # frames between two drawings; a drawing follows a frame at once, long before the next frame is due
 
 
 class Meter:

@@ -1,4 +1,4 @@
-"""What `check` measures of each prompt's sound, and its warnings where that is beyond a threshold."""
+"""Measures each prompt's sound for `mediaserver check`, and warns of figures beyond a threshold."""
 
 import asyncio
 import contextlib
@@ -17,15 +17,19 @@ from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.playout.sources.levelled import LevelledPrompt
 from mediaserver.routing.route import Route
 
-# The thresholds of warnings. docs/flow-builders/prompts.md has them, too.
+# The thresholds of warnings. docs/flow-builders/prompts.md repeats these figures.
 SOFTEST, LOUDEST = -38.0, -14.0  # dBov: 12 dB from -26, the usual level of telephone voices
 LONGEST_BEFORE, LONGEST_AFTER = 0.5, 1.0  # seconds of silence at the beginning, and at the end
 MOST_OUT_OF_BAND = 0.8  # share of the energy outside of 300 to 3400 Hz; a deep voice may have 0.65
-SMALLEST_CLICK, STEEPEST = 0.01, 3.0  # of a step at a join that clicks: share of full scale, of the steps near it
+# A loop clicks if the step at its join exceeds both a share of full scale and a multiple of the steps nearby.
+SMALLEST_CLICK, STEEPEST = 0.01, 3.0
 
 
 async def measure_prompts(library: PromptLibrary) -> dict[str, Measurement]:
-    """Measure the files of all prompts in the decoder processes; by name, without files that are gone by now."""
+    """Measure the files of all prompts in the decoder processes. Returns the measurements by prompt name.
+
+    Prompts whose files are gone by now are left out.
+    """
 
     async def measure(prompt: Prompt) -> Measurement | None:
         try:
@@ -41,10 +45,10 @@ async def measure_prompts(library: PromptLibrary) -> dict[str, Measurement]:
 def loop_steps(
     routes: Iterable[Route], snapshot: PromptSnapshot, measured: Mapping[str, Measurement]
 ) -> dict[str, tuple[float, bool]]:
-    """Of each prompt that plays in a loop, the largest step at its end to the prompt that follows, by its name.
+    """By name, for each prompt in a loop: the largest step from its last sample to the next prompt's first sample.
 
-    A step is a share of full scale, and comes with whether it clicks. The last prompt of a loop is followed by the
-    first.
+    A step is a share of full scale, with True if it is heard as a click. The last prompt of a loop is followed by
+    the first.
     """
     steps: dict[str, tuple[float, bool]] = {}
     for loop in (each for route in routes for each in _loops(route, snapshot)):
@@ -101,7 +105,7 @@ def _matching(names: Iterable[str], snapshot: PromptSnapshot) -> list[Prompt | A
 def describe_prompt(
     prompt: Prompt, measured: Measurement | None, step: tuple[float, bool] | None, *, levelled: bool
 ) -> dict[str, Any]:
-    """A prompt as `check --json` has it. What does not apply, or could not be measured, is None.
+    """A prompt's entry in `check --json`. Figures that do not apply, or could not be measured, are None.
 
     `levelled` says whether `prompts.loudness` is set.
     """
@@ -123,7 +127,7 @@ def describe_prompt(
 
 
 def _warnings(prompt: Prompt, measured: Measurement, step: tuple[float, bool] | None, levelled: bool) -> list[str]:
-    """What is beyond a threshold, each to be put after the prompt's file.
+    """A warning for each figure beyond a threshold: a text to put after the name of the prompt's file.
 
     Decoding itself warns of a level that cannot be reached, and of a DC offset that it removes.
     """
