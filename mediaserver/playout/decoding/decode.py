@@ -75,8 +75,8 @@ def decode(
 ) -> DecodedAudio:
     """Decode a sound file that is already open, of at most `longest` seconds; PromptError as in `decode_file`.
 
-    A prompt is conditioned as `conditioning` says; None leaves the samples as they are. `resample` converts
-    what is not at 8 kHz.
+    A prompt is conditioned as `conditioning` says; None leaves the samples as they are. `resample` converts sound
+    of other sampling rates to 8 kHz.
     """
     try:
         sound = _open(path, file, pcm, resample)

@@ -36,7 +36,7 @@ from mediaserver.support.store import Store
 # The address space of a decoder process, and of each program that it runs, is limited to the sum of two parts:
 # the bytes that libraries take for themselves, and a multiple of the bytes of LONGEST seconds of PCM.
 _LIBRARY_BYTES, _PCM_MULTIPLE, _PCM_BYTES_PER_SECOND = 2_000_000_000, 6, 16_000
-# Environment variables, set to 1: otherwise numpy's libraries allocate memory for a thread per core.
+# Environment variables that are set to 1, so that numpy's libraries do not allocate memory for a thread per core.
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 REQUEST = struct.Struct(">IB")  # a request's header: bytes of the path that follows, and its `Purpose`

@@ -44,7 +44,7 @@ def probe(path: Path) -> AudioStream:
         seconds = float(stream.get("duration") or found.get("format", {}).get("duration") or 0)
         if rate < 1 or channels < 1:
             raise ValueError("no sound")
-    # pydub raises any of these where ffprobe's answer is not what it expects.
+    # pydub raises one of these errors where ffprobe's answer has an unexpected form.
     except (LookupError, StopIteration, ValueError, TypeError, AttributeError) as error:
         with decoded_blocks(path, AudioStream(8000, 1, 0)) as blocks:
             for _ in blocks:

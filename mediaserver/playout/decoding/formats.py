@@ -39,7 +39,7 @@ EXTENSIONS = {*RAW, *WAVE, *_LOSSLESS, *_LOSSY}
 UNDECODABLE = {".g723", ".g723sf", ".ilbc", ".lpc10", ".mid", ".midi", ".ra", ".rm", ".siren7", ".siren14"}
 LONGEST = 7200.0  # the most seconds of sound in one file: the default of the setting `prompts.longest`
 
-# Kinds of files: of several files with one prompt name, the server plays the one whose kind comes first here.
+# Kinds of sound files, in order of preference: of several files with one prompt name, the server plays the first.
 _PCM_8_KHZ, _G711, _OTHER_LOSSLESS, _OTHER_LOSSY = range(4)
 _ORDER = (*sorted(WAVE), *RAW, *_LOSSLESS, *_LOSSY)
 _UNKNOWN_RATE = 1 << 32

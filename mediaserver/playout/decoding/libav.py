@@ -36,8 +36,10 @@ _PADDING = {
     "wmav2": "WMA",
 }
 _MOST_PADDING = 4096  # the most samples of silence after the sound: two of AAC's largest frames
-_ADPCM = {"adpcm_ima_wav": "IMA ADPCM", "adpcm_ms": "Microsoft ADPCM"}  # codecs of whole blocks, for users
-_FILLING_PEAK = 24 / 32768  # the most that a decoder makes of digital silence: ADPCM's smallest steps are 7 and 16
+# Codecs that store sound in whole blocks, with their names for users.
+_ADPCM = {"adpcm_ima_wav": "IMA ADPCM", "adpcm_ms": "Microsoft ADPCM"}
+# The highest peak of digital silence after ADPCM decoding, as the smallest steps of ADPCM are 7 and 16.
+_FILLING_PEAK = 24 / 32768
 _BLOCK_SAMPLES = 1 << 14  # samples of each channel that are mixed down together
 _VOX_BLOCK = 1 << 16  # bytes of a Dialogic ADPCM file that are decoded at a time
 
@@ -55,7 +57,7 @@ class LibavSound:
         return f"{self.name} {rate} Hz {describe_channels(channels)}"
 
 
-# The rate in Hz, the number of channels, and the mean of the channels: shape (n,), ±1.0 full scale.
+# A decoded block: its rate in Hz, its number of channels, and the channels' mean: shape (n,), ±1.0 full scale.
 Block = tuple[int, int, NDArray[np.float64]]
 
 
@@ -133,8 +135,8 @@ def _without_filling(
     """Leave out the silence that fills the last block of an ADPCM file.
 
     A WAV file holds whole blocks of ADPCM, up to 255 ms each at 8 kHz. Its `fact` chunk should give the number of
-    samples before the filling, but FFmpeg and libsndfile count the filling as well: a loop would have a hole.
-    Silence before the last block is kept, because an author meant it.
+    samples before the filling, but FFmpeg and libsndfile count the filling as well. A loop of the file would then
+    have a gap. Silence before the last block is kept, because an author meant it.
     """
     held: Block | None = None
     for block in blocks:
@@ -178,7 +180,7 @@ def _layout(frame: Any) -> tuple[int, int, bool]:
 def _told_end(container: Any, stream: Any) -> int | None:
     """The length in samples that an MP4 file's header gives, None for other files.
 
-    FFmpeg cuts off the codec's padding before the sound, and not that after it, so our code needs this length.
+    FFmpeg cuts off the codec's padding before the sound only. The length tells where the padding after it begins.
     """
     if not container.format.name.startswith("mov") or not stream.duration or not stream.time_base:
         return None

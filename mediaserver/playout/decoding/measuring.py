@@ -15,15 +15,15 @@ from mediaserver.playout.decoding.decode import PcmKind, decode
 from mediaserver.playout.decoding.options import Conditioning
 from mediaserver.playout.decoding.resampling import metered
 
-_COLUMNS = 240  # of the waveform
+_COLUMNS = 240  # parts into which a sound is cut for its waveform
 _SLOPE = SAMPLE_RATE // 50  # samples at each end whose steps are typical of the sound there: 20 ms
 
 
 class Measurement(NamedTuple):
-    """What was measured of a prompt.
+    """The figures measured of a prompt.
 
-    Level, gain, silence, first and last sample, slope and waveform are of the sound that callers hear. The other
-    fields are of the file, before anything was changed in it.
+    Level, gain, silence, first and last sample, slope and waveform are those of the sound that callers hear. All
+    other fields are measured in the file as it is, before it is conditioned.
     """
 
     level: float  # active speech level in dBov (ITU-T P.56); SILENCE_DB where there is none

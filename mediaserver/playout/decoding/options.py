@@ -1,4 +1,4 @@
-"""Settings of decoding that are handed to the decoder processes. It imports nothing that takes long to import."""
+"""Settings of decoding that are handed to the decoder processes. The module imports nothing that loads slowly."""
 
 import json
 from typing import NamedTuple

@@ -44,7 +44,7 @@ class PcmSink(Protocol):
 
 
 class _NoPcm:
-    """Takes the place of a sink where no PCM comes."""
+    """A sink for requests whose answers have no PCM."""
 
     async def feed_pcm(self, pcm: bytes) -> None:
         raise RuntimeError("a decoder has sent PCM that nobody asked for")
