@@ -73,7 +73,7 @@ class PlayoutBuffer(Source):
 
     @property
     def playing(self) -> str:
-        """ "live" while there is audio, whoever has pushed it."""
+        """ "live" while audio is played, "" during silence."""
         return LIVE if self._playing else ""
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
