@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-DISK_TIMEOUT = 5.0  # seconds to wait for one job; less than a server's shutdown waits
+DISK_TIMEOUT = 5.0  # seconds to wait for one disk job: fewer than the server's shutdown waits for calls
 
 T = TypeVar("T")
 
@@ -14,7 +14,7 @@ class DiskExecutor:
 
     def __init__(self, timeout: float = DISK_TIMEOUT) -> None:
         self._timeout = timeout
-        self._stuck = False  # whether a job has timed out: from then on no job is waited for
+        self._stuck = False  # whether a job has timed out; later jobs are then not waited for
         self._work: asyncio.Future[None] | None = None
 
     @property

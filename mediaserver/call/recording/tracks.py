@@ -2,7 +2,7 @@
 
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 
-_SECOND = SAMPLE_RATE * SAMPLE_BYTES  # bytes
+_SECOND = SAMPLE_RATE * SAMPLE_BYTES  # bytes of one second of a track
 _MAX_LAG = _SECOND // 5  # bytes (200 ms) by which a track may lag behind the recording's clock without a gap
 _GAP_TIMEOUT = 0.5  # seconds within which audio arrives that the network has only delayed
 _MAX_WAIT = 10 * _SECOND  # bytes of one track that wait for the other; longer delays put the tracks out of step
@@ -63,7 +63,7 @@ class Track:
 
 
 class Tracks:
-    """Both tracks: inbound (the caller) and outbound (what we send)."""
+    """Both tracks of a stereo recording: inbound (the caller) and outbound (the sound that the server sends)."""
 
     def __init__(self) -> None:
         self.inbound, self.outbound = Track(_GAP_TIMEOUT), Track()
