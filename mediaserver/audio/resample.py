@@ -82,7 +82,8 @@ def _polyphase_filters(rate_in: int, rate_out: int) -> NDArray[np.float32]:
     step_in, step_out = rate_in // common, rate_out // common
     reach = _ZERO_CROSSINGS * rate_in / lowest  # width of a filter to either side of its centre, in input samples
     history = 2 * math.ceil(reach)
-    centre = history / 2 + np.arange(step_out)[None, :] * (step_in / step_out)  # of each filter, in input samples
+    # The centre of each filter, in input samples.
+    centre = history / 2 + np.arange(step_out)[None, :] * (step_in / step_out)
     distance = np.arange(history + step_in)[:, None] - centre
     inside = np.abs(distance) <= reach
     near, cutoff = distance[inside], _PASSBAND * lowest / rate_in

@@ -20,7 +20,7 @@ from mediaserver.audio.level.levels import peak_of_dbm0
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, Samples, Signal, quantize
 from mediaserver.errors import TooLongError
 
-# A burst begins and ends with a raised-cosine ramp of so many samples (4 ms), which prevents clicks.
+# A burst begins and ends with a raised-cosine ramp of this number of samples (4 ms), which prevents clicks.
 _RAMP = 4 * SAMPLE_RATE // 1000
 # Limits of one pass through a cadence, including the part that is played once. There are limits because any peer
 # may ask for a tone.

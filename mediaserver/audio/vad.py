@@ -38,7 +38,7 @@ class VoiceActivityDetector:
         `tone` marks the audio as a DTMF tone, which does not count as voice. `power` is the mean square of the
         samples, where it is known already.
         """
-        if len(pcm) == FRAME_BYTES and not self._chunker.rest:  # the usual case
+        if len(pcm) == FRAME_BYTES and not self._chunker.rest:  # the usual case: one whole frame
             self._classify(pcm, tone, power)
             return self.speaking
         for frame in self._chunker.feed(pcm):

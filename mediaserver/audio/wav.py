@@ -104,10 +104,10 @@ class Wav:
             return self.samples() / FULL_SCALE
         if self.codec == FLOAT:
             return np.nan_to_num(self.floats(), copy=False, nan=0.0, posinf=0.0, neginf=0.0) / self.scale
-        if self.bits == 8:  # the only unsigned width
+        if self.bits == 8:  # in WAV files, 8-bit samples are unsigned, and all wider samples are signed
             return (np.frombuffer(self.data, dtype=np.uint8).astype(np.float64) - 128) / 128
         integers = self._integers()
-        return integers / 2.0 ** (8 * integers.itemsize - 1)  # 24 bits are the high ones of 32 there
+        return integers / 2.0 ** (8 * integers.itemsize - 1)  # 24-bit samples are in the high bits of 32
 
     def _integers(self) -> NDArray[Any]:
         order = ">" if self.big_endian else "<"
@@ -183,7 +183,7 @@ def locate_data(read: Callable[[int, int], bytes], length: int, begin: int = 0) 
         if name == b"data":
             if b"fmt " not in chunks:
                 raise PromptError("is a damaged WAV file: its data comes before its format")
-            if b"ds64" in chunks and size == 0xFFFFFFFF:  # EBU Tech 3306: a size of 64 bits is there
+            if b"ds64" in chunks and size == 0xFFFFFFFF:  # EBU Tech 3306: ds64 has the real size
                 size = int.from_bytes(chunks[b"ds64"][8:16], "little")
             file = _parse_format(chunks, order, warnings)
             size = _data_size(read, file, body, size, length - body, warnings)
@@ -254,7 +254,8 @@ def _data_size(
 def header(channels: int, size: int | None) -> bytes:
     """The 44-byte header of a WAV file with `size` bytes of 16-bit PCM at 8 kHz, in `channels` channels.
 
-    With None for a stream whose size is not known, both sizes are 0xFFFFFFFF, as ffmpeg writes and reads them.
+    `size` is None for a stream whose size is not known. The RIFF size and the data size are then 0xFFFFFFFF, as
+    ffmpeg writes and reads them.
     """
     whole = min(size, MAX_DATA) if size is not None else _UNKNOWN
     block = SAMPLE_BYTES * channels
