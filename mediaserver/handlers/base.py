@@ -28,16 +28,19 @@ from mediaserver.speech.engines.requirements import EngineRequirement
 class Handler(Table, ABC):
     """Base class of all handlers. Its fields are a path's settings; one instance may serve many calls at once."""
 
-    query_settings: ClassVar[frozenset[str]] = frozenset()  # fields that the query of a caller's URL may set
+    # Names of fields that the query of a call's URL may set.
+    query_settings: ClassVar[frozenset[str]] = frozenset()
 
-    fixed_settings: ClassVar[frozenset[str]] = frozenset()  # fields that may not contain a {variable} of the URL
+    # Names of fields whose values may not contain a {variable} of the URL.
+    fixed_settings: ClassVar[frozenset[str]] = frozenset()
 
-    own_variables: ClassVar[frozenset[str]] = frozenset()  # {variables} that the handler fills in, not the URL
+    # Names of {variables} in settings that the handler fills in, and not the URL.
+    own_variables: ClassVar[frozenset[str]] = frozenset()
 
     # Keys of settings, in any table, whose values are templates: the handler fills in their {variables} per call.
     template_settings: ClassVar[frozenset[str]] = frozenset()
 
-    globs: ClassVar[bool] = False  # whether `prompt_names` may have globs, such as `music/*`
+    globs: ClassVar[bool] = False  # whether names of prompts in the settings may be globs, such as `music/*`
 
     background: str | None = Field(None, min_length=1, description="a prompt that plays on under all other sound")
     background_level: float = Field(

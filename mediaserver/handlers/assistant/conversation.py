@@ -63,7 +63,7 @@ class Conversation:
         except ConversationEnded as ended:
             ended.conclude(self._call)
         finally:
-            self._interrupted = None  # frees the playback: a cycle of references would keep it in memory
+            self._interrupted = None  # breaks a cycle of references between playback and conversation
             await self._transcript.close()
 
     async def _converse(self, tool_runner: ToolRunner) -> None:

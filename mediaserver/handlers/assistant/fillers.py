@@ -21,7 +21,7 @@ class Fillers:
 
     def __init__(self, call: Call, sounds: Sequence[Segment | SpokenText], after: float) -> None:
         self._call, self._sounds, self._after = call, sounds, after
-        self._next = 0  # number of fillers that have been begun
+        self._next = 0  # number of fillers whose playing has begun in this conversation
 
     def fill_pause(self) -> "FilledPause":
         """Begin the pause before an answer. Fillers play until `FilledPause` is told that the answer is there."""
@@ -65,7 +65,7 @@ class FilledPause:
         """Stop the fillers, and wait until the pause's tasks have ended."""
         self.stop()
         await asyncio.wait([self._filling] if self._ending is None else [self._filling, self._ending])
-        self._ending = None  # the cancelled task's coroutine refers to this object: a cycle of references
+        self._ending = None  # breaks a cycle of references between this pause and its cancelled task
 
     async def _end_with(self, spoken: SpokenText) -> None:
         await spoken.wait_begun()

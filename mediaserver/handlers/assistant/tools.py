@@ -70,7 +70,7 @@ class TransferAnswer(BaseModel):
     """
 
     say: str = Field("", max_length=1000)
-    hangup: bool = True  # whether the conversation ends, with a transfer or without one
+    hangup: bool = True  # whether the conversation ends after the webhook's answer, even without a transfer
     transfer: DestinationText | None = None
     actions: FlowActions | None = None
 

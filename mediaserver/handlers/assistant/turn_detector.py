@@ -44,7 +44,7 @@ class TurnDetector:
             try:
                 yield
             finally:
-                turn_taking.caller_waiting = bool  # drops the lambda, because it is part of a cycle of references
+                turn_taking.caller_waiting = bool  # replaces the lambda, which is part of a cycle of references
 
     async def next_turn(self, timeout: float) -> Utterance | Turn | None:
         """Wait for the caller's next turn; None if no turn begins within `timeout` seconds.

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
-FileSignature = tuple[int, int, int] | None  # modification time in ns, size, inode; None where there is no file
+# A file's modification time in ns, size and inode; None for a missing file.
+FileSignature = tuple[int, int, int] | None
 FileStates = dict[Path, FileSignature]
 _INSTALLED = {"site-packages", "dist-packages"}  # folders of installed packages, which users do not edit
 _NOT_USERS = {"mediaserver", "__main__", "sitecustomize", "usercustomize"}

@@ -52,7 +52,7 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, PlaybackSettings
     def _leads_somewhere(self) -> "MenuHandler":
         found = plan.flow_problems(self.menus, self.start, self._own_steps)
         if found := [*found, *plan.exhaustion_problems(self.on_exhausted)]:
-            raise ValueError("\n".join(found))  # one line for each problem
+            raise ValueError("\n".join(found))  # one line of the message for each problem of the flow
         return self
 
     @property
@@ -115,7 +115,8 @@ class _CallFlow:
 
     def __init__(self, flow: MenuHandler, call: Call) -> None:
         self._flow, self._call = flow, call
-        self._variables: dict[str, Any] = {}  # variables that webhooks have set; they override the stream's own
+        # Variables that webhooks have set, which override variables of the stream.
+        self._variables: dict[str, Any] = {}
         self._menu = flow.start
         self._facts = WebhookFacts()
 
@@ -256,9 +257,11 @@ class _CallFlow:
             self._call.prompts.get(name)
         speech = self._call.speech.settings
         for spoken_prompt in self._flow.spoken_prompts(step.play):
-            await asyncio.to_thread(spoken_prompt.prepare, speech)  # slow: the first text of a language loads data
+            # The text is prepared in a thread, because the first text of a language loads data for a while.
+            await asyncio.to_thread(spoken_prompt.prepare, speech)
             unfit = voice_problems(spoken_prompt.need, speech)
-            if len(unfit) == len(spoken_prompt.engine or speech.engine):  # no engine can speak the text
+            # An answer is invalid if none of the TTS engines can speak its text.
+            if len(unfit) == len(spoken_prompt.engine or speech.engine):
                 raise ValueError(unfit[0])
             spoken_prompt.validate_values(self._values(step.variables), speech)
         self._variables |= step.variables

@@ -177,7 +177,8 @@ def flow_problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str
     for name, menu in menus.items():
         if not menu.keys and menu.collect is None:
             found.append(f'{places[name]}: is a dead end: give "keys" or "collect"')
-    if not found and not any(step.webhook for _, step in steps):  # a webhook's answer may go to any menu
+    # Only a flow without webhooks has unreachable menus, because a webhook's answer may lead to any menu.
+    if not found and not any(step.webhook for _, step in steps):
         reached = _reached(start, lambda name: [step.menu for _, step in menus[name].steps() if step.menu])
         found += [f"{places[name]}: nothing leads to it" for name in menus if name not in reached]
     return found
