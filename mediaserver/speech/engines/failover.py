@@ -112,7 +112,7 @@ class Failover:
             state.is_healthy = True
             log.info("an engine works again", kind=self.kind, engine=engine)
         else:
-            state.retry_at = -math.inf  # the next request tries the engine
+            state.retry_at = -math.inf  # from now on, the next request tries the engine
 
     def _state(self, engine: str) -> _Health:
         return self._states.setdefault(engine, _Health())

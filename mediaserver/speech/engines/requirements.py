@@ -26,7 +26,7 @@ class EngineRequirement(NamedTuple):
 
     kind: EngineKind
     engines: tuple[str, ...] = ()
-    language: str = ""  # a BCP 47 tag
+    language: str = ""  # the language to speak or recognise, a BCP 47 tag
     voice: str = ""  # the name of a voice of the first engine
 
 

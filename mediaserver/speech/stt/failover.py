@@ -94,14 +94,15 @@ class _KeptAudio:
     def __init__(self, audio: AsyncIterator[bytes], keep: bool) -> None:
         self._audio, self._keep = audio, keep
         self._pieces: list[bytes] = []
-        self._reading: asyncio.Task[bytes | None] | None = None  # reads the next piece of audio that is to be kept
+        # The task that reads the next piece of audio, if audio is kept.
+        self._reading: asyncio.Task[bytes | None] | None = None
         self.ended = False  # whether all of the utterance's audio has been read
 
     def close(self) -> None:
         """Read no more audio."""
         if self._reading is not None:
             self._reading.cancel()
-            self._reading = None  # the cancelled task's coroutine refers to this object: a cycle
+            self._reading = None  # breaks a cycle of references
 
     async def replay(self, on_end: Callable[[], None]) -> AsyncGenerator[bytes, None]:
         """Yield the utterance's audio from its beginning. `on_end` is called when the last audio is read first."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from mediaserver.speech.text.languages import Language
 
-_MAX_DIGITS = 18  # a value with more digits raises ValueError
+_MAX_DIGITS = 18  # the most digits of a value; a value with more digits raises ValueError
 _NUMBER = re.compile(r"([-+\u2212]?)([0-9]+(?:\.[0-9]+)?)")
 _MONEY = re.compile(
     r"([-+\u2212]?)\s*([A-Za-z]{3}|[$€£¥₩₹])?\s*([-+\u2212]?)([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]{3}|[$€£¥₩₹])?"
@@ -153,9 +153,9 @@ def _foreign_amount(amount: Decimal, code: str, language: Language) -> str:
         speak: Any = CONVERTER_CLASSES[language.num2words_code].to_currency
         words: str = speak(amount, currency=code, separator="|")
         joint = signature(speak).parameters["separator"].default
-    except Exception:  # num2words raises errors of many classes, and has few currencies for most languages
+    except Exception:  # num2words raises many kinds of errors, mostly because it lacks the currency
         return ""
-    words = " ".join(words.replace(",", "").split())  # a TTS engine would speak commas as pauses
+    words = " ".join(words.replace(",", "").split())  # without commas, which a TTS engine would speak as pauses
     major, _, minor = (part.strip() for part in words.partition("|"))
     if not minor or not amount % 1:
         return major

@@ -40,7 +40,8 @@ _YEAR_SUFFIXES = {"ja": "年"}
 # Corrections of words that num2words 0.5.14 gets wrong: pairs of a pattern and its replacement, by the language in
 # num2words' codes.
 _CORRECTIONS = {
-    "es": ((r"\bveintiuno(?= mil)", "veintiún"), (r"\buno(?= mil)", "un")),  # 21 and 1 before mil and millones
+    # In Spanish, 21 and 1 have short forms before mil and millones.
+    "es": ((r"\bveintiuno(?= mil)", "veintiún"), (r"\buno(?= mil)", "un")),
     "fr": ((r"vingtsième\b", "vingtième"),),
     "sv": ((r"etttusen", "ettusen"), (r"\btjugode\b", "tjugonde")),
 }
@@ -51,9 +52,9 @@ _AMERICAN_TERRITORIES = {None, "US", "CA", "PH"}  # None is for the tag "en", wh
 class Language:
     """A language by its tag, with num2words' code and Babel's locale for it."""
 
-    tag: str  # a BCP 47 tag, such as en-GB
-    num2words_code: str  # "" where num2words has no words for the numbers of the language
-    babel_locale: "Locale | None"  # None where Babel does not know the language
+    tag: str  # the language's BCP 47 tag, such as en-GB
+    num2words_code: str  # num2words' code of the language; "" if num2words does not know it
+    babel_locale: "Locale | None"  # Babel's locale of the language; None if Babel does not know it
 
     @property
     def locale(self) -> "Locale":
@@ -159,7 +160,7 @@ def _number_words(number: int, language: str, form: str, american: bool) -> str:
         words = str(speak(number, lang=language, to=form))
     except Exception as error:  # num2words raises errors of many classes: KeyError, TypeError, …
         raise ValueError(f"the language {language} has no words for it") from error
-    words = " ".join(words.replace(",", "").split())  # a TTS engine would speak commas as pauses
+    words = " ".join(words.replace(",", "").split())  # without commas, which a TTS engine would speak as pauses
     for wrong, right in _CORRECTIONS.get(language.partition("_")[0], ()):
         words = re.sub(wrong, right, words)
     return words.replace(" and ", " ") if american else words

@@ -54,7 +54,7 @@ def synthesise(job: dict[str, Any]) -> bytes:
     except PromptError as error:
         raise EngineError(f"what the program wrote {error}") from error
     finally:
-        file.unlink(missing_ok=True)  # the serving process removes the file, too, but may have ended
+        file.unlink(missing_ok=True)  # the serving process also removes the sound file, unless it has ended
 
 
 def _run_program(arguments: list[str], text: bytes, configured: dict[str, str]) -> bytes:
@@ -88,7 +88,7 @@ def _run_program(arguments: list[str], text: bytes, configured: dict[str, str]) 
         raise _too_much_sound()
     code = process.wait()
     for thread in threads:
-        thread.join(1.0)  # seconds; no longer, because a process that the program started may keep the pipes open
+        thread.join(1.0)  # waits 1 s at most: a process that the program started may keep the pipes open
     if code == -signal.SIGXFSZ:
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
         raise EngineError(f"the program wrote a file of more than {limit} bytes")

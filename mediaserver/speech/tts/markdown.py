@@ -4,10 +4,11 @@ import re
 
 from mediaserver.speech.text.formats import to_printable
 
-_STEPS = (  # patterns and their replacements, applied in this order
+_STEPS = (  # patterns of Markdown and their replacements, applied in this order
     (re.compile(r"^\s*(?:```|~~~)\w*\s*"), ""),  # removes a code block's fence and language
     (re.compile(r"^\s*(?:[-*_]\s*){3,}$"), ""),  # removes a horizontal rule
-    (re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+•]\s+(?:\[[ xX]\]\s+)?)?"), ""),  # removes marks before a line
+    # Removes marks of quotations, headings and bullets.
+    (re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+•]\s+(?:\[[ xX]\]\s+)?)?"), ""),
     (re.compile(r"\s#{1,6}\s*$"), ""),  # removes the closing marks of a heading
     # Links and images are replaced by their text.
     (re.compile(r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\s[^()]*)?\)|\[[^\[\]]*\])"), r"\1"),

@@ -6,7 +6,8 @@ nothing but white space.
 
 import re
 
-MAX_CHARACTERS = 200  # a longer sentence is split at a clause, so that its first part can be played soon
+# A sentence of more characters is split at a clause, so that its first part can be played soon.
+MAX_CHARACTERS = 200
 _MIN_CHARACTERS = 10  # a sentence of fewer characters is spoken together with the next sentence
 _MIN_WIDE = 4  # minimum length of a sentence in a script whose characters are words, such as Chinese
 _MIN_CLAUSE = 20  # a first clause of fewer characters (some four words) is not spoken by itself

@@ -27,8 +27,8 @@ class SentenceAudio:
     def __init__(self, on_abandoned: Callable[[], object] = lambda: None) -> None:
         self.clips: list[Clip] = []
         self.restarted_at = 0
-        self.complete = False  # whether all audio is synthesised, or synthesis has failed
-        self.error = ""  # why synthesis failed, if it did
+        self.complete = False  # whether the whole sentence is synthesised, or its synthesis has failed
+        self.error = ""  # why the synthesis has failed; "" if it has not
         self.users = 0  # the number of `SpokenText`s that use the sentence
         self._on_abandoned = on_abandoned
         self._begun, self._completed = asyncio.Event(), asyncio.Event()

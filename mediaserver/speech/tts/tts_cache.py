@@ -32,7 +32,7 @@ class _Found(NamedTuple):
     """Where a complete sentence came from."""
 
     key: str  # the sentence's key in the cache, which names the engine that has spoken it
-    result: str  # one of RESULTS
+    result: str  # where the sentence came from, one of `RESULTS`
     pcm: bytes = b""  # the PCM to save to disk; b"" for a sentence from the cache
 
 
@@ -66,7 +66,7 @@ class TtsCache:
         self._bytes = 0  # bytes of memory that complete sentences take
         self._tasks: dict[SentenceAudio, asyncio.Task[None]] = {}
         self._jobs: dict[SentenceAudio, SynthesisJob] = {}
-        self._store_error = ""  # the last error of the store that was logged
+        self._store_error = ""  # the last error of the disk cache that was logged
         self._logged_failure = ("", 0.0)  # the last failure that was logged, and its time in seconds
 
     def get_or_synthesise(self, text: str, voice: Voice, origin: Origin = TRUSTED) -> SentenceAudio:
