@@ -18,9 +18,9 @@ from mediaserver.playout.sources.levelled import LevelledPrompt
 from mediaserver.routing.route import Route
 
 # The thresholds of warnings. docs/flow-builders/prompts.md repeats these figures.
-SOFTEST, LOUDEST = -38.0, -14.0  # dBov: 12 dB from -26, the usual level of telephone voices
+SOFTEST, LOUDEST = -38.0, -14.0  # levels in dBov: 12 dB from -26, the usual level of telephone voices
 LONGEST_BEFORE, LONGEST_AFTER = 0.5, 1.0  # seconds of silence at the beginning, and at the end
-MOST_OUT_OF_BAND = 0.8  # share of the energy outside of 300 to 3400 Hz; a deep voice may have 0.65
+MOST_OUT_OF_BAND = 0.8  # share of a sound's energy outside of 300 to 3400 Hz; a deep voice may have 0.65
 # A loop clicks if the step at its join exceeds both a share of full scale and a multiple of the steps nearby.
 SMALLEST_CLICK, STEEPEST = 0.01, 3.0
 

@@ -20,7 +20,7 @@ SPEAKERS = (
 )
 MICROPHONES = (("parec", *_PULSE), ("arecord", *_ALSA), ("rec", *_SOX))
 _MAX_WAITING = SAMPLE_RATE * SAMPLE_BYTES  # bytes (1 s) that may wait for a player; if more wait, it is stuck
-_END_TIMEOUT = 1.0  # seconds that a player has at the end to play the sound that it has got
+_END_TIMEOUT = 1.0  # seconds that a player has at the end of a call to play the rest of its sound
 
 
 def find_program(programs: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
