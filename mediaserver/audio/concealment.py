@@ -58,7 +58,8 @@ def _pitch_period(before: Signal) -> int:
     correlations = np.correlate(lagging, before[-_CORRELATED:])
     sums = np.concatenate(((0.0,), (lagging * lagging).cumsum()))
     energies = np.maximum(sums[_CORRELATED:] - sums[:-_CORRELATED], _MIN_ENERGY)
-    scores = (correlations / np.sqrt(energies))[::-1]  # sorted by lag, so that the shortest of equals wins
+    # Scores are sorted by lag, so that the shortest of equally good lags is chosen.
+    scores = (correlations / np.sqrt(energies))[::-1]
     return _MIN_PITCH + int(scores.argmax())
 
 

@@ -34,7 +34,7 @@ from mediaserver.audio.level.levels import peak_of_dbm0
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, Samples
 from mediaserver.audio.tones import DTMF
 
-LEVEL_MIN = -33.0  # dBm0 of either tone: 0 to -29 is detected (Q.24 requires 0 to -25), -34 is not
+LEVEL_MIN = -33.0  # least level in dBm0 of either tone: 0 to -29 is detected (Q.24 requires 0 to -25), -34 is not
 TWIST_MIN, TWIST_MAX = -9.5, 5.5  # dB: Q.24's range, and 1.5 dB for the error that noise causes
 # Share of a DTMF frequency by which a tone may differ from it. Q.24 admits ±1.5 % and rejects ±3.5 %. A limit of
 # 1.8 % also rejects the note G5, which is 1.82 % above 770 Hz.
@@ -56,8 +56,9 @@ PRESENT = 0.1
 HITS = 5  # windows, 35 ms in all: a sound of 40 ms always fills them, one of 23 ms never does
 MISSES = 4  # windows without the digit that end a press: longer than an interruption (10 ms), shorter than a pause
 
-HOP = 40  # samples, 5 ms
-WINDOW = 120  # samples, 15 ms: the main lobe is 133 Hz wide to either side, and the groups are 268 Hz apart
+HOP = 40  # samples from one window to the next: 5 ms
+# Samples of a window (15 ms): its main lobe is 133 Hz wide to either side, and the groups are 268 Hz apart.
+WINDOW = 120
 
 _WINDOWS = FRAME_SAMPLES // HOP  # the windows of a frame are computed in one product, which is cheapest
 _TAIL = WINDOW - HOP  # samples of the previous frame, into which the first windows of a frame reach back
@@ -295,5 +296,5 @@ def _tone_power(frequency: int, windows: list[complex]) -> float:
     if abs(offset) > TOLERANCE * _RADIANS[frequency]:
         return 0.0
     x = offset * WINDOW / 2 or 1e-9
-    response = math.sin(x) / x / (1 - (x / math.pi) ** 2)  # magnitude of a Hann window's response at that offset
+    response = math.sin(x) / x / (1 - (x / math.pi) ** 2)  # magnitude of a Hann window's response at the offset
     return sum(abs(tone) ** 2 for tone in windows) / len(windows) / response**2

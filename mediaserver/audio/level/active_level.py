@@ -12,13 +12,13 @@ import numpy as np
 from mediaserver.audio.level.levels import SILENCE_DB
 from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_RATE, Samples, Signal
 
-_TIME_CONSTANT = 0.03  # seconds: T of the recommendation, of each of two smoothings in series
+_TIME_CONSTANT = 0.03  # seconds: the time constant T of P.56, for each of two smoothings in series
 _HANGOVER = int(0.2 * SAMPLE_RATE)  # samples for which a sound counts as active after its envelope has fallen
-_MARGIN = 15.9  # dB: M of the recommendation, between the active level and the threshold of activity
+_MARGIN = 15.9  # dB between the active level and the threshold of activity: the margin M of P.56
 # Thresholds of the envelope, each twice the one before: from one step of 16 bits to half of full scale.
 _THRESHOLDS = FULL_SCALE * 2.0 ** np.arange(-15, 0)
 _REACH = int(20 * _TIME_CONSTANT * SAMPLE_RATE)  # samples after which the envelope has forgotten a sample
-_FFT = 1 << 15  # samples of one transform
+_FFT = 1 << 15  # samples of one Fourier transform
 _BLOCK = _FFT - _REACH  # samples that one transform smooths
 
 

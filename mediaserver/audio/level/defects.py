@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from mediaserver.audio.level.levels import CLIPPED
 from mediaserver.audio.pcm import FULL_SCALE, Signal
 
-TELEPHONE_BAND = (300.0, 3400.0)  # Hz: what telephones carry (ITU-T G.712)
+TELEPHONE_BAND = (300.0, 3400.0)  # the band in Hz that telephones carry (ITU-T G.712)
 _SHORTEST_RUN = 3  # samples of one value near full scale in a row that are a clipped peak; a sine has two at most
-_HIGHEST = 1 - 1 / FULL_SCALE  # the highest value that 16 bits have
+_HIGHEST = 1 - 1 / FULL_SCALE  # the highest value of a 16-bit sample, where 1.0 is full scale
 _WINDOWS_A_SECOND = 16  # windows of the spectrum per second; a window's length is the nearest power of two
 
 
