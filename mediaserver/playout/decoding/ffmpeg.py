@@ -16,15 +16,15 @@ from mediaserver.errors import PromptError
 
 _SAMPLE = np.dtype("<f4")
 _BLOCK = 1 << 20  # bytes of PCM that are read from ffmpeg at a time
-_STDERR_TAIL = 4096  # bytes that are kept of the end of ffmpeg's error messages
+_STDERR_TAIL = 4096  # the last bytes of ffmpeg's error messages that are kept
 
 
 class AudioStream(NamedTuple):
     """The first audio stream of a file, as ffprobe describes it."""
 
-    rate: int  # Hz
+    rate: int  # sampling rate in Hz
     channels: int
-    seconds: float  # the length that ffprobe finds in the file's header; 0 where there is none
+    seconds: float  # the duration in seconds that ffprobe finds in the file's header; 0 if there is none
 
 
 def is_installed() -> bool:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 class RawFormat(NamedTuple):
     """The format of files without a header: the file's extension alone says how its samples are encoded."""
 
-    codec: str  # "linear" (16-bit little-endian), "mulaw", "alaw", "vox", or the name of an FFmpeg demuxer
-    rate: int = 8000  # Hz
+    # The codec: "linear" (16-bit little-endian), "mulaw", "alaw", "vox", or the name of an FFmpeg demuxer.
+    codec: str
+    rate: int = 8000  # sampling rate in Hz
     code_bits: int = 0  # bits of each G.726 code; 0 for other codecs
 
 
@@ -43,7 +44,8 @@ LONGEST = 7200.0  # the most seconds of sound in one file: the default of the se
 _PCM_8_KHZ, _G711, _OTHER_LOSSLESS, _OTHER_LOSSY = range(4)
 _ORDER = (*sorted(WAVE), *RAW, *_LOSSLESS, *_LOSSY)
 _UNKNOWN_RATE = 1 << 32
-_WAV_FORMATS = {1: _PCM_8_KHZ, 3: _OTHER_LOSSLESS, 6: _G711, 7: _G711}  # the kind by a WAV file's format code
+# The kind of a WAV file by the format code in its header.
+_WAV_FORMATS = {1: _PCM_8_KHZ, 3: _OTHER_LOSSLESS, 6: _G711, 7: _G711}
 
 
 def preference(extension: str, head: bytes) -> tuple[int, int, int]:

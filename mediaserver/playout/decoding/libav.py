@@ -35,7 +35,7 @@ _PADDING = {
     "wmav1": "WMA",
     "wmav2": "WMA",
 }
-_MOST_PADDING = 4096  # the most samples of silence after the sound: two of AAC's largest frames
+_MOST_PADDING = 4096  # the most samples of padding after a sound: two of AAC's largest frames
 # Codecs that store sound in whole blocks, with their names for users.
 _ADPCM = {"adpcm_ima_wav": "IMA ADPCM", "adpcm_ms": "Microsoft ADPCM"}
 # The highest peak of digital silence after ADPCM decoding, as the smallest steps of ADPCM are 7 and 16.
@@ -49,7 +49,7 @@ class LibavSound:
     """The description of a file's first audio stream. `warnings` is complete once the whole file is decoded."""
 
     name: str = ""  # the format's name for users, such as `MP3`
-    seconds: float = 0.0  # the length that the container gives; 0 where it gives none
+    seconds: float = 0.0  # the duration in seconds that the container gives; 0 if it gives none
     warnings: list[str] = field(default_factory=list)
 
     def describe(self, rate: int, channels: int) -> str:
@@ -96,7 +96,7 @@ def open_sound(
         seconds = container.duration / av.time_base if container.duration else 0.0
         sound = LibavSound(name.split(",")[0].upper(), seconds)
         end = samples or _told_end(container, stream)
-        lengths = Counter[int]()  # how many frames there were of each length in samples
+        lengths = Counter[int]()  # the number of FFmpeg's frames by their length in samples
         blocks = _blocks(container, stream, sound, end, lengths)
         yield sound, _without_filling(blocks, sound, _ADPCM[codec], lengths) if codec in _ADPCM else blocks
 
@@ -113,7 +113,8 @@ def _blocks(
             yield rate, channels, mixed[:kept]
         if kept < len(mixed):
             surplus.append((rate, channels, mixed[kept:]))
-        if end is not None and decoded > end + _MOST_PADDING:  # the header's length is wrong
+        # More samples than a codec pads show that the length in the file's header is wrong.
+        if end is not None and decoded > end + _MOST_PADDING:
             yield from surplus
             end = None
             surplus.clear()
@@ -158,7 +159,8 @@ def _without_filling(
 def _mixed(frames: Iterator[Any], lengths: Counter[int]) -> Iterator[Block]:
     """Mix FFmpeg's frames down to one channel, many at a time: numpy takes as long for few samples as for many."""
     for (rate, channels, planar), alike in groupby(frames, key=_layout):
-        if not 1000 <= rate <= 768_000:  # at a rate of 1 Hz, for example, each byte would become seconds of sound
+        # Damaged files may claim impossible rates: at 1 Hz, each byte would become a second of sound.
+        if not 1000 <= rate <= 768_000:
             raise PromptError(f"is damaged: it claims to have {rate} samples a second")
         waiting, samples = list[NDArray[Any]](), 0
         for frame in alike:

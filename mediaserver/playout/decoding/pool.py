@@ -108,7 +108,7 @@ class DecodePool:
     async def _ask(self, path: Path, new_sink: Callable[[], T], purpose: Purpose) -> tuple[dict[str, Any], T]:
         """Have a decoder process answer a request, and return its answer, and a sink that has got all the PCM."""
         killed_by = 0
-        for _ in range(2):  # try twice, because the first decoder may have died for a reason other than the file
+        for _ in range(2):  # two attempts, because a decoder may die for another reason than the file
             decoder, began = None, time.monotonic()
             try:
                 async with self._decoders.acquire() as decoder:
