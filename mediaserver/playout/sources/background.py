@@ -31,7 +31,7 @@ class Background:
         self._encoding: Encoding | None = None  # the encoding of the loop; None before its first frame
         self._loop = Playlist(())
         self._frames: Iterator[bytes] = iter(())
-        self._taken = count()  # counts the loop's frames that were taken
+        self._taken = count()  # a counter of the loop's frames that were taken
         self._underruns = 0  # the loop's number of underruns when it was last compared
 
     @staticmethod
@@ -79,7 +79,7 @@ class Background:
 
     def _use_encoding(self, encoding: Encoding) -> None:
         """Make the loop's frames in a stream's encoding, from the loop's present position on."""
-        self._underruns = self._loop.underruns  # earlier underruns are over
+        self._underruns = self._loop.underruns  # ignores earlier underruns of the loop
         if encoding is self._encoding:
             return
         samples = self._segment.samples

@@ -7,7 +7,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENC
 from mediaserver.playout.sources.source import LIVE, Source
 from mediaserver.wire.encapsulation import Encoding
 
-_SLACK_MS = 200  # ms of audio that may wait beyond the delay, unless the source is told another number of ms
+_SLACK_MS = 200  # ms of audio that may wait beyond a live source's delay by default
 
 
 def _bytes_of(ms: int) -> int:

@@ -40,7 +40,7 @@ class Playlist(Source):
         upcoming = next(opened, None)
         while upcoming is not None:
             segment, current = upcoming
-            upcoming = next(opened, None)  # ask for the next segment now, so that it is decoded meanwhile
+            upcoming = next(opened, None)  # the next segment is asked for now, so that it is decoded meanwhile
             while not isinstance(current, EncodedFrames):
                 yield from self._silence_while_pending(current, joiner, encoding)
                 current = current.result()

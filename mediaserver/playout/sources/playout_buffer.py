@@ -27,7 +27,7 @@ class PlayoutBuffer(Source):
     def __init__(self, delay_ms: int = 0) -> None:
         self._delay = round(delay_ms / 1000 / PTIME)  # frames for which new audio may be held back
         self._buffer = bytearray()
-        self._playing = False  # whether audio is played; False while it is held back, and while there is none
+        self._playing = False  # whether audio is played; False while audio is held back, and while there is none
         self._delayed = 0  # frames of silence given while audio is held back
         self._silent = _UNDERRUN_FRAMES + 1  # frames for which the buffer has been empty since the last audio
         self._pushed = self._played = 0  # bytes pushed and bytes played so far
