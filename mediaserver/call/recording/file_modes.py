@@ -29,7 +29,7 @@ def make_folders(folder: Path, modes: FileModes) -> None:
         try:
             each.mkdir(modes.directory)
         except FileExistsError:
-            if not each.is_dir():  # if it is a folder, another stream has made it meanwhile
+            if not each.is_dir():  # an existing folder is no error: another stream has made it meanwhile
                 raise
             continue
         with contextlib.suppress(OSError):  # some file systems have no modes

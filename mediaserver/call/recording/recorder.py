@@ -277,7 +277,7 @@ class Recorder:
         limits = [self._began + self._max_duration] if self._max_duration is not None else []
         limits += [self._last_voice_at + self._max_silence] if self._max_silence is not None else []
         self._check_at = min(limits, default=math.inf) - _TIMER_ROUNDING
-        self._check_bytes = 0 if self._error else _MAX_PENDING + 1  # nothing is kept after a failure
+        self._check_bytes = 0 if self._error else _MAX_PENDING + 1  # no unwritten audio is kept after a failure
         if self._max_samples is not None:
             self._check_bytes = min(self._check_bytes, (self._max_samples - self._samples) * SAMPLE_BYTES)
 

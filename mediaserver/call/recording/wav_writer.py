@@ -28,7 +28,7 @@ class WavFile:
     def __init__(self, path: Path, channels: int, modes: FileModes = DEFAULT_MODES) -> None:
         make_folders(path.parent, modes)
         self._channels = channels
-        self._size = 0  # bytes of PCM
+        self._size = 0  # bytes of PCM in the file
         for number in itertools.count():
             self.path = path.with_stem(f"{path.stem}-{number}") if number else path
             self._part = self.path.with_name(self.path.name + _PART)
