@@ -51,7 +51,8 @@ class Talker:
             return
         if len(pcm) % 2:
             raise ValueError("should be whole samples of 16 bits")
-        if self._live is None or (self._played is not None and self._played.done()):  # a `clear` may end a source
+        # A new source is begun for the first audio, and also after a `clear` has ended the source before.
+        if self._live is None or (self._played is not None and self._played.done()):
             self._live = self._begin()
         self._live.push_audio(pcm)
 
