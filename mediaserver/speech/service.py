@@ -117,7 +117,7 @@ class SpeechService:
         return spoken
 
     def recogniser(self, engine: str | Sequence[str] = ()) -> SttEngine:
-        """The STT engine with the name `engine`, or several as one; with (), the configured STT engines."""
+        """The STT engine called `engine`; several names give one with failover, () the configured engines."""
         settings = self.recognition
         return FailoverStt(
             {name: self._stt_engine(name) for name in _names(engine) or settings.engine},

@@ -1,8 +1,8 @@
 """The STT engine `vosk`: a vosk-server, by its WebSocket protocol. Each utterance has a connection of its own.
 
 The client sends a configuration, the audio, and an end mark. The server answers every message but the first with
-what it has recognised. In an answer, `partial` has the words of a segment that goes on, and `text` has the words
-of a segment that has ended. An utterance may have several segments.
+the words that it has recognised. In an answer, `partial` has the words of a segment that goes on, and `text` has
+the words of a segment that has ended. An utterance may have several segments.
 """
 
 import json

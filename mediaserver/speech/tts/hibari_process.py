@@ -2,7 +2,7 @@
 
 hibari's package contains one voice. Any other voice is downloaded when a sentence first needs it. The download
 runs in a thread, so that the process can go on with sentences of other voices. The first sentence for a voice
-waits for the download for at most DOWNLOAD_WAIT seconds. Later sentences fail at once until the voice is there.
+waits for the download for at most DOWNLOAD_WAIT seconds. Later sentences fail at once until the download is over.
 """
 
 import sys

@@ -168,7 +168,7 @@ class _PendingFrames(NamedTuple):
 
 
 class _Passage:
-    """One sentence as one text plays it, clip by clip. Which clip is next is decided when its turn has come.
+    """One sentence as one text plays it, clip by clip. The next clip is chosen only when it is due.
 
     A passage remembers the clips that were played, so that a playlist that starts anew in the middle of a text
     gets the same clips again.
