@@ -26,7 +26,7 @@ class _Rendition(NamedTuple):
 
     @property
     def suffix(self) -> str:
-        """What is put after the prompt's name in the file's name; "" for a prompt that is heard as it is."""
+        """The text after the prompt's name in the name of the file; "" for a prompt that is played unchanged."""
         gain = f"{self.gain:+g} dB" if self.gain else ""
         differences = ", ".join(filter(None, (_LAWS.get(self.encoding, ""), gain)))
         return f" ({differences})" if differences else ""

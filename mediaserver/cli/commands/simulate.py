@@ -1,4 +1,4 @@
-"""`mediaserver simulate`: plays the whole platform on one's own machine, to try a flow, or an IVR by `fetch`."""
+"""`mediaserver simulate`: simulates the whole VoIPBIN platform on this machine, to try a flow or an IVR."""
 
 import asyncio
 import contextlib
