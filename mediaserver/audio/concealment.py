@@ -6,8 +6,9 @@ replacement is at full level for 10 ms. Then it fades linearly, and it is silenc
 the loss is cross-faded with the continuing replacement.
 
 One step differs from the recommendation, which delays all audio by 3.75 ms in order to blend the last samples
-before the loss with the replacement. Those samples have been passed on here. So the replacement begins at the
-level of the last sample, and the difference from the repeated period fades over a quarter of the period.
+before the loss with the replacement. This module delays no audio, so those samples are played already. Therefore
+the replacement begins at the level of the last sample, and the difference from the repeated period fades over a
+quarter of the period.
 """
 
 import functools

@@ -290,7 +290,7 @@ def _verify_digit(pair: Pair, hits: list[Hit], recent: Powers) -> tuple[float, f
 
 
 def _tone_power(frequency: int, windows: list[complex]) -> float:
-    """Mean power of a tone near _HZ[frequency], at the frequency that its phases show; 0 if it is too far off."""
+    """Mean power of a tone near _HZ[frequency], at the frequency that the phases show; 0 if it is far off."""
     advance = sum(after * before.conjugate() for before, after in pairwise(windows)) * _UNDO_HOP[frequency]
     offset = cmath.phase(advance) / HOP  # radians per sample by which the tone is off the DTMF frequency
     if abs(offset) > TOLERANCE * _RADIANS[frequency]:

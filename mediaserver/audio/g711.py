@@ -4,7 +4,7 @@ Each law has two tables: 256 codes to 16-bit samples, and 65 536 samples to code
 defines the laws on 14-bit (µ) and 13-bit (A) uniform PCM, left-justified here in 16 bits, so a 16-bit sample
 first loses its lowest bits by an arithmetic shift, as the CCITT reference code does.
 
-The functions that take PCM as bytes use `audioop` where it is faster. It has the same codes and samples.
+The functions that take PCM as bytes use the module `audioop` where it is faster. Its results are equal.
 """
 
 import audioop

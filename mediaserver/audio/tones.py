@@ -3,7 +3,7 @@
 The notation is that of Asterisk's `indications.conf`: comma-separated segments `[!]F[+F…|*M][/MS]`. `F` is in Hz,
 and 0 is silence. `+` adds components; `*` modulates the amplitude of the first frequency with the second, 90 %
 deep. `/MS` is a duration in milliseconds, without which a segment never ends. Segments with `!` are played once,
-the others repeat.
+all other segments repeat.
 """
 
 import math
@@ -253,8 +253,8 @@ def _sine(hz: float, at: int, size: int) -> Signal:
     """Samples `at` to `at + size` of a sine with a peak of 1.0; shape (size,), float64.
 
     A long sine is computed as a table with one frame a row, by sin(a + b) = sin a cos b + cos a sin b: `a` is the
-    phase at a row's beginning, `b` the advance up to a column. This takes one sine a row and a column in place of
-    one a sample. No matrix product is used, because a BLAS library may start threads of its own.
+    phase at a row's beginning, `b` the advance up to a column. Sines are then computed for each row and column
+    only, not for each sample. No matrix product is used, because a BLAS library may start threads of its own.
     """
     radians = 2 * np.pi * hz / SAMPLE_RATE  # phase advance per sample in radians
     if size <= FRAME_SAMPLES:

@@ -61,7 +61,7 @@ class SourceMeter:
         self._measure_windows(signal[:whole].reshape(-1, size))
 
     def finish(self) -> None:
-        """Measure the samples that were kept for a next block, because there is none."""
+        """Measure the samples that were kept for a next block, because no further block comes."""
         self._count_clipped(np.append(self._run, 0.0))
         self._measure_rest()
 

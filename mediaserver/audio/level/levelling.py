@@ -29,7 +29,7 @@ def steady_offset(samples: Samples) -> int:
 
 
 def remove_offset(samples: Samples, offset: int) -> Samples:
-    """The samples minus `offset`. If one does not fit into 16 bits then, all are made softer by one factor."""
+    """The samples minus `offset`. If a result does not fit into 16 bits, all are made softer by one factor."""
     shifted = samples.astype(np.int32) - offset
     highest = peak(shifted)
     return shifted.astype(np.int16) if highest < FULL_SCALE else _scale(shifted, PEAK_LIMIT / highest)
