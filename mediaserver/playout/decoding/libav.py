@@ -182,7 +182,7 @@ def _layout(frame: Any) -> tuple[int, int, bool]:
 def _told_end(container: Any, stream: Any) -> int | None:
     """The length in samples that an MP4 file's header gives, None for other files.
 
-    FFmpeg cuts off the codec's padding before the sound only. The length tells where the padding after it begins.
+    FFmpeg cuts off the codec's padding before the sound only. The length tells where the final padding begins.
     """
     if not container.format.name.startswith("mov") or not stream.duration or not stream.time_base:
         return None
@@ -235,5 +235,5 @@ def _vox_blocks(file: BinaryIO, rate: int) -> Iterator[Block]:
 
 
 def _words(error: av.FFmpegError) -> str:
-    """FFmpeg's text for an error, without the error number and the file's path, which our own message has."""
+    """FFmpeg's text for an error, without the error number and the file's path."""
     return (error.strerror or str(error)).lower()

@@ -100,7 +100,7 @@ class DecodePool:
     async def measure(self, path: Path) -> dict[str, Any]:
         """Decode a prompt's file and measure it: a `Measurement`, by the names of its fields.
 
-        PromptError as in `decode`. Nothing is taken from the cache on disk, nor put there.
+        PromptError as in `decode`. The cache on disk is neither read nor written.
         """
         answer, _ = await self._ask(path, _NoPcm, Purpose.MEASUREMENT)
         return answer
