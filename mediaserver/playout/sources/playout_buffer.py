@@ -57,7 +57,7 @@ class PlayoutBuffer(Source):
         return True
 
     def clear(self) -> None:
-        """Drop the waiting audio. What is playing fades out in the next frame.
+        """Drop the waiting audio. The audio that is playing fades out in the next frame.
 
         The functions of the audio's marks are called at the next ticks.
         """
