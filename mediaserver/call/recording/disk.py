@@ -23,7 +23,7 @@ class DiskExecutor:
         return self._work is not None and not self._work.done()
 
     async def run_blocking(self, work: Callable[..., None], *args: Any) -> None:
-        """Run a job in a thread. OSError where this job or the one before fails, or the disk does not answer."""
+        """Run a job in a thread. OSError if this job or the previous job fails, or the disk does not answer."""
         await self._wait()
         self._work = asyncio.get_running_loop().run_in_executor(None, work, *args)
         await self._wait()
