@@ -81,7 +81,7 @@ class ListenIn:
     # -- called by the listener ----------------------------------------------------------------------------------
 
     async def read(self) -> bytes:
-        """Wait for the next 60 ms of PCM, and return up to 200 ms: whole frames, of one channel or two in turn.
+        """Wait for the next 60 ms of PCM; return up to 200 ms: whole frames of one channel, or two interleaved.
 
         Returns b"" when the listening has ended and all audio is read.
         """

@@ -29,7 +29,7 @@ class _Talk(LiveSource):
 
     @property
     def resumable(self) -> bool:
-        """Whether the talker is still there."""
+        """Whether an interrupted talk is resumed later: only while the talker is still there."""
         return not self._ended
 
 
