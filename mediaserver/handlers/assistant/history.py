@@ -15,7 +15,7 @@ class History:
 
     @property
     def messages(self) -> list[Message]:
-        """All messages, the instructions first."""
+        """All messages for the chat model. The instructions come first."""
         return [{"role": "system", "content": self._instructions}, *self._messages]
 
     @property

@@ -93,5 +93,5 @@ class AssistantSettings(files.FileModeSettings, VoiceSettings):
     @model_validator(mode="after")
     def _can_transfer(self) -> "AssistantSettings":
         if self.on_failure == "transfer" and self.tools.transfer is None:
-            raise ValueError('on_failure = "transfer" needs tools.transfer, the URL that is asked')
+            raise ValueError('on_failure = "transfer" needs tools.transfer: a destination, or a URL to ask')
         return self

@@ -49,7 +49,7 @@ def probe(path: Path) -> AudioStream:
         with decoded_blocks(path, AudioStream(8000, 1, 0)) as blocks:
             for _ in blocks:
                 break
-        raise PromptError("cannot be decoded by ffmpeg: it finds no sound in it") from error
+        raise PromptError("cannot be decoded by ffmpeg, which finds no sound in it") from error
     return AudioStream(rate, channels, seconds)
 
 

@@ -47,7 +47,7 @@ class _NoPcm:
     """A sink for requests whose answers have no PCM."""
 
     async def feed_pcm(self, pcm: bytes) -> None:
-        raise RuntimeError("a decoder has sent PCM that nobody asked for")
+        raise RuntimeError("a decoder has sent PCM for a request without PCM")
 
 
 T = TypeVar("T", bound=PcmSink)

@@ -102,7 +102,7 @@ class _VoiceDownload:
     def raise_unless_done(self) -> None:
         """Raise EngineError where the download is still running, or has failed."""
         if self._thread.is_alive():
-            raise EngineError(f'the voice "{self._name}" is not here yet: it is being downloaded')
+            raise EngineError(f'the voice "{self._name}" is not ready yet: it is being downloaded')
         if self._error:
             raise EngineError(f'the voice "{self._name}" cannot be had: {self._error}')
 
