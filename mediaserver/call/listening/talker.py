@@ -36,7 +36,7 @@ class _Talk(LiveSource):
 class Talker:
     """Plays the speech of a `WHISPER` or `BARGE` listener on a call, from the listener's first audio on.
 
-    `answer` answers the call, if the server has not answered it yet.
+    `answer` answers the call, if the peer leaves answering to this server.
     """
 
     def __init__(self, role: Role, pacer: Pacer, answer: Callable[[], None]) -> None:

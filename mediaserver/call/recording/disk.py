@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-DISK_TIMEOUT = 5.0  # seconds to wait for one disk job: fewer than the server's shutdown waits for calls
+DISK_TIMEOUT = 5.0  # seconds to wait for one disk job: fewer than a server's shutdown waits
 
 T = TypeVar("T")
 

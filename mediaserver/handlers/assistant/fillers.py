@@ -24,7 +24,7 @@ class Fillers:
         self._next = 0  # number of fillers whose playing has begun in this conversation
 
     def fill_pause(self) -> "FilledPause":
-        """Begin the pause before an answer. Fillers play until `FilledPause` is told that the answer is there."""
+        """Begin the pause before an answer. Fillers play until `FilledPause.give_way_to` or `stop` ends it."""
         return FilledPause(self)
 
     async def play(self) -> None:
