@@ -1,1 +1,1 @@
-"""How fast, how steady and how small the server is; README.md beside this file tells how to read it."""
+"""Benchmarks: how fast, how steady and how small the server is. README.md in this folder explains the figures."""

@@ -1,4 +1,4 @@
-"""A certificate for a server that is measured; nobody trusts it."""
+"""Makes a self-signed certificate for a server that is measured."""
 
 import datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ _DAY = datetime.timedelta(days=1)
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-signed one of the usual kind, P-256, and its key: two PEM files in a folder."""
+    """Write a self-signed certificate of the usual kind, P-256, and its key: two PEM files in a folder."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)

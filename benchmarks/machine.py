@@ -1,4 +1,4 @@
-"""The machine that is measured on: its cores, and what a process has used of it. Linux only."""
+"""The machine on which benchmarks run: its cores, and the CPU time and memory of processes. Linux only."""
 
 import contextlib
 import os
@@ -8,19 +8,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 SERVER_CORE, LOAD_CORE = 0, 1
-SATURATED = 0.9  # share of a core from which on a process that should wait for its time may be late for its work
+SATURATED = 0.9  # share of a core above which a paced process may be too busy to be on time
 _CPU_CLOCK = 2  # ~PID << 3 | 2 is the id that Linux has for the CPU time of another process
 _PACKAGES = ("mediaserver", "aiohttp", "uvloop", "numpy")
 
 
 def need_two_cores() -> None:
-    """SystemExit where the server and its load would share one."""
+    """Raise SystemExit if the server and its load would have to share a core."""
     if len(os.sched_getaffinity(0) & {SERVER_CORE, LOAD_CORE}) < 2:
         raise SystemExit(f"cores {SERVER_CORE} and {LOAD_CORE} are needed: one for the server, one for its load")
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process has used so far, to the nanosecond: all its threads, those that ended as well."""
+    """The CPU time of a process so far, with nanosecond precision: of all its threads, ended ones included."""
     return time.clock_gettime(~pid << 3 | _CPU_CLOCK)
 
 
@@ -30,16 +30,16 @@ def resident_bytes(pid: int) -> int:
 
 
 def wake_ups(pid: int) -> int:
-    """How often the threads that a process has have waited for something so far; nothing tells of ended ones."""
+    """How often the present threads of a process have waited so far. Threads that have ended are not counted."""
     total = 0
     for task in Path(f"/proc/{pid}/task").glob("[0-9]*/status"):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended since it was listed
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended meanwhile
             total += _status(task, "voluntary_ctxt_switches")
     return total
 
 
 def describe() -> str:
-    """Processor, kernel, and versions of what takes part."""
+    """The processor, the kernel, and the versions of Python and of the packages that take part."""
     cpus = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     model = cpus[0].partition(":")[2].strip() if cpus else platform.machine()
     packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
@@ -54,12 +54,12 @@ def _status(file: Path, name: str) -> int:
 
 
 def cpu_of(pid: int) -> float:
-    """Seconds of CPU time of a process and of all that it started, those that are over too."""
+    """Seconds of CPU time of a process and of all processes that it has started, ended ones included."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK") + cpu_of_children(pid)
 
 
 def cpu_of_children(pid: int) -> float:
-    """Seconds of CPU time of the processes that one has started, and that are not over."""
+    """Seconds of CPU time of the processes that a process has started, and that still run."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(cpu_of(int(child)) for task in tasks for child in (task / "children").read_text().split())

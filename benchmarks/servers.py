@@ -1,4 +1,4 @@
-"""Servers that are measured: each a process on a core of its own, ended whatever happens."""
+"""Runs the servers that are measured: each is a process on a core of its own, which is killed at the end."""
 
 import contextlib
 import os
@@ -17,8 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from .machine import SERVER_CORE
 from .sounds import write_tone
 
-_READY = 600.0  # seconds for a server to listen, all its prompts decoded
-_LOOK = 0.02  # seconds between two looks
+_READY = 600.0  # seconds within which a server must have decoded its prompts and listen
+_LOOK = 0.02  # seconds between two attempts to connect to a server that starts
 Scrape = defaultdict[str, float]
 MEDIA_SERVER = (sys.executable, "-m", "mediaserver", "serve", "--config")
 
@@ -42,7 +42,7 @@ framing = "pcm"
 
 
 def read_metrics(text: str) -> Scrape:
-    """The text of /metrics, by name (summed over labels), and by name and labels; 0 for what is not there."""
+    """The values of a text of /metrics, by name (summed over labels), and by name and labels; 0 if missing."""
     values: Scrape = defaultdict(float)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -54,7 +54,7 @@ def read_metrics(text: str) -> Scrape:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """The number of a free TCP port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -65,10 +65,10 @@ def free_port() -> int:
 def process(
     command: Sequence[str], port: int, cores: Sequence[int] = (SERVER_CORE,), **environment: str
 ) -> Iterator[int]:
-    """A server's process from when it listens on a port: its id. SystemExit where it never does."""
+    """Start a server's process, wait until it listens on `port`, and yield its id. SystemExit if it never does."""
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ | environment) as server:
         try:
-            os.sched_setaffinity(server.pid, set(cores))  # before it has threads to inherit others
+            os.sched_setaffinity(server.pid, set(cores))  # at once, because threads inherit the process's cores
             _wait_until_listening(server, port)
             yield server.pid
         finally:
@@ -86,21 +86,21 @@ def _wait_until_listening(server: "subprocess.Popen[bytes]", port: int) -> None:
 
 @dataclass(frozen=True)
 class MediaServer:
-    """`mediaserver serve` that is ready."""
+    """A running `mediaserver serve`, which is ready for calls."""
 
     pid: int
     port: int
     admin: int
 
     def metrics(self) -> Scrape:
-        """What it says of itself."""
+        """The present values of the server's metrics."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=10) as answer:
             return read_metrics(answer.read().decode())
 
 
 @contextlib.contextmanager
 def media_server(folder: Path, settings: str, cores: Sequence[int] = (SERVER_CORE,)) -> Iterator[MediaServer]:
-    """One with default limits, these settings, and a folder's `prompts`; what it caches stays in the folder."""
+    """Run a media server with these settings and the prompts in `folder`. Its caches are in the folder, too."""
     port, admin = free_port(), free_port()
     config = folder / "config.toml"
     config.write_text(SERVER.format(port=port, admin=admin) + settings, encoding="utf-8")
@@ -112,7 +112,7 @@ def media_server(folder: Path, settings: str, cores: Sequence[int] = (SERVER_COR
 def playing_server(
     folder: Path, settings: str = "", cores: Sequence[int] = (SERVER_CORE,)
 ) -> Iterator[MediaServer]:
-    """One that plays a prompt of a minute for ever, at `/minute`."""
+    """Run a media server that plays a prompt of one minute for ever at the path `/minute`."""
     write_tone(folder / "prompts" / "minute.wav", 60)
     with media_server(folder, MINUTE + settings, cores) as server:
         yield server

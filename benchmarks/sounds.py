@@ -1,15 +1,15 @@
-"""Sound files to play: tones that differ, so that no two files are the same."""
+"""Writes sound files with tones, for servers to play."""
 
 import wave
 from pathlib import Path
 
 import numpy as np
 
-_LEVEL = 8000  # of 32767
+_LEVEL = 8000  # amplitude of the tones, where 32767 is full scale
 
 
 def write_tone(file: Path, seconds: float, rate: int = 8000, channels: int = 1, hertz: float = 440.0) -> None:
-    """A 16-bit WAV file with a tone that rises slowly: every frame of it is another."""
+    """Write a 16-bit WAV file with a tone that rises slowly, so that no two frames are alike."""
     file.parent.mkdir(parents=True, exist_ok=True)
     at = np.arange(round(seconds * rate)) / rate
     tone = (_LEVEL * np.sin(2 * np.pi * (hertz + at) * at)).astype("<i2")

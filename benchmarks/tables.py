@@ -12,13 +12,13 @@ Rows = list[list[str]]
 
 
 def medians(results: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Of each figure, over all rounds."""
+    """The median of each figure over the results of all rounds."""
     return {name: statistics.median(result[name] for result in results) for name in results[0]}
 
 
 @dataclass(frozen=True)
 class Results:
-    """A table: its first column is text, the others are figures."""
+    """A table of results. Its first column is text, and all further columns are figures."""
 
     title: str
     headings: Sequence[str]
@@ -26,7 +26,7 @@ class Results:
     notes: Sequence[str] = ()
 
     def on_terminal(self) -> Table:
-        """For rich."""
+        """The table for rich to print."""
         caption = "\n".join(self.notes) or None
         table = Table(title=self.title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0), caption=caption)
         for number, heading in enumerate(self.headings):
@@ -36,14 +36,14 @@ class Results:
         return table
 
     def as_markdown(self) -> str:
-        """With its title above and its notes below."""
+        """The table in Markdown, with its title above and its notes below."""
         ruler = ["---", *["--:"] * (len(self.headings) - 1)]
         lines = [f"| {' | '.join(row)} |" for row in (self.headings, ruler, *self.rows)]
         return "\n\n".join([f"**{self.title}**", "\n".join(lines), *self.notes])
 
 
 def read_table(text: str, title: str) -> Results:
-    """Read the table whose title begins so from Markdown, without its notes; ValueError where there is none."""
+    """Read the table whose title begins with `title` from Markdown, without its notes. ValueError without one."""
     _, found, rest = text.partition(f"**{title}")
     more, _, body = rest.partition("**\n\n")
     if not found:
@@ -54,7 +54,7 @@ def read_table(text: str, title: str) -> Results:
 
 
 def pages_with(name: str, root: Path) -> list[Path]:
-    """The pages of the docs, the README first, that have a section of that name; ValueError where none has."""
+    """The pages of the docs, the README first, that have a section called `name`. ValueError if no page has it."""
     pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
     found = [page for page in pages if f"<!-- {name} -->" in page.read_text(encoding="utf-8")]
     if not found:
@@ -74,7 +74,7 @@ def write_section(file: Path, name: str, text: str) -> None:
 
 
 def _around(file: Path, name: str) -> tuple[str, str, str]:
-    """What stands up to the begin of a section, within it, and from its end on."""
+    """The text of a file in three parts: up to a section, within the section, and after it."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     before, found, rest = file.read_text(encoding="utf-8").partition(begin)
     text, ended, after = rest.partition(end)

@@ -25,11 +25,11 @@ class Survey(Handler):
     webhook: str | None = None
 
     def prompt_names(self) -> list[str]:
-        """The prompts that it plays: a missing one is found at start."""
+        """The prompts that the survey plays, so that a missing prompt is found when the server starts."""
         return [self.question, self.tone, self.thanks]
 
     def folders(self) -> Iterable[Path]:
-        """The folders that it writes into: `mediaserver check` tries them out."""
+        """The folders that the survey writes into, so that `mediaserver check` can test them."""
         return [self.directory]
 
     async def run(self, call: Call) -> None:
@@ -40,16 +40,16 @@ class Survey(Handler):
             self.directory / f"{call.stream.id}.wav", max_duration=60, max_silence=3, finish_on="#"
         )
         result = {"grade": grade, "comment": comment.file, "seconds": comment.seconds}
-        call.notify("survey.done", result)  # to the URL of [events], in the background
+        call.notify("survey.done", result)  # sent to the URL of [events] in the background
         goodbye = await self.report(call, result)
         try:
             await call.play(goodbye)
-        except PromptError:  # the backend has named a prompt that there is not
+        except PromptError:  # the backend has named a prompt that does not exist
             await call.play(self.thanks)
-        await call.play(silence(200))  # so that nothing is clipped
+        await call.play(silence(200))  # ms of silence, so that the end of the prompt is not cut off
 
     async def grade(self, call: Call) -> str:
-        """Ask for a digit from 1 to 5, up to three times; speech stops the question too. "" without an answer."""
+        """Ask for a digit from 1 to 5, up to three times; "" if there is none. Speech also stops the question."""
         for _ in range(3):
             answer = await call.collect_digits(1, prompt=self.question, timeout=4, barge_in="speech")
             if answer.digits in ("1", "2", "3", "4", "5"):

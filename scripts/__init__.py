@@ -1,1 +1,1 @@
-"""What developers run by hand, or by `make`."""
+"""Scripts that developers run by hand, or by `make`."""

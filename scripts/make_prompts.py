@@ -1,9 +1,9 @@
-"""Make the shipped prompts from nothing: a spoken welcome, a record beep and two pieces of hold music.
+"""Synthesises the shipped prompts: a spoken welcome, a record beep and two pieces of hold music.
 
     python scripts/make_prompts.py [--out prompts]
 
-Every file is 8 kHz, 16-bit, mono WAV, and every run on the same set-up gives the same bytes (the speech may
-differ by one step in a few samples where scipy is installed, as hibari-tts then does its sums with it):
+Every file is 8 kHz, 16-bit, mono WAV, and every run with the same packages gives the same bytes. (The speech may
+differ by one step in a few samples where scipy is installed, because hibari-tts then computes with scipy.)
 
     welcome.wav      a spoken greeting
     beep.wav         the tone before a recording
@@ -85,9 +85,9 @@ class Timbre:
     """A sound as a sum of partials; higher partials and higher notes die away sooner."""
 
     partials: tuple[tuple[float, float], ...]  # (ratio to the note, level)
-    attack: float  # seconds
+    attack: float  # seconds in which a note rises
     decay: float  # seconds for a partial at 500 Hz to fall to 1/e
-    release: float  # seconds
+    release: float  # seconds in which a note fades out at its end
 
 
 PIANO = Timbre(((1, 1.0), (2, 0.32), (3, 0.14), (4, 0.07), (5, 0.03), (7.1, 0.03)), 0.008, 1.3, 0.35)
@@ -104,7 +104,7 @@ def pitch(name: str) -> float:
 
 
 def fade(audio: Audio, seconds_in: float, seconds_out: float) -> Audio:
-    """Raised cosine ramps at both ends."""
+    """Fade audio in and out by raised cosine ramps."""
     time = (np.arange(len(audio)) + 0.5) / RATE
     rise, fall = np.minimum(time / seconds_in, 1), np.minimum(time[::-1] / seconds_out, 1)
     return np.asarray(audio * np.sin(np.pi / 2 * rise) ** 2 * np.sin(np.pi / 2 * fall) ** 2)
@@ -124,7 +124,7 @@ def note(timbre: Timbre, frequency: float, seconds: float) -> Audio:
 
 
 class Loop:
-    """A circular time line: whatever is played past its end goes on at its start."""
+    """A circular time line: sound that is played past its end goes on at its start."""
 
     def __init__(self, bars: int, beats_per_bar: int, beat: int) -> None:
         self.beat = beat
@@ -158,13 +158,13 @@ def reverberate(audio: Audio, seconds: float, level: float) -> Audio:
     time = np.arange(round(seconds * RATE)) / RATE
     room = np.random.default_rng(SEED).standard_normal(len(time)) * np.exp(-6.9 * time / seconds)
     room *= level / np.sqrt(np.sum(room**2))
-    room = np.concatenate((np.zeros(RATE // 50), room))  # keeps the attack of each note clear
+    room = np.concatenate((np.zeros(RATE // 50), room))  # a delay that keeps attacks clear
     spectrum = np.fft.rfft(audio) * (1 + np.fft.rfft(room, len(audio)))
     return np.asarray(np.fft.irfft(spectrum, len(audio)))
 
 
 def telephone_band(audio: Audio) -> Audio:
-    """Keep what a telephone line carries; whole-signal filtering, so a loop stays a loop."""
+    """Keep the telephone band. The signal is filtered as a whole, so that a loop stays without a seam."""
     frequency = np.fft.rfftfreq(len(audio), 1 / RATE)
     gain = np.interp(frequency, (100, 240, 3200, 3600), (0, 1, 1, 0))
     return np.asarray(np.fft.irfft(np.fft.rfft(audio) * gain, len(audio)))
@@ -203,7 +203,7 @@ def set_loudness(audio: Audio, loudness: float, target_db: float) -> Audio:
 
 
 def needed(module: str, package: str) -> ModuleType:
-    # Loaded by name, late: only this script needs these packages, and neither carries types.
+    # Packages are imported by name when they are used: only this script needs them, and they have no types.
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError:

@@ -1,18 +1,18 @@
-"""Plant mistakes in the core, one at a time, and tell which of them no test notices: `make mutants`.
+"""`make mutants`: plants mistakes in the core, one at a time, and tells which mistakes no test notices.
 
     mutants.py [--sample N] [MODULE ...] [-- TEST ...]
 
-A MODULE is a folder or a file of the package, such as `wire` or `playout/pacing/pacer`; without one, all of what
-`[tool.mutmut]` in pyproject.toml names, and so for the tests. With `--sample`, N mistakes of each file at most are
-planted, which are chosen at random and are the same each time. mutmut makes the mistakes; beside its own, a
-statement is left out, and a guard is always or never passed.
+A MODULE is a folder or a file of the package, such as `wire` or `playout/pacing/pacer`. Without a MODULE or a
+TEST, `[tool.mutmut]` in pyproject.toml names them. With `--sample`, at most N mistakes are planted in each file.
+They are chosen at random with a fixed seed, so that each run has the same mistakes. The library mutmut makes the
+mistakes. This script adds two kinds: a statement is left out, and a condition is always true or always false.
 
-They are planted in one run of pytest, which has collected all tests and seen which of them reach what: it forks
-for each mistake, puts the mistaken code into the function, and runs the tests that reach it, the fastest first. So
-a mistake costs what these cost and no more, and properties and decorated functions get theirs too, which mutmut's
-own runner leaves out. Where a function is called at import only, the constants of its module are made anew with
-the mistake, and the tests that reach anything of the module are run. Not planted: what stands in no function, and
-what runs in other processes.
+All mistakes are planted in one run of pytest, which first collects the tests and records which functions each test
+reaches. For each mistake, it forks, puts the mistaken code into the function, and runs the tests that reach the
+function, the fastest first. A mistake therefore costs no more time than these tests. Properties and decorated
+functions get mistakes as well, which mutmut's own runner leaves out. If a function is called at import only, the
+constants of its module are computed again with the mistake, and the tests that reach any function of the module
+are run. No mistakes are planted in code outside of functions, nor in code that runs in other processes.
 """
 
 import argparse
@@ -44,17 +44,18 @@ from mutmut.mutation.mutators import mutation_operators
 from rich.console import Console
 from rich.table import Table
 
-_NO_MISTAKE = {"overload", "abstractmethod", "cache", "lru_cache"}  # decorate what is empty, or kept from before
-_WITHOUT = ("cacheprovider", "xdist", "terminal", "faulthandler")  # plugins
+# Decorators of functions that get no mistakes, because they are empty, or because their results are cached.
+_NO_MISTAKE = {"overload", "abstractmethod", "cache", "lru_cache"}
+_WITHOUT = ("cacheprovider", "xdist", "terminal", "faulthandler")  # pytest plugins that are switched off
 _ARGUMENTS = [*(f"-pno:{plugin}" for plugin in _WITHOUT), "-oaddopts=", "--timeout=60"]
-_SLOWER = 5  # times as long as without a mistake a test may take, and some seconds
-_SLOWER_BY_THE_CLOCK = 60  # on a machine that has more to do
-_SURVIVED, _KILLED, _NONE, _LATE = range(4)  # how a child exits
+_SLOWER = 5  # the factor by which a mistake may raise a test's CPU time, before the test counts as timed out
+_SLOWER_BY_THE_CLOCK = 60  # the factor by which a test may take longer by the clock, on a busy machine
+_SURVIVED, _KILLED, _NONE, _LATE = range(4)  # exit codes of a child process that tests one mistake
 _OUTCOMES = ("killed", "timed out", "survived", "untested")
 
 
 def leave_out(node: cst.Expr | cst.Assign | cst.AugAssign) -> Iterator[cst.Pass]:
-    """A call for its effect, a state that is set, a counter that is moved: forgotten."""
+    """Mutate a call for its effect, or an assignment to an attribute or an item: leave the statement out."""
     if isinstance(node, cst.Expr):
         effect = isinstance(node.value, cst.Call | cst.Await)
     else:
@@ -65,14 +66,14 @@ def leave_out(node: cst.Expr | cst.Assign | cst.AugAssign) -> Iterator[cst.Pass]
 
 
 def unguard(node: cst.If) -> Iterator[cst.If]:
-    """A condition that always holds, and one that never does."""
+    """Mutate a condition into one that always holds, and into one that never holds."""
     for always in ("True", "False"):
-        name = cst.Name(always, lpar=[cst.LeftParen()], rpar=[cst.RightParen()])  # for `if(x)` is Python too
+        name = cst.Name(always, lpar=[cst.LeftParen()], rpar=[cst.RightParen()])  # as `if(x)` has no blank
         yield node.with_changes(test=name)
 
 
 class Visitor(file_mutation.MutationVisitor):  # type: ignore[misc]
-    """Finds where a mistake can be made, in decorated functions as well."""
+    """Finds the places where a mistake can be made, in decorated functions as well."""
 
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
         if isinstance(node, cst.FunctionDef) and node.decorators:
@@ -86,14 +87,17 @@ class Mutant:
     """One mistake in a function of a module."""
 
     module: ModuleType
-    function: str  # its qualified name
-    right: str  # its source
-    wrong: str
-    code: CodeType | None  # the wrong one; None where a default's value is wrong
-    whole: str  # the source of the module with it
+    function: str  # the qualified name of the function
+    right: str  # the function's source without the mistake
+    wrong: str  # the function's source with the mistake
+    code: CodeType | None  # the function's code with the mistake; None if the mistake is in a default value
+    whole: str  # the source of the whole module with the mistake
 
     def plant(self, *, anew: bool) -> bool:
-        """Put it in place, in this process; False where it changes nothing. `anew`: it runs at import only."""
+        """Plant the mistake in this process; return False if it changes nothing.
+
+        `anew` tells that the function is called at import only, so that the module's constants are computed again.
+        """
         if anew:
             made = vars(imported(self.module, self.whole))
             constants = {name: value for name, value in made.items() if not callable(value) and name[:2] != "__"}
@@ -115,7 +119,7 @@ class Mutant:
 
 
 def imported(module: ModuleType, source: str) -> ModuleType:
-    """A module anew, of another source, and known to nobody."""
+    """Run a module's source in a new module object, which is not put into `sys.modules`."""
     other = ModuleType(module.__name__)
     other.__file__ = module.__file__
     exec(compile(source, str(other.__file__), "exec"), other.__dict__)  # noqa: S102
@@ -123,7 +127,7 @@ def imported(module: ModuleType, source: str) -> ModuleType:
 
 
 def called_at_import(file: str, module: ModuleType) -> set[str]:
-    """The qualified names of the functions that a module calls itself, or has called."""
+    """The qualified names of a module's functions that run while the module is imported."""
     names: set[str] = set()
 
     def called(frame: FrameType, event: str, argument: object) -> None:
@@ -140,7 +144,7 @@ def called_at_import(file: str, module: ModuleType) -> set[str]:
 
 
 def functions_of(module: ModuleType) -> dict[str, FunctionType]:
-    """A module's own functions and methods, by their qualified names; what decorates them is looked through."""
+    """A module's own functions and methods, without their decorators, by their qualified names."""
     found: dict[str, FunctionType] = {}
 
     def add(thing: Any) -> None:
@@ -162,7 +166,7 @@ def functions_of(module: ModuleType) -> dict[str, FunctionType]:
 
 
 def code_in(source: str, file: str, name: str) -> CodeType:
-    """The code of a function in a source that has that one alone, or in its class, less where it stands."""
+    """The code of the only function in a source, without its line numbers. The function may be in a class."""
     code = compile(source, file, "exec")
     for part in name.split("."):
         code = next(each for each in code.co_consts if isinstance(each, CodeType) and each.co_name == part)
@@ -170,7 +174,7 @@ def code_in(source: str, file: str, name: str) -> CodeType:
 
 
 def mutants_of(file: str, module: ModuleType) -> Iterator[Mutant]:
-    """All mistakes in a file."""
+    """All mistakes that can be made in a file."""
     tree, mutations, *_ = file_mutation.create_mutations(file, Path(file).read_text(encoding="utf-8"))
     functions = functions_of(module)
     homes: dict[int, cst.ClassDef] = {}
@@ -192,13 +196,14 @@ def mutants_of(file: str, module: ModuleType) -> Iterator[Mutant]:
             continue
         if name not in functions or before.co_freevars != after.co_freevars:
             continue
-        if right_source != wrong_source:  # if the code is the same, it is an annotation, or a default
+        # If the sources differ and the code does not, the mistake is in an annotation or in a default value.
+        if right_source != wrong_source:
             whole = file_mutation.deep_replace(tree, mutation.original_node, mutation.mutated_node).code
             yield Mutant(module, name, right_source, wrong_source, after if before != after else None, whole)
 
 
 def _is_none_for_false(mutation: file_mutation.Mutation) -> bool:
-    """Whether a variable is only to be false in another way, which is no mistake."""
+    """Whether a mutation only sets a variable to None in place of False, which is no mistake."""
     values = [
         getattr(getattr(node, "value", None), "value", None)
         for node in (mutation.original_node, mutation.mutated_node)
@@ -207,7 +212,7 @@ def _is_none_for_false(mutation: file_mutation.Mutation) -> bool:
 
 
 def _alone(function: cst.FunctionDef, home: cst.ClassDef | None) -> str:
-    """The source of a function, or of a class that has no other."""
+    """The source of a function alone, or of its class with this function only."""
     statement = function
     if home is not None:
         statement = home.with_changes(decorators=[], body=cst.IndentedBlock([function]))
@@ -215,7 +220,7 @@ def _alone(function: cst.FunctionDef, home: cst.ClassDef | None) -> str:
 
 
 class Planter:
-    """In the place of pytest's own loop over the tests."""
+    """A pytest plugin that plants mistakes, in place of pytest's own loop over the tests."""
 
     def __init__(self, files: Sequence[str], sample: int) -> None:
         self._files, self._sample = files, sample
@@ -225,10 +230,10 @@ class Planter:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
-        """Before the tests are imported, as each keeps the settings of that moment: a slow machine fails none."""
-        from hypothesis import HealthCheck, Phase, settings  # pytest wants to import it itself
+        """Set hypothesis up before tests are imported, so that no test fails because the machine is slow."""
+        from hypothesis import HealthCheck, Phase, settings  # imported here, as pytest has to import it first
 
-        phases, checks = [Phase.explicit, Phase.generate], list(HealthCheck)  # what fails need not be made small
+        phases, checks = [Phase.explicit, Phase.generate], list(HealthCheck)  # failures are not shrunk
         settings.register_profile(
             "mutants", phases=phases, suppress_health_check=checks, database=None, deadline=None
         )
@@ -257,11 +262,11 @@ class Planter:
         return True
 
     def _reached_in(self, file: str) -> list[tuple[float, int]]:
-        """The tests that reach anything of a file."""
+        """The tests that reach any function of a file."""
         return sorted({each for (where, _), tests in self._reached.items() if where == file for each in tests})
 
     def _look(self) -> None:
-        """Run all tests in a process of their own, to see which functions each reaches, and how long it takes."""
+        """Run all tests in a child process, to record which functions each test reaches, and its CPU time."""
         reading, writing = os.pipe()
         pid = os.fork()
         if not pid:
@@ -295,7 +300,7 @@ class Planter:
             yield passed, time.process_time() - began, sorted(reached)
 
     def _outcome(self, mutant: Mutant, reached: list[tuple[float, int]], *, anew: bool) -> str:
-        """One of _OUTCOMES, or "" where the mistake is none."""
+        """The outcome of a mistake: one of `_OUTCOMES`, or "" if the mistake changes nothing."""
         if not reached:
             return "untested"
         pid = os.fork()
@@ -311,11 +316,11 @@ class Planter:
         return {_SURVIVED: "survived", _NONE: "", _LATE: "timed out"}.get(os.WEXITSTATUS(ended[1]), "killed")
 
     def _child(self, mutant: Mutant, reached: list[tuple[float, int]], *, anew: bool) -> None:
-        """Never returns."""
+        """Test one mistake in a child process, which exits with the outcome. Never returns."""
         nowhere = os.open(os.devnull, os.O_RDWR)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        code = _KILLED  # whatever happens: somebody would notice
+        code = _KILLED  # a mistake that breaks this method itself would be noticed, too
         try:
             code = self._test(reached) if mutant.plant(anew=anew) else _NONE
         finally:
@@ -333,7 +338,7 @@ class Planter:
 
 
 def report(outcomes: dict[str, Counter[str]]) -> None:
-    """Print how many of each module were noticed."""
+    """Print how many mistakes of each module, and of each folder, were noticed."""
     heaps: dict[str, Counter[str]] = defaultdict(Counter)
     for file, counts in outcomes.items():
         for heap in (file.removeprefix("mediaserver/"), f"{Path(file).parent.name}/", "all"):
@@ -347,7 +352,7 @@ def report(outcomes: dict[str, Counter[str]]) -> None:
 
 
 def files_of(modules: Sequence[str]) -> list[str]:
-    """The files that are asked for, of those that the settings name."""
+    """The files of the requested modules, as far as the settings name them; without modules, all named files."""
     names = [module.removeprefix("mediaserver/").removesuffix(".py").rstrip("/") for module in modules]
     files = sorted(map(str, Path("mediaserver").rglob("*.py")))
     wanted = [file for file in files if any(fnmatch.fnmatch(file, each) for each in config().only_mutate)]

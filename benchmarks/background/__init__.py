@@ -1,1 +1,1 @@
-"""What a frame costs on a stream with a background, alone and under speech, on every wire."""
+"""Measures what a frame costs on a stream with background sound, alone and under speech, in every wire format."""

@@ -1,11 +1,11 @@
-"""What a frame costs on a stream with a background: the frames of many streams in a process that sends nothing.
+"""Measures what a frame costs on a stream with background sound: many streams in a process that sends nothing.
 
     python -m benchmarks.background [--streams 200] [--rounds 7] [--write]
 
-Streams repeat a prompt, or play nothing, on a ticker whose clock is moved by hand. A message is kept and not
-sent, so the table has what the server itself adds to a frame: a system call that sends it costs 4 µs more. All
-cases take turns, round after round, and the table shows medians of the CPU time. --write puts the table into
-benchmarks/README.md.
+Streams repeat a prompt, or play nothing, on a ticker whose clock is moved by hand. Messages are kept and not sent,
+so that the table has only the CPU time that the server itself adds to a frame: the system call that sends a
+message costs 4 µs more. All cases take turns, round after round, and the table shows medians of the CPU time.
+--write puts the table into benchmarks/README.md.
 """
 
 import argparse
@@ -40,7 +40,7 @@ _WIRES = {
     "rtp/pcmu": WireSettings(Encapsulation.RTP, rtp_payload=RtpPayload.PCMU),
     "rtp/pcma": WireSettings(Encapsulation.RTP, rtp_payload=RtpPayload.PCMA),
 }
-_PTIMES = 50  # ticks of one measurement, after as many that are not measured
+_PTIMES = 50  # ticks of 20 ms in one measurement; 50 more come before it, and are not measured
 _RNG = np.random.default_rng(1)
 
 
@@ -52,7 +52,7 @@ _SPEECH, _MUSIC = _noise(7, 12_000), _noise(10, 3000)
 
 
 def _pushed() -> PlayoutBuffer:
-    """Speech as a bot pushes it, of more frames than are played."""
+    """Speech as a voice bot pushes it: more frames than one measurement plays."""
     buffer = PlayoutBuffer()
     buffer.push_audio(_SPEECH.pcm)
     return buffer
@@ -66,7 +66,7 @@ _PLAYED: dict[str, Callable[[], Source | None]] = {
 
 
 class _Alarm:
-    """Never goes off by itself."""
+    """A stand-in for the ticker's alarm, which never goes off, because the benchmark ticks by itself."""
 
     def arm(self, at: int) -> None:
         """Nothing to do: the clock is moved by hand."""
@@ -79,7 +79,7 @@ class _Alarm:
 
 
 class _Transport:
-    """Keeps the last message alone."""
+    """A stand-in for a transport, which sends nothing, and keeps the last message only."""
 
     def __init__(self) -> None:
         sent: deque[bytes] = deque(maxlen=1)
@@ -91,7 +91,7 @@ class _Transport:
 
 
 async def _cost(wire: WireSettings, played: str, background: bool, streams: int) -> float:
-    """Microseconds of CPU time for one frame."""
+    """The microseconds of CPU time that one frame takes."""
     now = 0
     ticker = Ticker(lambda wake: _Alarm(), lambda: now)
     for _ in range(streams):
@@ -117,7 +117,7 @@ async def _cost(wire: WireSettings, played: str, background: bool, streams: int)
 
 
 async def measure(streams: int, rounds: int) -> Results:
-    """The table: a row for what is played, a column for each wire."""
+    """The table: a row for each kind of sound that is played, a column for each wire format."""
     cases = [(played, background) for played in _PLAYED for background in (False, True)]
     costs: dict[tuple[str, bool, str], list[float]] = {}
     for _ in range(rounds):
@@ -138,7 +138,7 @@ async def measure(streams: int, rounds: int) -> Results:
 
 
 def main() -> None:
-    """Measure, print, perhaps write."""
+    """Measure, print the table, and write it if --write is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--streams", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=7)

@@ -1,1 +1,1 @@
-"""The load: many paced listeners of one server in one cheap process, and what they saw of it."""
+"""The load of a benchmark: many listeners of one server in one cheap process, and the pacing that they measure."""

@@ -1,10 +1,10 @@
-"""Listen to a server, and tell what was heard as a line of JSON (see report.py).
+"""Listens to a server, and prints what was received as a line of JSON (see report.py).
 
     python -m benchmarks.listeners PORT PATH PID [--tls] [--streams 1000] ... (see Plan in measure.py)
 
-Once all listen and the warm-up is over, a line `measuring` is printed, and the window begins. Newcomers dial in
-it, and are no part of what is told of the others. PID is the server's process, whose CPU time and
-memory are taken.
+Once all listeners are connected and the warm-up is over, a line `measuring` is printed, and the window of
+measurement begins. Newcomers dial during the window, and have figures of their own in the report. PID is the
+server's process, whose CPU time and memory are measured.
 """
 
 import argparse
@@ -17,14 +17,14 @@ from .measure import Plan, measure
 
 
 def unverified() -> ssl.SSLContext:
-    """A server's certificate is not what is measured."""
+    """A TLS context that accepts any certificate, because the measured server has a self-signed one."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 
 def main() -> None:
-    """Parse, measure, print."""
+    """Parse the command line, measure, and print the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("port", type=int)
     parser.add_argument("path")

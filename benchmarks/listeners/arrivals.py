@@ -1,4 +1,4 @@
-"""When every frame came, kept in arrays that are made beforehand, and what that says about pacing."""
+"""The arrival times of all frames, kept in arrays that are allocated beforehand, and the pacing that they show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Integers = NDArray[np.int64]
 
 
 class Arrivals:
-    """A stream's number and a time, in seconds of the monotonic clock, for every frame; in order of time."""
+    """For every frame, in order of time: the number of its stream, and its arrival in monotonic seconds."""
 
     def __init__(self, room: int) -> None:
         self._streams: NDArray[np.int32] = np.zeros(room, np.int32)
@@ -21,7 +21,7 @@ class Arrivals:
         self.count = 0
 
     def add(self, streams: Sequence[int], at: float) -> None:
-        """Frames that came together."""
+        """Add one frame of each of these streams, all of which arrived at the time `at`."""
         end = self.count + len(streams)
         if end > len(self._times):
             self._streams = np.concatenate((self._streams, np.zeros(end, np.int32)))
@@ -36,25 +36,25 @@ class Arrivals:
         return self._streams[first:last].astype(np.int64), self._times[first:last]
 
     def firsts(self) -> dict[int, float]:
-        """When the first frame of each stream came."""
+        """The arrival time of the first frame of each stream, by stream."""
         streams, at = np.unique(self._streams[: self.count], return_index=True)
         return dict(zip(streams.tolist(), self._times[at].tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Pacing:
-    """How evenly frames came."""
+    """How evenly frames arrived."""
 
     deviations: Floats  # seconds by which the time between two frames of a stream was not a ptime
-    lateness: Floats  # seconds by which a frame was behind its stream's own schedule, also one that has not come
-    drifts: Floats  # of each stream, in parts per million: how much slower than nominal it was
+    lateness: Floats  # seconds by which each frame was behind its stream's own schedule, missing frames included
+    drifts: Floats  # parts per million by which each stream was slower than one frame every 20 ms
 
 
 def measure_pacing(streams: Integers, times: Floats, end: float) -> Pacing:
-    """From each frame's stream and time, in order of time, until the time `end`.
+    """Measure the pacing of frames, given their streams and times in order of time, until the time `end`.
 
-    A stream's schedule is a frame every 20 ms, put as early as its frames allow: the best one is not late at all.
-    A frame that was due before the end and has not come by then is late by what is gone since.
+    A stream's schedule is a frame every 20 ms, and begins so that the stream's earliest frame has a lateness of 0.
+    A frame that was due before `end` and has not arrived by then is late by the time since it was due.
     """
     order = np.argsort(streams, kind="stable")
     streams, times = streams[order], times[order]
@@ -69,7 +69,10 @@ def measure_pacing(streams: Integers, times: Floats, end: float) -> Pacing:
 
 
 def _slopes(number: Integers, offsets: Floats, starts: Integers, counts: Integers) -> Floats:
-    """Of the straight line through each stream's offsets, in seconds a frame; a single frame has none."""
+    """The slope of the straight line through each stream's offsets, in seconds per frame.
+
+    A stream of a single frame has no slope, and is left out.
+    """
 
     def centred(values: Floats) -> Floats:
         return values - np.repeat(np.add.reduceat(values, starts) / counts, counts)
@@ -81,5 +84,5 @@ def _slopes(number: Integers, offsets: Floats, starts: Integers, counts: Integer
 
 
 def percentile(values: Floats, percent: float) -> float:
-    """The smallest value that so many percent of all values do not exceed (nearest rank); NaN of none."""
+    """The smallest value that `percent` % of all values do not exceed (nearest rank); NaN for no values."""
     return float(np.percentile(values, percent, method="inverted_cdf")) if len(values) else float("nan")

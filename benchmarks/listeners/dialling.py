@@ -1,4 +1,4 @@
-"""One connection on its way to being a stream: TCP, perhaps TLS, the upgrade. It never blocks."""
+"""Establishes one listener's WebSocket without blocking: TCP, TLS if the server has it, and the upgrade."""
 
 import os
 import select
@@ -14,12 +14,12 @@ _READ = 65536
 
 
 class DialError(Exception):
-    """A server that does not let us listen; the message says what it said."""
+    """The server does not accept a listener; the message has the server's answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is dialled. `tls`: how, for wss."""
+    """The server and path that are dialled. `tls` is the TLS context for wss, None for ws."""
 
     port: int
     path: str = "/"
@@ -28,23 +28,23 @@ class Target:
 
     @property
     def address(self) -> tuple[str, int]:
-        """Of the socket."""
+        """The host and port that the socket connects to."""
         return self.host, self.port
 
 
 class Dialling:
-    """`advance` whenever the socket is ready for what was waited for, until it says that it is done."""
+    """A connection that is being established. Call `advance` when the socket is ready, until it returns None."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
         self.socket = socket.socket()
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.rest = b""  # what came with the answer: frames
+        self.rest = b""  # bytes of frames that arrived together with the HTTP answer
         self._steps = self._dial()
 
     def advance(self) -> int | None:
-        """Go on: what to wait for now, as epoll says it, or None once upgraded. DialError where that fails."""
+        """Take the next step. Returns the epoll events to wait for; None once upgraded. DialError on failure."""
         try:
             return next(self._steps, None)
         except OSError as error:
@@ -74,7 +74,7 @@ class Dialling:
 
     def _shake_hands(self, tls: ssl.SSLContext) -> Iterator[int]:
         wrapped = tls.wrap_socket(self.socket, do_handshake_on_connect=False, server_hostname=self._target.host)
-        self.socket = wrapped  # the same descriptor
+        self.socket = wrapped  # has the descriptor of the plain socket
         while True:
             try:
                 return wrapped.do_handshake()

@@ -1,8 +1,8 @@
-"""All listeners in one thread and one epoll: a socket read a frame, and as little else as Python can do.
+"""All listeners in one thread and one epoll: one socket read per frame, and as little else as Python can do.
 
-What nearly every read gives is one whole frame of the expected size: that path is a comparison and an append.
-Anything else (a frame split or two at once, a ping, a close, a wrong size) takes the long way through `frames`.
-A frame's time is when epoll told of it.
+Nearly every read gives one whole frame of the expected size, which costs a comparison and an append. All other
+data (a split frame, two frames at once, a ping, a close, a wrong size) is parsed by the module `frames`. A frame's
+arrival time is the time at which epoll reported its socket.
 """
 
 import select
@@ -16,10 +16,10 @@ from .arrivals import Arrivals
 from .dialling import Dialling, Target
 from .frames import BINARY, CLOSE, PING, PONG, take_frames
 
-_BUFFER = 65536  # more than a TLS record holds, so that epoll tells of all that is left
-_TURN = 0.02  # seconds that nothing need happen for
-_DIAL_TURN = 0.001  # the same, while there are listeners to come
-_MASK = bytes(4)  # a client's frames are masked; what for, does not matter here
+_BUFFER = 65536  # bytes of one read: more than a TLS record, so that no data is left that epoll does not report
+_TURN = 0.02  # seconds that one turn waits for events at most
+_DIAL_TURN = 0.001  # seconds that one turn waits for events at most while there are listeners to dial
+_MASK = bytes(4)  # the key with which a client's frames are masked; the server accepts any
 
 
 class Listeners:
@@ -35,27 +35,27 @@ class Listeners:
         self._dialling: dict[int, Dialling] = {}
         self._receive: dict[int, Callable[[bytearray], int]] = {}
         self._send: dict[int, Callable[[bytes], int]] = {}
-        self._tails: dict[int, bytes] = {}  # beginnings of frames
+        self._tails: dict[int, bytes] = {}  # by descriptor, the beginning of a frame that is not complete
         self._due: Iterator[float] = iter(())
         self._next = float("inf")
         self.sockets: list[Dialling] = []
         self.arrivals = arrivals
         self.answered: dict[int, float] = {}  # when each listener's handshake was answered
         self.closed = self.bad = 0
-        self.slowest = 0.0  # seconds of the longest turn: by so much frames may be late by our own doing
+        self.slowest = 0.0  # seconds of the longest turn, by which this process may have made frames late itself
 
     @property
     def complete(self) -> bool:
-        """Whether all that were asked for listen."""
+        """Whether all listeners that `dial` was asked for are connected."""
         return not self._dialling and self._next == float("inf")
 
     def dial(self, due: Sequence[float]) -> None:
-        """Listeners to come, one at each of these times; those of before must be complete."""
+        """Dial one listener at each of these times. Listeners dialled before must be connected."""
         self._due = iter(due)
         self._next = next(self._due, float("inf"))
 
     def run(self, until: Callable[[float], bool]) -> float:
-        """Listen until a moment is right, and give it; looked at after every turn."""
+        """Listen until `until`, called with the time after every turn, returns True. Returns the last time."""
         poll, clock = self._epoll.poll, time.monotonic
         told = clock()
         while True:
@@ -70,7 +70,7 @@ class Listeners:
                 self._turn(events, told)
 
     def close(self) -> None:
-        """Hang up on all."""
+        """Close the sockets of all listeners."""
         for dialling in self.sockets:
             dialling.socket.close()
         self._epoll.close()
@@ -92,7 +92,7 @@ class Listeners:
             except (BlockingIOError, ssl.SSLWantReadError):
                 continue
             except OSError:
-                count = 0  # reset, which is an end as well
+                count = 0  # a reset ends the stream like a close
             if count == size and buffer.startswith(header) and descriptor not in tails:
                 heard.append(descriptor)
             else:
@@ -100,7 +100,7 @@ class Listeners:
         self.arrivals.add(heard, now)
 
     def _take(self, descriptor: int, data: bytes) -> int:
-        """Any bytes of a listener: how many frames of sound they complete. None at all: it was closed."""
+        """Process a listener's data; return how many audio frames they complete. Empty data ends the stream."""
         if not data:
             self._gone(descriptor)
             return 0
@@ -122,7 +122,7 @@ class Listeners:
 
     def _gone(self, descriptor: int) -> None:
         self.closed += 1
-        self._epoll.unregister(descriptor)  # its socket stays, so that no other gets the number
+        self._epoll.unregister(descriptor)  # the socket stays open, so that its number is not reused
 
     # -- dialling ------------------------------------------------------------------------------------------------
 
@@ -136,7 +136,7 @@ class Listeners:
             self._next = next(self._due, float("inf"))
 
     def _advance(self, descriptor: int, now: float) -> int:
-        """A handshake goes on; when it is done there is a listener, who may have heard something already."""
+        """Continue a handshake, and make a listener once it is done. Returns the number of frames received."""
         dialling = self._dialling[descriptor]
         mask = dialling.advance()
         if mask is not None:

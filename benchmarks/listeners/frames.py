@@ -1,4 +1,4 @@
-"""What a server sends (RFC 6455, section 5): whole frames out of bytes that were split anywhere."""
+"""A parser of the WebSocket frames that a server sends (RFC 6455, section 5), from bytes that are cut anywhere."""
 
 import struct
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ _EXTENDED = {126: struct.Struct("!H"), 127: struct.Struct("!Q")}
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame. `final`: the last of its message."""
+    """One WebSocket frame. `final` tells whether it is the last frame of its message."""
 
     opcode: int
     payload: bytes
@@ -18,7 +18,7 @@ class Frame:
 
 
 def take_frames(data: bytes) -> tuple[list[Frame], bytes]:
-    """All whole frames that the bytes begin with, and the bytes that are left; ValueError for a masked one."""
+    """All whole frames at the beginning of `data`, and the bytes that are left. ValueError for a masked frame."""
     frames: list[Frame] = []
     at = 0
     while (span := _span(data, at)) is not None:
@@ -29,7 +29,7 @@ def take_frames(data: bytes) -> tuple[list[Frame], bytes]:
 
 
 def _span(data: bytes, at: int) -> tuple[int, int] | None:
-    """Where the payload of the frame at `at` begins and ends; None where not all of it is there."""
+    """Where the payload of the frame at `at` begins and ends; None if the frame is not complete."""
     if len(data) < at + 2:
         return None
     if data[at + 1] & _MASKED:

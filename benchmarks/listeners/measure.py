@@ -1,4 +1,4 @@
-"""One run: dial, warm up, listen for a window of time, tell."""
+"""One run of listeners: dial, warm up, listen for a window of time, and report."""
 
 import gc
 import time
@@ -14,12 +14,15 @@ from .dialling import DialError, Target
 from .epoll import Listeners
 from .report import Report, Usage, summarise
 
-_ANSWERED = 30.0  # seconds in which all must listen, after the last was dialled
+_ANSWERED = 30.0  # seconds after the last dialling within which all listeners must be connected
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Who listens, and for how long, in seconds. `payload`: bytes in a message; `rate`: handshakes a second."""
+    """How many listeners there are, and for how long, in seconds.
+
+    `payload` is the number of bytes in a message, `rate` the number of handshakes per second.
+    """
 
     streams: int = 1000
     seconds: float = 5.0
@@ -32,18 +35,18 @@ class Plan:
 
     @property
     def frames(self) -> int:
-        """At most to be heard in all, with some to spare."""
+        """The number of frames for which to reserve room: all that can arrive, and 20 % more."""
         dialling = self.streams / self.rate
         seconds = 1.2 * (dialling + self.warm_up + self.seconds) + 1
         return round((self.streams + self.newcomers) * seconds / PTIME)
 
 
 def measure(target: Target, pid: int, plan: Plan, begin: Callable[[], None] = lambda: None) -> Report:
-    """Listen to the server of process `pid`; `begin` is called when the window begins. DialError if it refuses."""
+    """Listen to the server of process `pid`. `begin` is called when the window begins. DialError on a refusal."""
     raise_descriptor_limit(plan.streams + plan.newcomers)
     listeners = Listeners(target, plan.payload, Arrivals(plan.frames))
     gc.collect()
-    gc.disable()  # nothing here makes cycles
+    gc.disable()  # a collection would make frames look late, and this code makes no reference cycles
     try:
         resident = resident_bytes(pid)
         _gather(listeners, plan)
@@ -72,7 +75,7 @@ def measure(target: Target, pid: int, plan: Plan, begin: Callable[[], None] = la
 
 
 def _gather(listeners: Listeners, plan: Plan) -> None:
-    """Until the first group listens, and has for a while."""
+    """Connect the first group of listeners, and let them listen for the warm-up."""
     now = time.monotonic()
     listeners.dial([now + number / plan.rate for number in range(plan.streams)])
     deadline = now + plan.streams / plan.rate + _ANSWERED

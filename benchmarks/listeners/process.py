@@ -1,4 +1,4 @@
-"""Listeners in a process of their own, on the core that is theirs."""
+"""Runs listeners in a process of their own, on a core of their own."""
 
 import contextlib
 import dataclasses
@@ -17,17 +17,17 @@ from .report import Report
 
 @dataclass(frozen=True)
 class Listening:
-    """A run that goes on."""
+    """A run of listeners that is in progress."""
 
     process: "subprocess.Popen[str]"
 
     def wait_until_measuring(self) -> None:
-        """Until all listen and the warm-up is over. SystemExit where that fails; standard error has said why."""
+        """Wait until all listeners are connected and warmed up. SystemExit if the process fails before."""
         if self._line() != "measuring\n":
             raise SystemExit("the listeners ended before they measured")
 
     def report(self) -> Report:
-        """What was heard, once it is over; after `wait_until_measuring`."""
+        """Wait for the end of the run, and return its report. Call `wait_until_measuring` first."""
         line = self._line()
         if self.process.wait() or not line:
             raise SystemExit("the listeners ended before they told")
@@ -42,7 +42,7 @@ class Listening:
 def listening(
     port: int, path: str, pid: int, plan: Plan, *, tls: bool = False, core: int = LOAD_CORE
 ) -> Iterator[Listening]:
-    """Listeners of the server of process `pid`; they are ended in the end, whatever happens."""
+    """Start listeners of the server of process `pid`. At the end of the `with` block, their process is killed."""
     options = [f"--{name.replace('_', '-')}={value}" for name, value in dataclasses.asdict(plan).items()]
     command = [sys.executable, "-m", "benchmarks.listeners", str(port), path, str(pid), *options]
     with subprocess.Popen([*command, *["--tls"] * tls], stdout=subprocess.PIPE, text=True) as process:
@@ -54,7 +54,7 @@ def listening(
 
 
 def listen(port: int, path: str, pid: int, plan: Plan, *, tls: bool = False) -> Report:
-    """A whole run."""
+    """Make a whole run of listeners, and return its report."""
     with listening(port, path, pid, plan, tls=tls) as run:
         run.wait_until_measuring()
         return run.report()

@@ -1,4 +1,4 @@
-"""What a run of listeners tells, as one line of JSON."""
+"""The report of a run of listeners, which is printed as one line of JSON."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,46 +10,46 @@ from mediaserver.audio.pcm import PTIME
 
 from .arrivals import Arrivals, Floats, measure_pacing, percentile
 
-KEPT_UP = 0.99  # share of the frames to be heard, below which a server did not
+KEPT_UP = 0.99  # least share of the due frames that a server must send to count as keeping up
 _SILENCE = 10 * PTIME  # seconds without a frame, at either end of the window, that make a stream a silent one
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One run, over its window of `seconds`. Times are in milliseconds, memory in KiB."""
+    """The figures of one run over its window of `seconds`. Other times are in milliseconds, memory in KiB."""
 
     streams: int
     seconds: float
-    frames: int  # heard by all, newcomers included
-    share: float  # of the frames that the first group was to hear
-    us_per_frame: float  # CPU time of the server
+    frames: int  # frames received by all listeners, newcomers included
+    share: float  # received frames of the first group, as a share of the frames that were due
+    us_per_frame: float  # microseconds of the server's CPU time per frame
     server_core: float  # share of a core that the server used
-    own_core: float  # share of a core that the listeners used: near 1 they are late themselves
-    own_slowest: float  # the listeners' longest turn: by so much frames may be late by their doing
+    own_core: float  # share of a core that the listeners used; near 1, they read frames late themselves
+    own_slowest: float  # the listeners' longest turn, by which they may have read frames late themselves
     deviation_p50: float  # |time between two frames - 20 ms|
     deviation_p99: float
     deviation_p999: float
-    lateness_p99: float  # behind the stream's own schedule
+    lateness_p99: float  # lateness of frames behind their stream's own schedule
     lateness_p999: float
     lateness_max: float
-    first_frame_p99: float  # after the answer to the handshake, of the first group
-    drift_ppm: float  # of the worst stream
+    first_frame_p99: float  # time from the answer to the handshake to the first frame, in the first group
+    drift_ppm: float  # drift of the worst stream in parts per million
     kib_per_stream: float  # resident memory by which the server grew, before the window
     closed: int  # streams that the server ended
     bad: int  # messages that were no frame of the expected size
-    silent: int  # streams of the first group that heard nothing when the window began, or when it ended
-    newcomers: int  # listeners that came in the window
-    newcomers_silent: int  # those that heard nothing at all
+    silent: int  # streams of the first group without a frame at the beginning, or at the end, of the window
+    newcomers: int  # listeners that dialled during the window
+    newcomers_silent: int  # newcomers that received no frame at all
     newcomers_first_frame_p99: float
 
     @property
     def trouble(self) -> str:
-        """Why the figures do not tell what a healthy server does, if they do not."""
+        """Why the figures are not those of a healthy server; "" if they are."""
         return "the listeners themselves were saturated" if self.own_core > SATURATED else self.failure
 
     @property
     def failure(self) -> str:
-        """What the server did not do, if anything."""
+        """What the server did wrong; "" if nothing."""
         if self.closed or self.bad:
             return f"{self.closed} streams were closed, {self.bad} messages were wrong"
         if self.silent or self.newcomers_silent:
@@ -59,13 +59,13 @@ class Report:
         return ""
 
     def as_dict(self) -> dict[str, float]:
-        """For JSON."""
+        """The figures by name, for JSON."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What had been used at a moment, in seconds."""
+    """A time, and the CPU time that the server and the listeners had used until then, all in seconds."""
 
     at: float
     server: float
@@ -73,7 +73,7 @@ class Usage:
 
 
 def summarise(arrivals: Arrivals, answered: Mapping[int, float], before: Usage, after: Usage) -> dict[str, float]:
-    """The figures of a window, by the report's names. Streams that were answered in it are newcomers."""
+    """The figures of a window by the names of `Report`. Streams answered during the window are newcomers."""
     seconds, cpu = after.at - before.at, after.server - before.server
     group = [stream for stream, at in answered.items() if at < before.at]
     streams, times = arrivals.between(before.at, after.at)

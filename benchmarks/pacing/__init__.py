@@ -1,1 +1,1 @@
-"""What a paced frame costs, and how evenly frames come, beside the least and the naive."""
+"""Measures what a paced frame costs and how evenly frames come, beside a bare loop and a naive server."""

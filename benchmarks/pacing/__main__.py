@@ -1,11 +1,11 @@
-"""What a paced frame costs, and how evenly frames come: the media server beside a bare loop and a naive server.
+"""Measures what a paced frame costs and how evenly frames come: media server, bare loop and naive server.
 
     python -m benchmarks.pacing [--quick] [--most] [--write] [--streams 1000,200] [--seconds 3] [--rounds 3] ...
 
-A server gets the first core, its listeners the second; servers take turns, round after round, and tables show
-medians. On a machine that does other things as well, the ratios tell more than the microseconds. --write puts the
-results into benchmarks/README.md, the plot beside it, and a short table into the page of the docs that has a place
-for it. Linux only.
+A server gets the first core, its listeners the second. Servers take turns, round after round, and tables show
+medians. On a machine that does other work as well, the ratios tell more than the microseconds. --write puts the
+results into benchmarks/README.md, the plot into the same folder, and a short table into the pages of the docs that
+have a section for it. Linux only.
 """
 
 import argparse
@@ -28,17 +28,17 @@ from .rounds import Measured, progress_bar
 
 HERE = Path(__file__).resolve().parent.parent
 SWEEP = (100, 200, 400, 700, 1000, 1500)
-_WIDTH = 150  # columns of what goes into a file
+_WIDTH = 150  # columns of output that is redirected into a file
 _QUICK = {"rounds": 1, "seconds": 1.5, "sweep": ()}
 
 
 def numbers(text: str) -> tuple[int, ...]:
-    """Of 1000,200."""
+    """The numbers in a text such as 1000,200."""
     return tuple(int(number) for number in text.split(",") if number)
 
 
 def arguments() -> argparse.Namespace:
-    """The options, checked."""
+    """The options of the command line. The program ends with a message if they do not fit together."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a minute: one short round, and no sweep")
     parser.add_argument("--most", action="store_true", help="also search for the most streams that a core carries")
@@ -58,7 +58,7 @@ def arguments() -> argparse.Namespace:
 
 
 def measure(options: argparse.Namespace, plan: Plan) -> Measured:
-    """All that tables and plot show."""
+    """Measure all figures that the tables and the plot show."""
     chosen = [each for each in CONTENDERS if each in YARDSTICKS or options.only in each.name]
     table = [(contender, streams) for streams in options.streams for contender in chosen]
     swept = [(contender, streams) for streams in options.sweep for contender in SWEPT]
@@ -69,7 +69,7 @@ def measure(options: argparse.Namespace, plan: Plan) -> Measured:
 
 
 def most(plan: Plan) -> Results:
-    """How many streams each carries."""
+    """Search for the most streams that each server carries."""
     rows = []
     with progress_bar() as progress:
         task = progress.add_task("", total=None)
@@ -84,7 +84,7 @@ def most(plan: Plan) -> Results:
 
 
 def tables(measured: Measured, options: argparse.Namespace) -> list[Results]:
-    """All results but the most."""
+    """All results except the most streams on one core."""
     rounds = f"medians of {options.rounds} rounds" if options.rounds > 1 else "one round"
     how = f"{rounds} of {options.seconds:g} s"
     found = [cost_table(measured, CONTENDERS, streams, how) for streams in options.streams]
@@ -94,8 +94,8 @@ def tables(measured: Measured, options: argparse.Namespace) -> list[Results]:
 
 
 def write(measured: Measured, results: Sequence[Results], options: argparse.Namespace) -> None:
-    """Into benchmarks/README.md, the plot beside it, and a short table into the docs."""
-    from .plot import draw  # matplotlib is for this alone
+    """Write the results and the plot into the benchmarks folder, and a short table into the docs."""
+    from .plot import draw  # imported here, because only drawing needs matplotlib
 
     when = datetime.datetime.now(datetime.UTC).date()
     where = f"{describe()}; {when}."
@@ -108,7 +108,7 @@ def write(measured: Measured, results: Sequence[Results], options: argparse.Name
 
 
 def tell(console: Console, measured: Measured, results: Sequence[Results], options: argparse.Namespace) -> None:
-    """All results so far, printed and perhaps written."""
+    """Print all results so far, and write them if --write is given."""
     for result in results:
         console.print(result.on_terminal())
     if options.write:
@@ -117,10 +117,10 @@ def tell(console: Console, measured: Measured, results: Sequence[Results], optio
 
 
 def main() -> None:
-    """Measure, print, perhaps write."""
+    """Measure, print the results, and write them if --write is given."""
     options = arguments()
     need_two_cores()
-    os.sched_setaffinity(0, {LOAD_CORE})  # ourselves; servers are put elsewhere
+    os.sched_setaffinity(0, {LOAD_CORE})  # this process; servers are put on another core
     plan = Plan(seconds=options.seconds, warm_up=0.7, rate=1500)
     console = Console()
     if not console.is_terminal:
@@ -129,7 +129,7 @@ def main() -> None:
     measured = measure(options, plan)
     results = tables(measured, options)
     tell(console, measured, results, options)
-    if options.most:  # after all else is told: it takes long
+    if options.most:  # after all other results are printed, because the search takes long
         results.append(most(plan))
         tell(console, measured, results, options)
 

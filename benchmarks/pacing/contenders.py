@@ -1,4 +1,4 @@
-"""Who is measured: the two yardsticks, and the media server in all its ways to speak."""
+"""The servers that are measured: two yardsticks, and the media server in its encapsulations and framings."""
 
 import contextlib
 import dataclasses
@@ -23,7 +23,10 @@ key = "{}"
 
 @dataclass(frozen=True)
 class Contender:
-    """A server and the path that is dialled. `module`: a yardstick's; `payload`: bytes in a message."""
+    """A server that is measured, and the path that is dialled.
+
+    `module` is the module of a yardstick, "" for the media server. `payload` is the number of bytes in a message.
+    """
 
     name: str
     module: str = ""
@@ -32,7 +35,7 @@ class Contender:
     tls: bool = False
 
     def measure(self, plan: Plan, streams: int) -> Report:
-        """One run with so many streams, and with a server that is started for it."""
+        """Start the server, make one run with this number of streams, and return the report."""
         plan = dataclasses.replace(plan, streams=streams, payload=self.payload)
         with tempfile.TemporaryDirectory() as folder, self._serving(Path(folder)) as (port, pid):
             return listen(port, self.path, pid, plan, tls=self.tls)

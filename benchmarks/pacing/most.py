@@ -1,4 +1,4 @@
-"""How many streams one core carries: the most with lateness p99 under 10 ms."""
+"""Searches for the most streams that one core carries with a lateness p99 under 10 ms."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from benchmarks.listeners.report import Report
 from benchmarks.machine import SATURATED
 
-LATE = 10.0  # ms
-_FIRST, _GROWTH, _CLOSE = 1500, 1.5, 0.1  # the first trial, steps upwards, and when two are near enough
-_CEILING = 9000  # under the default limit of streams
+LATE = 10.0  # ms of lateness p99 from which streams count as late
+# The search: the first number of streams, the factor to the next higher one, and the relative difference of a good
+# and a bad number at which the search ends.
+_FIRST, _GROWTH, _CLOSE = 1500, 1.5, 0.1
+_CEILING = 9000  # the most streams that are tried: fewer than the server's default limit
 
 
 @dataclass(frozen=True)
 class Most:
-    """`streams` went well. `limited`: the listeners could carry no more, so the server may."""
+    """The result of a search: `streams` went well. `limited` tells that the listeners could carry no more."""
 
     streams: int
     limited: bool
@@ -23,14 +25,14 @@ class Most:
 
 
 def carried(report: Report) -> bool:
-    """Whether all streams got all their frames, in time."""
+    """Whether all streams of a run got all their frames in time."""
     return not report.failure and report.lateness_p99 < LATE
 
 
 def search(measure: Callable[[int], Report]) -> Most:
-    """Upwards in steps until it is too much, then between the two, until they are within a tenth, or one apart.
+    """Raise the number of streams until a run fails, then bisect until good and bad are a tenth, or 1, apart.
 
-    `measure` gives the report of one run with so many streams.
+    `measure` makes one run with a number of streams, and returns its report.
     """
     good, bad, limited = 0, _CEILING + 1, False
     streams = _FIRST

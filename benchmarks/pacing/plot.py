@@ -1,6 +1,6 @@
-"""The picture: what a frame costs and how late frames are, against the number of streams.
+"""Draws the plot: what a frame costs and how late frames are, against the number of streams.
 
-It shows the table that is written in benchmarks/README.md, so that it can be drawn again without a new run.
+The plot shows the table that is written in benchmarks/README.md, so that it can be drawn again without a new run.
 
     python -m benchmarks.pacing.plot
 """
@@ -25,19 +25,19 @@ _STYLES = {
     BARE: {"color": GREY, "linewidth": 1.6, "label": "bare loop"},
     NAIVE: {"color": ORANGE, "linewidth": 1.6, "label": "naive aiohttp"},
 }
-_WIDTH = 190  # letters in a line of small print
+_WIDTH = 190  # characters in a line of the small print under the plot
 
 
 def draw(page: Path, file: Path) -> None:
-    """Draw the results of the section `pacing` of a page; ValueError where they are not there."""
+    """Draw the results in the section `pacing` of a page. ValueError if the page has no such results."""
     section = read_section(page, "pacing")
     plot(read_table(section, SWEEP_TITLE), section.partition("\n")[0], file)
 
 
 def plot(sweep: Results, where: str, file: Path) -> None:
-    """Draw the table as SVG, on white: pages are light and dark. Empty cells are left out.
+    """Draw the table as SVG on white, because pages may be light or dark. Empty cells are left out.
 
-    `where` tells on which machine it was measured, and when.
+    `where` tells on which machine the table was measured, and when.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10, 4.4), layout="constrained", facecolor="white")
@@ -56,7 +56,7 @@ def plot(sweep: Results, where: str, file: Path) -> None:
 
 
 def _points(sweep: Results, heading: str) -> dict[int, float]:
-    """What is in a column, by the number of streams."""
+    """The values of a column of the table, by the number of streams."""
     column = sweep.headings.index(heading)
     return {int(row[0]): float(row[column]) for row in sweep.rows if row[column]}
 

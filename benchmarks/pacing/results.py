@@ -1,4 +1,4 @@
-"""What came out, as tables."""
+"""The measured figures as tables."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from .contenders import BARE, NAIVE, Contender
 from .rounds import Measured
 
 COST, LATENESS = "µs a frame", "lateness p99"
-_FIGURES = {  # heading: name in a report, and how it is written
+_FIGURES = {  # by heading of a column: the name of a figure in a `Report`, and its format
     COST: ("us_per_frame", "{:.2f}"),
     "core": ("server_core", "{:.0%}"),
     "deviation p50": ("deviation_p50", "{:.2f}"),
@@ -23,13 +23,13 @@ _TLS = "TLS: × bare and × naive compare it with a bare loop and a naive server
 
 
 def ratio(measured: Measured, contender: Contender, yardstick: Contender, streams: int) -> str:
-    """Of two costs per frame; nothing where one was not measured, or where one of both did not do its work."""
+    """The ratio of two servers' costs per frame; "" if a server was not measured, or did not do its work."""
     one, other = measured.healthy(contender, streams), measured.healthy(yardstick, streams)
     return f"{one['us_per_frame'] / other['us_per_frame']:.2f}" if one and other else ""
 
 
 def cost_table(measured: Measured, contenders: Sequence[Contender], streams: int, how: str) -> Results:
-    """Everybody with so many streams; `how` tells of rounds."""
+    """The table of all servers with this number of streams. `how` says how they were measured, for the title."""
     headings = ["", "× bare", "× naive", *_FIGURES]
     rows = []
     for contender in contenders:
@@ -44,7 +44,7 @@ def cost_table(measured: Measured, contenders: Sequence[Contender], streams: int
 
 
 def _notes(measured: Measured, contenders: Sequence[Contender], sizes: Sequence[int]) -> list[str]:
-    """What went wrong, and how to read the figures of TLS."""
+    """Notes below a table: troubles of runs, and how to read the figures of TLS."""
     pairs = [(contender, streams) for streams in sizes for contender in contenders]
     troubles = [(*pair, measured.trouble(*pair)) for pair in pairs]
     notes = [
@@ -54,7 +54,7 @@ def _notes(measured: Measured, contenders: Sequence[Contender], sizes: Sequence[
 
 
 def sweep_table(measured: Measured, contenders: Sequence[Contender], sweep: Sequence[int], how: str) -> Results:
-    """Cost and lateness against the number of streams: what the plot shows; nothing where something went wrong."""
+    """The table that the plot shows: cost and lateness by number of streams. Cells of failed runs are empty."""
     headings = ["streams", *(f"{each.name}, {what}" for each in contenders for what in (COST, LATENESS))]
     rows = []
     for streams in sweep:
@@ -68,7 +68,7 @@ def sweep_table(measured: Measured, contenders: Sequence[Contender], sweep: Sequ
 
 
 def in_short(measured: Measured, contenders: Sequence[Contender], sizes: Sequence[int]) -> Results:
-    """The ratios that matter, of cost per frame."""
+    """The short table for the docs: ratios of the cost per frame."""
     pairs = [(streams, yardstick) for streams in sizes for yardstick in (BARE, NAIVE)]
     headings = ["CPU time per frame", *(f"{streams} streams, × {yardstick.name}" for streams, yardstick in pairs)]
     rows = [

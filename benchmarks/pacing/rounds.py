@@ -1,4 +1,4 @@
-"""Rounds: everybody in turn, again and again, so that what else the machine does falls on all alike."""
+"""Rounds of measurements: all servers take turns, so that other work of the machine affects all of them alike."""
 
 import itertools
 from collections import defaultdict
@@ -13,32 +13,32 @@ from benchmarks.tables import medians
 
 from .contenders import Contender
 
-Job = tuple[Contender, int]  # who, with how many streams
+Job = tuple[Contender, int]  # a server, and the number of streams to measure it with
 
 
 @dataclass
 class Measured:
-    """All reports so far."""
+    """All reports of a benchmark so far."""
 
     reports: dict[Job, list[Report]] = field(default_factory=lambda: defaultdict(list))
 
     def medians(self, contender: Contender, streams: int) -> Mapping[str, float]:
-        """Of every figure; empty where it was not measured."""
+        """The median of every figure over all rounds; empty if the server was not measured with these streams."""
         reports = self.reports.get((contender, streams))
         return medians([report.as_dict() for report in reports]) if reports else {}
 
     def healthy(self, contender: Contender, streams: int) -> Mapping[str, float]:
-        """The same, and empty where something went wrong as well."""
+        """The median of every figure over all rounds; empty if there are none, or a run had trouble."""
         return {} if self.trouble(contender, streams) else self.medians(contender, streams)
 
     def trouble(self, contender: Contender, streams: int) -> str:
-        """Why its figures are not a healthy server's, where they are not."""
+        """Why the figures are not those of a healthy server; "" if they are."""
         return next(
             (report.trouble for report in self.reports.get((contender, streams), ()) if report.trouble), ""
         )
 
     def run(self, jobs: Sequence[Job], rounds: int, plan: Plan, progress: Progress) -> None:
-        """Measure everybody, round after round."""
+        """Measure all servers, round after round."""
         task = progress.add_task("", total=rounds * len(jobs))
         for number, (contender, streams) in itertools.product(range(1, rounds + 1), jobs):
             progress.update(task, description=f"round {number}: {contender.name}, {streams} streams")
@@ -49,6 +49,6 @@ class Measured:
 
 
 def progress_bar() -> Progress:
-    """Of measurements; it must not be one of what is measured, so it moves seldom."""
+    """A progress bar of measurements. It is redrawn seldom, so that it does not disturb what is measured."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     return Progress(*columns, refresh_per_second=2, transient=True)

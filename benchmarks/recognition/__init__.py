@@ -1,1 +1,1 @@
-"""How many words a recogniser (ASR) gets wrong on a telephone, and what that costs."""
+"""Measures how many words of telephone speech a speech recogniser (STT) gets wrong, and its CPU time."""

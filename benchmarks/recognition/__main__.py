@@ -1,10 +1,11 @@
-"""What an offline recogniser makes of sentences that a synthetic voice says, as a telephone has them.
+"""Measures an offline speech recogniser on sentences of a synthetic voice in telephone quality.
 
     python -m benchmarks.recognition [--voice heart] [--write]
 
-hibari speaks 25 sentences. Each goes through µ-law at 8 kHz, with silence around it, to PocketSphinx as the server
-runs it. The word error rate is the share of words that had to be put in, taken out or changed. CPU time is that of
-the process that recognises. --write puts the table into benchmarks/README.md. Needs the extra [speech].
+The TTS engine hibari speaks 25 sentences. Each is coded in µ-law at 8 kHz, and given with silence around it to
+PocketSphinx as the server runs it. The word error rate is the share of words that must be inserted, deleted or
+changed. CPU time is that of the recognising process. --write puts the table into benchmarks/README.md. Needs the
+extra [speech].
 """
 
 import argparse
@@ -33,8 +34,8 @@ from .score import errors, words_of
 from .sentences import SENTENCES
 
 _README = Path(__file__).resolve().parent.parent / "README.md"
-_BEFORE, _AFTER = 15, 20  # frames of silence around a sentence
-_PIECE = 5  # frames that are handed on together, as the server does
+_BEFORE, _AFTER = 15, 20  # frames of silence before and after a sentence
+_PIECE = 5  # frames that the recogniser is given together, as by the server
 HEADINGS = (
     "voice",
     "sentences",
@@ -46,16 +47,16 @@ HEADINGS = (
 
 
 class Heard(NamedTuple):
-    """One sentence, as it was recognised."""
+    """The result of one sentence: its words, the recognised words, and times in seconds."""
 
     wanted: list[str]
     found: list[str]
-    seconds: float  # of its sound
-    waited: float  # seconds from its end to the words
+    seconds: float  # duration of the sentence's audio
+    waited: float  # seconds from the end of the audio to the recognised words
 
 
 async def recognise(recogniser: PocketSphinxStt, text: str, pcm: bytes) -> Heard:
-    """One sentence, as fast as it is spoken."""
+    """Give a sentence to the recogniser at the speed at which it is spoken."""
     began = ended = time.monotonic()
 
     async def sound() -> AsyncIterator[bytes]:
@@ -71,7 +72,7 @@ async def recognise(recogniser: PocketSphinxStt, text: str, pcm: bytes) -> Heard
 
 
 async def spoken(voice: str) -> list[bytes]:
-    """The sentences, as they come out of a telephone line."""
+    """Speak all sentences with a voice of hibari, and return their PCM after µ-law coding."""
     speech = SpeechService(SpeechSettings(timeout=60.0))
     try:
         sounds = [await speech.say(text, Voice("hibari", voice)).collect_pcm() for text in SENTENCES]
@@ -81,11 +82,11 @@ async def spoken(voice: str) -> list[bytes]:
 
 
 async def measure(voice: str) -> tuple[list[Heard], float]:
-    """All sentences, one after the other; and the seconds of CPU time that recognising them took."""
+    """Recognise all sentences, one after the other; return the results, and the CPU time in seconds."""
     sounds = [SILENCE * _BEFORE + pcm + SILENCE * _AFTER for pcm in await spoken(voice)]
     recogniser = PocketSphinxStt(RecognitionSettings(processes=1), EngineHttpClient())
     try:
-        await recognise(recogniser, "", SILENCE * _AFTER)  # its process is there now, and has its model
+        await recognise(recogniser, "", SILENCE * _AFTER)  # starts the process, which loads its model
         before = cpu_of_children(os.getpid())
         heard = [await recognise(recogniser, *each) for each in zip(SENTENCES, sounds, strict=True)]
         return heard, cpu_of_children(os.getpid()) - before
@@ -94,7 +95,7 @@ async def measure(voice: str) -> tuple[list[Heard], float]:
 
 
 def table(voice: str, heard: list[Heard], cpu: float) -> Results:
-    """A row of figures; `cpu` in seconds."""
+    """The table, which has one row. `cpu` is the CPU time of recognition in seconds."""
     words = sum(len(each.wanted) for each in heard)
     wrong = sum(errors(each.wanted, each.found) for each in heard)
     waited = statistics.median(each.waited for each in heard) * 1000
@@ -103,7 +104,7 @@ def table(voice: str, heard: list[Heard], cpu: float) -> Results:
 
 
 def main() -> None:
-    """Measure, print, perhaps write."""
+    """Measure, print the table, and write it if --write is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--voice", default="heart", help="of hibari")
     parser.add_argument("--write", action="store_true", help="the table into benchmarks/README.md")

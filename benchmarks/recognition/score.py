@@ -1,11 +1,11 @@
-"""Words that are wrong, by the usual measure."""
+"""Counts wrong words, as for the word error rate of speech recognition."""
 
 import re
 from collections.abc import Sequence
 
 
 def words_of(text: str) -> list[str]:
-    """In lower case, without punctuation."""
+    """The words of a text, in lower case and without punctuation."""
     return re.findall(r"[a-z']+", text.lower())
 
 

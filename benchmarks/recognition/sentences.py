@@ -1,4 +1,4 @@
-"""What is said: sentences of callers, without figures, so that words can be compared as they are."""
+"""The spoken sentences. They have no digits, so that recognised words can be compared with them literally."""
 
 SENTENCES = (
     "can you help me",

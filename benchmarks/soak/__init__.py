@@ -1,1 +1,1 @@
-"""A soak: a real server under calls that come and go, peers that misbehave, and prompts that change."""
+"""A soak test: a real server under calls that come and go, peers that misbehave, and prompts that change."""

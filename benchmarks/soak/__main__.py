@@ -1,16 +1,16 @@
-"""An hour of calls coming and going, peers misbehaving, prompts replaced: does the server stay as it was?
+"""The soak test: calls come and go, peers misbehave and prompts change for an hour. The server must not degrade.
 
     .venv/bin/python -m benchmarks.soak [--duration 1h] [--calls 200] [--seed N] [--out soak-report]
 
-A real `mediaserver serve` gets about --calls calls at a time, of all handlers, encapsulations and framings, each
-held to what it must hear: every byte, the schedule, the end. Strangers stall, flood, vanish and send garbage
-meanwhile; prompts are replaced, added, removed and broken; the configuration is reloaded, with mistakes in it now
-and then.
+A real `mediaserver serve` gets about --calls calls at a time, of many handlers, encapsulations and framings. Of
+each call, every received byte, the schedule and the end are verified. Meanwhile hostile peers stall, flood, vanish
+and send garbage, prompts are replaced, added, removed and broken, and the configuration is reloaded, sometimes
+with mistakes in it.
 
-It ends with tables, a picture and all figures as JSON, and with 1 where a frame was lost or wrong, a call failed,
-a stranger stayed, a reload was not taken in, an error is in the log, memory or open files grew over their bounds
-(in report.py), more than one call in a thousand had a frame over 250 ms late, or the server did not end with 0.
-Linux only.
+The test prints tables, and writes a picture and all figures as JSON. Its exit code is 1 if a frame was lost or
+wrong, a call failed, a hostile peer was not disconnected, a reload was not taken in, an error is in the log,
+memory or open files grew beyond their bounds (in report.py), more than one call in a thousand had a frame over
+250 ms late, or the server's exit code was not 0. Linux only.
 """
 
 import argparse
@@ -25,11 +25,11 @@ from .plot import plot
 from .soak import Plan, soak
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
-_WIDTH = 150  # columns of a report that goes into a file
+_WIDTH = 150  # columns of a report that is redirected into a file
 
 
 def duration(text: str) -> float:
-    """Seconds of 30s, 10m, 1h; ValueError for anything else."""
+    """The seconds of a duration such as 30s, 10m or 1h. ValueError for any other text."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
     if match is None or not float(match[1]):
         raise ValueError(f'"{text}" is no duration such as 30s, 10m or 1h')
@@ -37,7 +37,7 @@ def duration(text: str) -> float:
 
 
 def main() -> int:
-    """Soak, and tell."""
+    """Run the soak test, print and write its report, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--duration", type=duration, default="1h", help="30s, 10m, 1h")
     parser.add_argument("--calls", type=int, default=200, help="at a time")

@@ -1,4 +1,4 @@
-"""One call of each kind: what it dials, says and presses, what it must hear, and how it must end."""
+"""Calls of all kinds: each one's path, speech and keys, the audio that it must hear, and how it must end."""
 
 import asyncio
 import contextlib
@@ -19,34 +19,34 @@ from .prompts import CHANGING, FRAGILE, MENU, PASSING, STEADY, Music, Prompts
 from .script import Check, Exactly, Returned, Script, Sections, Silence
 
 _TONES = ("dial", "ringback", "busy", "sit", "dtmf:0123456789*#", "480+620/500,0/500")
-_SPOKEN = 250  # frames that a caller has to say, again and again
-_EARLY = 50  # frames said before a recording has begun, at most
-_WRITTEN = 10.0  # seconds for a recording to be finished
+_SPOKEN = 250  # different frames of speech that callers send in turn
+_EARLY = 50  # the most frames that a caller may send before the recording has begun
+_WRITTEN = 10.0  # seconds within which the server must finish a recording's file
 Act = Callable[[OpenWebSocket, Wire], Awaitable[None]]
 _WEIGHTS = {"playback": 50, "hold": 14, "tone": 10, "echo": 10, "record": 8, "menu": 8}
 
 
 async def _listen_only(websocket: OpenWebSocket, wire: Wire) -> None:
-    """Most callers say nothing."""
+    """Send nothing, as most callers do."""
 
 
 @dataclass
 class Call:
-    """A call to be made."""
+    """A call that is to be made."""
 
     kind: str
     path: str
     form: Format
     check: Check
-    seconds: float  # after which the caller hangs up
+    seconds: float  # seconds after which the caller hangs up
     act: Act = _listen_only
-    ends: bool = False  # the server closes it, if the caller does not before
-    may_be_missing: bool = False  # what it asks for may not be there: a 404 is as good
-    afterwards: Callable[[], Awaitable[int]] | None = None  # frames lost otherwise, once it is over
+    ends: bool = False  # whether the server closes the call if the caller does not hang up before
+    may_be_missing: bool = False  # whether the prompt may be missing, so that status 404 is no failure
+    afterwards: Callable[[], Awaitable[int]] | None = None  # run after the call; returns the number of frames lost
 
 
 class Caller:
-    """Thinks of calls. `longest`: seconds that one lasts."""
+    """Makes up random calls. `longest` is the most seconds that a call lasts."""
 
     def __init__(self, prompts: Prompts, recordings: Path, rng: random.Random, longest: float) -> None:
         self._prompts, self._recordings, self._rng, self._longest = prompts, recordings, rng, longest
@@ -55,7 +55,7 @@ class Caller:
         self._number = 0
 
     def next(self) -> Call:
-        """Another one, of any kind."""
+        """Make up a call of a random kind."""
         kind = self._rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
         form, seconds = self._rng.choice(FORMATS), self._rng.uniform(1, self._longest)
         match kind:
@@ -72,7 +72,7 @@ class Caller:
         return self._menu(seconds)
 
     def playback(self, form: Format, seconds: float) -> Call:
-        """A prompt, as often as it takes; three in ten callers hang up before the end."""
+        """A call that hears a prompt repeated for about `seconds`. Three in ten callers hang up before the end."""
         name = self._rng.choice((*STEADY, *STEADY, *CHANGING, *CHANGING, *FRAGILE, *PASSING))
         times = max(1, round(seconds / self._prompts.size(name)))
         check = Exactly(form.encoding, lambda first: self._prompts.scripts(name, times))
@@ -121,7 +121,7 @@ class Caller:
         async def afterwards() -> int:
             expected = b"".join(map(form.encoding.expand, said))
             if len(said) <= _EARLY:
-                return 0  # perhaps it never began
+                return 0  # the call was so short that its recording may not have begun
             recorded = await _recorded(file)
             early = len(expected) - len(recorded)
             if recorded and expected.endswith(recorded) and early <= _EARLY * FRAME_BYTES:
@@ -149,10 +149,10 @@ class Caller:
     async def _speak(
         self, websocket: OpenWebSocket, wire: Wire, encoding: Encoding, said: Callable[[bytes], None]
     ) -> None:
-        """A frame every 20 ms, until cancelled or cut off."""
+        """Send a frame every 20 ms until this task is cancelled or the connection is closed."""
         loop = asyncio.get_running_loop()
         due, at = loop.time(), self._rng.randrange(_SPOKEN)
-        with contextlib.suppress(ConnectionError, RuntimeError):  # uvloop's word for a closed transport
+        with contextlib.suppress(ConnectionError, RuntimeError):  # uvloop raises it for a closed transport
             while not websocket.closed:
                 payload = encoding.compand(self._spoken[at % _SPOKEN])
                 said(payload)
@@ -162,7 +162,7 @@ class Caller:
 
 
 async def _recorded(file: Path) -> bytes:
-    """The sound of a recording, once it is finished; it is not kept."""
+    """Wait until a recording is finished, and return its PCM; b"" without one. The file is removed."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_WRITTEN):
             while not file.exists():  # noqa: ASYNC110, ASYNC240

@@ -1,4 +1,4 @@
-"""Callers, so many at a time: each makes a call, has it verified, and makes another."""
+"""Concurrent callers: each makes one call after another, and verifies each call."""
 
 import asyncio
 import contextlib
@@ -21,11 +21,11 @@ from .prompts import passed
 from .schedule import OwnLag, Recent, Schedule
 from .tally import AUDIBLE, NOTICED, OUTLIER, Kind, Tally
 
-_CLOSING = 5.0  # seconds for the server to answer our close
+_CLOSING = 5.0  # seconds within which the server must answer a caller's close
 
 
 class Crowd:
-    """All callers. It is over for all of them when `over` is set."""
+    """All callers of a soak test. They hang up, and make no further calls, when `over` is set."""
 
     def __init__(
         self, url: str, caller: Caller, tally: Tally, lag: OwnLag, rng: random.Random, over: asyncio.Event
@@ -35,13 +35,13 @@ class Crowd:
         self.recent = Recent()
 
     async def call(self, client: aiohttp.ClientSession, within: float) -> None:
-        """One caller: the first call within so many seconds, then one after another."""
+        """Run one caller: make the first call within `within` seconds, and then one call after another."""
         while not await passed(self._over, self._rng.uniform(0, within)):
             await self.make(client, self._caller.next())
             within = 1.0
 
     async def make(self, client: aiohttp.ClientSession, call: Call, leaving: bool = False) -> None:
-        """One call, and what became of it. `leaving`: the server is about to end."""
+        """Make one call, and count its result. `leaving` tells that the server shuts down during the call."""
         try:
             websocket = await dial.dial(client, f"{self._url}{call.path}")
         except UpgradeRefusedError as error:
@@ -64,7 +64,7 @@ class Crowd:
         if call.afterwards is not None:
             result.lost += await call.afterwards()
         if late:
-            await asyncio.sleep(0.2)  # by then we know whether it was us
+            await asyncio.sleep(0.2)  # by then, `OwnLag` knows whether this process was held up itself
         result.outliers = any(not self._lag.excuses(at) for at in late)
         check, code = call.check, conversation.code
         result.lost, result.wrong, result.waits = result.lost + check.lost, check.wrong, check.waits
@@ -88,7 +88,7 @@ class Crowd:
 
 
 class _Conversation:
-    """One call while it lasts. `code`: what the server closed it with; None where the caller did."""
+    """One call while it lasts. `code` is the close code of the server, None if the caller hung up."""
 
     def __init__(self, call: Call, websocket: OpenWebSocket, rng: random.Random) -> None:
         self.call, self.websocket = call, websocket
@@ -99,7 +99,7 @@ class _Conversation:
         self._hung_up = False
 
     async def hold(self, over: asyncio.Event, lateness: "array[float]") -> list[float]:
-        """Until somebody hangs up; when frames came far too late."""
+        """Listen and act until the server or the caller hangs up; return the arrival times of very late frames."""
         late: list[float] = []
         listening = asyncio.create_task(self._listen(lateness, late))
         acting = asyncio.create_task(self._act())
@@ -123,7 +123,7 @@ class _Conversation:
         await self.call.act(self.websocket, self.wire)
 
     async def _listen(self, lateness: "array[float]", outliers: list[float]) -> None:
-        clock, schedule, result = time.monotonic, Schedule(), self.result  # uvloop tells whole milliseconds
+        clock, schedule, result = time.monotonic, Schedule(), self.result  # uvloop's clock has whole milliseconds
         while (message := await self.websocket.receive()).type is WSMsgType.BINARY:
             at = clock()
             late = schedule.late(at)

@@ -1,4 +1,4 @@
-"""The ways in which a call may speak, as its URL asks for them, and one call's messages in both directions."""
+"""The encapsulations and framings that a call's URL may ask for, and one call's messages in both directions."""
 
 import os
 import random
@@ -12,10 +12,10 @@ from mediaserver.wire.encapsulation import L16, PCM, PCMA, PCMU, Encoding
 
 @dataclass(frozen=True)
 class Format:
-    """A query, and what it makes of the sound. `payload_type`: of RTP."""
+    """A query of a URL, and the wire format that it selects. `payload_type` is that of RTP, None without RTP."""
 
     query: str
-    encoding: Encoding = PCM  # the codec; its header is not looked at
+    encoding: Encoding = PCM  # the codec; the header of the encoding is not used
     payload_type: int | None = None
     framed: bool = False
 
@@ -33,17 +33,17 @@ FORMATS = (
 
 
 class Wire:
-    """One call's messages."""
+    """Parses and makes the messages of one call in its wire format."""
 
     def __init__(self, form: Format, rng: random.Random) -> None:
         self._format = form
         self._width = form.encoding.sample_bytes * FRAME_SAMPLES
         self._heard: rtp.Packet | None = None
         self._sequence, self._ssrc = rng.getrandbits(16), rng.getrandbits(32)
-        self.gaps = 0  # packets whose numbers do not follow the one before
+        self.gaps = 0  # RTP packets whose sequence number, timestamp or SSRC does not follow the previous packet
 
     def sound(self, message: bytes) -> bytes:
-        """The sound in a message; ProtocolError where it is not one frame of it."""
+        """The audio payload of a message. ProtocolError if the message is not one frame."""
         payload = message
         if self._format.framed:
             payload = audiosocket.single_audio_payload(message) or b""
@@ -54,7 +54,7 @@ class Wire:
         return payload
 
     def message(self, payload: bytes) -> bytes:
-        """Sound as a masked message to the server."""
+        """A masked WebSocket message to the server with an audio payload."""
         kind = self._format.payload_type
         if self._format.framed:
             payload = audiosocket.serialize(audiosocket.Message(audiosocket.Kind.SLIN, payload))
@@ -81,5 +81,5 @@ def digit(key: str) -> bytes:
 
 
 def noise(rng: random.Random, frames: int, samples: int = 0) -> bytes:
-    """Sound of which no two frames are alike, and none is silent."""
+    """Random PCM of `frames` frames and `samples` samples. No two frames are alike, and no frame is silent."""
     return rng.randbytes(frames * FRAME_BYTES + 2 * samples)

@@ -1,4 +1,4 @@
-"""Peers that misbehave. Each has to cost its own connection at most, and the server has to get rid of it."""
+"""Peers that misbehave. The server must disconnect each of them, and no call may suffer from them."""
 
 import asyncio
 import base64
@@ -17,9 +17,9 @@ from mediaserver.wire import websocket
 from .prompts import passed
 from .tally import Tally
 
-_PATIENCE = 30.0  # seconds in which the server has to let go of one
-_SMALL = 4096  # bytes of a receive buffer that is never read
-_FRAME = websocket.binary(bytes(FRAME_BYTES))  # as the server sends them
+_PATIENCE = 30.0  # seconds within which the server must disconnect a hostile peer
+_SMALL = 4096  # bytes of a peer's receive buffer: small, so that it is soon full if it is not read
+_FRAME = websocket.binary(bytes(FRAME_BYTES))  # a WebSocket frame as the server sends it
 _TEXT = b"\x81\x85" + bytes(4) + b"hello"
 _MOMENT = 1.0
 
@@ -27,13 +27,13 @@ Misbehave = Callable[["Line"], Awaitable[None]]
 
 
 class Line:
-    """A TCP connection to the server, and no manners."""
+    """A TCP connection to the server, on which a hostile peer may send anything."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rng: random.Random) -> None:
         self.reader, self.writer, self.rng = reader, writer, rng
 
     def request(self) -> bytes:
-        """A handshake that is right."""
+        """A valid WebSocket handshake request."""
         key = base64.b64encode(os.urandom(16)).decode()
         return (
             "GET /hold HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -41,23 +41,23 @@ class Line:
         ).encode()
 
     async def send(self, data: bytes) -> None:
-        """Send, as fast as the server takes it."""
+        """Send data, as fast as the server reads them."""
         self.writer.write(data)
         await self.writer.drain()
 
     async def upgrade(self) -> None:
-        """Become a stream."""
+        """Make a valid handshake, after which the connection is a stream."""
         await self.send(self.request())
         await self.reader.readuntil(b"\r\n\r\n")
 
     async def until_closed(self) -> None:
-        """Read until the server has let go of it."""
+        """Read until the server closes the connection."""
         while await self.reader.read(65536):
             pass
 
 
 async def _never_reads(line: Line) -> None:
-    """Its window closes, and so must the server; told by a reset, as nothing is read."""
+    """Never read, so that the TCP window closes. The server must reset the connection, which a send notices."""
     await line.upgrade()
     line.writer.transport.pause_reading()  # type: ignore[attr-defined]
     while True:  # a reset is noticed when something is sent
@@ -96,7 +96,7 @@ async def _oversize(line: Line) -> None:
 
 
 async def _text(line: Line) -> None:
-    """It is ignored: here the peer is the one to go."""
+    """Send text messages, which the server ignores, and then hang up."""
     await line.upgrade()
     for _ in range(10):
         await line.send(_TEXT)
@@ -105,14 +105,14 @@ async def _text(line: Line) -> None:
 
 
 async def _vanish(line: Line) -> None:
-    """In the middle of a frame."""
+    """Disconnect in the middle of a WebSocket frame."""
     await line.upgrade()
     await line.send(websocket.mask(_FRAME, bytes(4))[: line.rng.randrange(1, 300)])
     line.writer.close()
 
 
 async def _reset(line: Line) -> None:
-    """At any moment."""
+    """Reset the TCP connection at a random moment."""
     if line.rng.random() < 0.8:
         await line.upgrade()
         await asyncio.sleep(line.rng.uniform(0, _MOMENT))
@@ -136,14 +136,14 @@ KINDS: dict[str, Misbehave] = {
 
 
 class Hostile:
-    """They come one after another, every kind in turn, and stay as long as they can."""
+    """Sends hostile peers, every kind in turn, each of which stays until the server disconnects it."""
 
     def __init__(self, url: str, tally: Tally, rng: random.Random) -> None:
         self._host, self._port = urlsplit(url).hostname, urlsplit(url).port
         self._tally, self._rng = tally, rng
 
     async def come(self, over: asyncio.Event, every: float, seconds: float) -> None:
-        """One every so many seconds, about, for so long or until it is over; then wait for the last to be gone."""
+        """Send a peer about every `every` seconds, for `seconds` or until `over`; wait for the last to be gone."""
         kinds: list[str] = []
         until = time.monotonic() + seconds
         async with asyncio.TaskGroup() as group:
@@ -152,7 +152,7 @@ class Hostile:
                 group.create_task(self.misbehave(kinds.pop()))
 
     async def misbehave(self, kind: str) -> None:
-        """One of them, until the server has got rid of it."""
+        """Run one hostile peer until the server has disconnected it."""
         self._tally.faults[kind] += 1
         try:
             async with asyncio.timeout(_PATIENCE):

@@ -1,4 +1,4 @@
-"""The picture: memory, calls, lateness and open files over time."""
+"""Draws a soak test: memory, calls, lateness and open files over time."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -18,7 +18,7 @@ _SECONDS_A_MINUTE = 60
 
 
 def plot(samples: Sequence[Sample], warm_up: float, file: Path) -> Path:
-    """Draw it as PNG; grey: the warm-up, dotted lines: reloads of configuration and prompts."""
+    """Draw the samples as PNG. The warm-up is grey, and dotted lines are reloads of configuration and prompts."""
     file.parent.mkdir(parents=True, exist_ok=True)
     figure = Figure(figsize=(11, 10), layout="constrained")
     minutes = [sample.seconds / _SECONDS_A_MINUTE for sample in samples]

@@ -1,4 +1,4 @@
-"""How it goes, while it goes: a table on a terminal, a line every 30 s elsewhere."""
+"""Shows the progress of a soak test: a live table on a terminal, or else a line every 30 s."""
 
 import asyncio
 import time
@@ -11,18 +11,18 @@ from .prompts import passed
 from .tally import Tally
 from .watch import History
 
-_LINE, _PICTURE = 30.0, 0.5  # seconds between two
+_LINE, _PICTURE = 30.0, 0.5  # seconds between two lines, and between two drawings of the table
 
 
 class Progress:
-    """Shows what is known by now."""
+    """Shows the figures of a soak test so far."""
 
     def __init__(self, console: Console, tally: Tally, history: History, seconds: float) -> None:
         self._console, self._tally, self._history, self._seconds = console, tally, history, seconds
         self._began = time.monotonic()
 
     async def show(self, over: asyncio.Event) -> None:
-        """Until it is over."""
+        """Show the figures until `over` is set."""
         if not self._console.is_terminal:
             while not await passed(over, _LINE):
                 self._console.print(", ".join(f"{name} {value}" for name, value in self._values().items()))

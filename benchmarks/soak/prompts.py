@@ -1,6 +1,7 @@
-"""The prompt folder: what may be heard under each name, while files are replaced, added, removed and broken.
+"""The prompt folder of a soak test, whose files are replaced, added, removed and broken while calls play them.
 
-A server may take changes in or not; a call may hear what a name meant at any time, but always all of it.
+A call may hear any version that its prompt has had, because the server may notice a change late, but it must hear
+one version completely.
 """
 
 import asyncio
@@ -17,18 +18,18 @@ from mediaserver.wire.encapsulation import Encoding
 from .formats import noise
 from .script import Script, coded
 
-ON_PURPOSE = "on-purpose"  # stands in every mistake that is made on purpose, so that its line in the log is known
-_KEPT = 4  # versions of a prompt that may still be heard, beside the first one
+ON_PURPOSE = "on-purpose"  # a word in every mistake that the test makes on purpose, to recognise its log lines
+_KEPT = 4  # the number of latest versions of a prompt that may still be heard, besides the first version
 STEADY = tuple(f"steady/{number}" for number in range(4))
 CHANGING = tuple(f"changing/{number}" for number in range(4))
-FRAGILE = tuple(f"{ON_PURPOSE}/{number}" for number in range(2))  # replaced by what is no sound, and back
-PASSING = tuple(f"passing/{number}" for number in range(2))  # now there, now not
+FRAGILE = tuple(f"{ON_PURPOSE}/{number}" for number in range(2))  # prompts that are broken and repaired
+PASSING = tuple(f"passing/{number}" for number in range(2))  # prompts that are added and removed
 MENU = ("menu/main", "menu/thanks", "menu/bye")
 MUSIC = ("music/a", "music/b")
 
 
 class Prompts:
-    """The folder. `longest`: seconds of the longest prompt."""
+    """The prompt folder. `longest` is the duration of the longest prompt in seconds."""
 
     def __init__(self, folder: Path, rng: random.Random, longest: float) -> None:
         self._folder, self._rng, self._longest = folder, rng, longest
@@ -38,20 +39,20 @@ class Prompts:
             self._renew(name)
 
     def pcm(self, name: str) -> bytes:
-        """The first sound of a prompt."""
+        """The PCM of a prompt's first version."""
         return self._versions[name][0][1]
 
     def scripts(self, name: str, times: int) -> list[Script]:
-        """All that may be heard under a name, `times` over."""
+        """A script for each version of a prompt that may be heard, repeated `times` times."""
         return [Script(b"", pcm, times, label=f"{name} {number}") for number, pcm in self._versions.get(name, [])]
 
     def size(self, name: str) -> float:
-        """Seconds of a prompt, about."""
+        """The duration of a prompt's first version in seconds."""
         versions = self._versions.get(name)
         return len(versions[0][1]) / SAMPLE_BYTES / SAMPLE_RATE if versions else 1.0
 
     async def change(self, over: asyncio.Event, every: float) -> None:
-        """Change something every so many seconds, about, until it is over."""
+        """Change a random prompt about every `every` seconds until `over` is set."""
         while not await passed(over, self._rng.uniform(0.5, 1.5) * every):
             what = self._rng.choice(("replaced", "replaced", "added", "removed", "broken"))
             await asyncio.to_thread(self._change, what)
@@ -69,7 +70,7 @@ class Prompts:
                 self._write(self._rng.choice(FRAGILE), b"RIFF\x24\0\0\0WAVEnonsense")
 
     def _renew(self, name: str) -> None:
-        """Another sound under a name; it may be heard from before it is there."""
+        """Write a new version of a prompt. The version may be heard from now on."""
         number = self._versions[name][-1][0] + 1 if name in self._versions else int(name in PASSING)
         seconds = self._rng.uniform(0.5, 1.5) if name in MENU else self._rng.uniform(0.3, 1) * self._longest
         pcm = noise(self._rng, int(seconds * 50), self._rng.randrange(FRAME_SAMPLES))
@@ -78,7 +79,7 @@ class Prompts:
         self._write(name, _wav(pcm))
 
     def _write(self, name: str, content: bytes) -> None:
-        """As deployments do: beside it first, then all at once."""
+        """Write a file atomically, as deployments do: under a hidden name first, which is then renamed."""
         file = self._file(name)
         file.parent.mkdir(parents=True, exist_ok=True)
         hidden = file.with_name(f".{file.name}")
@@ -90,7 +91,7 @@ class Prompts:
 
 
 class Music:
-    """Hold music: one timeline, joined anywhere at a frame of a piece."""
+    """Hold music: all calls share one timeline, which a call joins at any frame of a track."""
 
     def __init__(self, prompts: Prompts) -> None:
         self._pieces = [prompts.pcm(name) for name in MUSIC]
@@ -98,14 +99,14 @@ class Music:
         self._places: dict[str, dict[bytes, int]] = {}
 
     def scripts(self, first: bytes, encoding: Encoding) -> list[Script]:
-        """The music from where it is joined with this frame."""
+        """The music from the place of its frame `first` on; no script if the music has no such frame."""
         places = self._places.setdefault(encoding.name, {})
         if not places:
             places.update(self._index(encoding))
         return [Script(b"", self._pcm, None, places[first])] if first in places else []
 
     def _index(self, encoding: Encoding) -> Iterator[tuple[bytes, int]]:
-        """Every frame that may be the first one, and its byte of the PCM."""
+        """Every frame that may be a call's first one, with the frame's offset in bytes of the PCM."""
         sound = coded(self._pcm, encoding)
         sound, width, begin = sound + sound, encoding.sample_bytes * FRAME_SAMPLES, 0
         for piece in self._pieces:
@@ -116,7 +117,7 @@ class Music:
 
 
 async def passed(over: asyncio.Event, seconds: float) -> bool:
-    """Wait so long, or until it is over; whether it is."""
+    """Wait `seconds`, or until `over` is set; return whether `over` is set."""
     try:
         async with asyncio.timeout(seconds):
             await over.wait()

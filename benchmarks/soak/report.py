@@ -1,4 +1,4 @@
-"""What came of it: the verdict, the table, the file."""
+"""The report of a soak test: its problems, its tables and its JSON file."""
 
 import json
 from collections import Counter
@@ -16,16 +16,16 @@ from benchmarks.servers import Scrape
 from .tally import Kind, Tally
 from .watch import History, by_label
 
-GROWN_MB, GROWN_SHARE = 32.0, 0.1  # memory may grow by so much, and so much of what it was
-GROWN_FDS = 8  # open files with no call on the server, at the end over those at the start
-OUTLIERS = 0.001  # share of calls that may have a frame more than 250 ms late
-FEW = 3  # of them, however short the soak
+GROWN_MB, GROWN_SHARE = 32.0, 0.1  # memory may grow by 32 MB plus a tenth of its size at the start
+GROWN_FDS = 8  # open files by which a server without calls may have more at the end than at the start
+OUTLIERS = 0.001  # the share of calls that may have a frame more than 250 ms late
+FEW = 3  # the number of calls that may have a frame more than 250 ms late, however short the test
 _COLUMNS = ("calls", "frames", "lost", "wrong", "waits", "> 20 ms", "> 60 ms", "worst ms", "> 250 ms", "failed")
 
 
 @dataclass
 class Report:
-    """A soak that is over. `begin` and `end`: what the server said with no call on it."""
+    """The result of a soak test. `begin` and `end` are the server's metrics without calls, before and after."""
 
     seconds: float
     seed: int
@@ -33,17 +33,17 @@ class Report:
     history: History
     begin: Scrape
     end: Scrape
-    changes: Mapping[str, int]  # of prompts
-    reloads: Counter[str]  # asked for
-    taken_in: int  # changes of the configuration, by the server's log
-    errors: list[str]  # in the server's log
-    unfinished: list[str]  # recordings
-    own_lag: float  # seconds, the worst
-    server_code: int | None  # it ended with; None where it did not end
+    changes: Mapping[str, int]  # the number of changes of prompts, by kind of change
+    reloads: Counter[str]  # the number of reloads that were requested, with and without a mistake
+    taken_in: int  # the number of changed configurations that the server has taken in, by its log
+    errors: list[str]  # errors in the server's log
+    unfinished: list[str]  # names of recordings that were not finished
+    own_lag: float  # the longest delay of this process's event loop, in seconds
+    server_code: int | None  # the exit code of the server; None if it did not end
 
     @property
     def problems(self) -> list[str]:
-        """Why it failed; nothing where it did not."""
+        """The reasons why the test has failed; empty if it has passed."""
         total, (first, last) = self.tally.total, self.history.ends("rss_mb")
         fds = [scrape["process_open_fds"] for scrape in (self.begin, self.end)]
         most = first * (1 + GROWN_SHARE) + GROWN_MB
@@ -68,11 +68,11 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """Of the soak."""
+        """The exit code of the soak test: 0 if it has passed, 1 if it has failed."""
         return 1 if self.problems else 0
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """All figures for the JSON file."""
         rss, fds = self.history.ends("rss_mb"), [self.begin["process_open_fds"], self.end["process_open_fds"]]
         return {
             "passed": not self.problems,
@@ -97,14 +97,14 @@ class Report:
         }
 
     def write(self, folder: Path) -> Path:
-        """The JSON file."""
+        """Write the JSON file into a folder, and return its path."""
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "soak.json"
         file.write_text(json.dumps(self.as_dict(), indent=1) + "\n", encoding="utf-8")
         return file
 
     def show(self, console: Console) -> None:
-        """The tables, what went wrong, and the verdict."""
+        """Print the tables, the problems, and whether the test has passed."""
         console.print(self._calls(), self._server())
         for trouble in self.tally.trouble:
             console.print(f"  {trouble}", style="yellow", markup=False, highlight=False)

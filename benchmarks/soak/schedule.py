@@ -1,4 +1,4 @@
-"""How late frames are after their own stream's schedule, and how much of it is our own doing."""
+"""Measures how late frames are behind their stream's schedule, and when this process itself was held up."""
 
 import asyncio
 import math
@@ -7,20 +7,20 @@ from array import array
 
 from mediaserver.audio.pcm import PTIME
 
-_WINDOW = 50  # frames; a schedule that moved for lost time is taken for the new one after two of them
-_LOOK = 0.05  # seconds between looks at our own loop
-_HELD_UP = 0.1  # seconds by which our own loop may be late before it is to blame
+_WINDOW = 50  # frames of a window; after two windows, a schedule that has moved counts as the stream's schedule
+_LOOK = 0.05  # seconds between two measurements of this process's event loop
+_HELD_UP = 0.1  # seconds of delay from which this process's event loop is to blame for late frames
 
 
 class Schedule:
-    """One stream's: a frame every 20 ms, as the earliest frames of the last one to two seconds set it."""
+    """One stream's schedule: a frame every 20 ms, set by the earliest frames of the last one to two seconds."""
 
     def __init__(self) -> None:
         self._count = 0
         self._before = self._least = math.inf
 
     def late(self, at: float) -> float:
-        """How late a frame is that came at `at`, in seconds."""
+        """The lateness, in seconds, of the next frame, which has arrived at the time `at`."""
         offset = at - self._count * PTIME
         if self._count % _WINDOW == 0:
             self._before, self._least = self._least, offset
@@ -30,14 +30,14 @@ class Schedule:
 
 
 class OwnLag:
-    """Our own loop: while it is held up, what comes is read late, and no server is to blame."""
+    """Watches this process's event loop. While the loop is held up, late frames are no fault of the server."""
 
     def __init__(self) -> None:
         self.worst = 0.0  # seconds
         self._spans: list[tuple[float, float]] = []
 
     async def watch(self, over: asyncio.Event) -> None:
-        """Look at it, until it is over."""
+        """Measure the delay of the event loop until `over` is set."""
         while not over.is_set():
             due = time.monotonic() + _LOOK
             await asyncio.sleep(_LOOK)
@@ -47,20 +47,20 @@ class OwnLag:
                 self._spans.append((due - _LOOK, now + _HELD_UP))
 
     def excuses(self, at: float) -> bool:
-        """Whether we were held up at a time; not known before a moment later."""
+        """Whether the event loop was held up at the time `at`. This is known only a moment after `at`."""
         return any(start <= at <= end for start, end in self._spans)
 
 
 class Recent:
-    """Lateness of all calls' frames since it was last looked at."""
+    """The lateness of all calls' frames since the last `take`."""
 
     def __init__(self) -> None:
         self.values = array("f")
 
     def take(self) -> tuple[float, float]:
-        """99th percentile and maximum, in milliseconds."""
+        """Remove the values; return their 99th percentile and maximum in milliseconds."""
         values = sorted(self.values)
-        del self.values[:]  # calls in progress go on adding to it
+        del self.values[:]  # cleared in place, because calls in progress add to this array
         if not values:
             return 0.0, 0.0
         return values[len(values) * 99 // 100] * 1000, values[-1] * 1000

@@ -1,6 +1,6 @@
-"""What a call is to hear, to the byte, and whether it does.
+"""Scripts of the audio that calls must hear, byte by byte, and checks that a call has heard its script.
 
-All bytes here are those of a stream's codec: 16-bit PCM, µ-law or A-law.
+A script has PCM. Checks compare payloads in the codec of a stream: 16-bit PCM, µ-law or A-law.
 """
 
 from collections import deque
@@ -13,13 +13,13 @@ from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import FRAME_SAMPLES
 from mediaserver.wire.encapsulation import Encoding
 
-LINGER = 10  # frames of silence before the server closes: linger_ms of 200
-LOOK_AHEAD = 250  # frames within which what was heard instead is looked for
+LINGER = 10  # frames of silence before the server closes a stream: its default linger_ms, 200
+LOOK_AHEAD = 250  # frames of a script in which an unexpected frame is searched, to count the frames lost
 
 
 @dataclass(frozen=True)
 class Script:
-    """PCM to be heard: a `lead` once, then a `loop` so many times (None: for ever) from byte `start` of it on."""
+    """PCM to be heard: `lead` once, then `loop`, `times` times (None: for ever), beginning at its byte `start`."""
 
     lead: bytes
     loop: bytes
@@ -29,7 +29,7 @@ class Script:
 
 
 class Part:
-    """A script in one codec, frame by frame."""
+    """The frames of a script in one codec."""
 
     def __init__(self, script: Script, encoding: Encoding) -> None:
         self.label, self._times = script.label, script.times
@@ -39,10 +39,10 @@ class Part:
         self._silence = encoding.compand(bytes(2 * FRAME_SAMPLES))
         size = None if self._times is None else len(self._lead) + self._times * len(self._loop) - self._start
         self._size = size
-        self.frames = None if size is None else -(-size // self._width)  # None: without end
+        self.frames = None if size is None else -(-size // self._width)  # None for an endless script
 
     def frame(self, number: int) -> bytes:
-        """The frame of a number; silence after the last one."""
+        """The payload of the frame with this number, counted from 0; silence after the last frame."""
         at = number * self._width
         end = at + self._width if self._size is None else min(at + self._width, self._size)
         sound = b""
@@ -60,32 +60,32 @@ class Part:
 
 @lru_cache(maxsize=256)
 def coded(pcm: bytes, encoding: Encoding) -> bytes:
-    """PCM in a stream's codec."""
+    """Encode PCM in a stream's codec."""
     return encoding.compand(pcm)
 
 
 class Check(Protocol):
-    """Listens to one call. Lost are frames that should have come, wrong those that should not have."""
+    """Checks the audio of one call. `lost` counts expected frames that are missing, `wrong` unexpected frames."""
 
     lost: int
     wrong: int
-    waits: int  # frames of silence for want of sound
+    waits: int  # frames of silence that the server sent because its audio was not ready
 
     @property
     def label(self) -> str:
-        """Which of several that were possible was heard."""
+        """The label of the script that was heard, if several were possible."""
 
     def take(self, payload: bytes) -> None:
-        """The sound of one message."""
+        """Check the audio payload of the next message."""
 
     def closed(self) -> None:
-        """The server closed the stream as one that is done."""
+        """Check that the server was right to close the stream as complete."""
 
 
 class Exactly:
-    """One of several scripts, whole: which of them, the first frames tell.
+    """Checks that a call hears one of several scripts completely. The first frames show which one.
 
-    `scripts` is asked when the first sound comes, for prompts may be replaced until then.
+    `scripts` is called when the first audio arrives, because prompts may be replaced until then.
     """
 
     def __init__(self, encoding: Encoding, scripts: Callable[[bytes], Sequence[Script]]) -> None:
@@ -97,11 +97,11 @@ class Exactly:
 
     @property
     def label(self) -> str:
-        """The script that is left."""
+        """The label of the script that fits the frames received so far."""
         return self._parts[0].label if self._parts else ""
 
     def take(self, payload: bytes) -> None:
-        """It must be the next frame; where it is another, look how many are missing."""
+        """Check that the payload is the next frame. For a later frame of the script, count the frames between."""
         if not self._at:
             self._parts = [Part(script, self._encoding) for script in self._scripts(payload)]
         for ahead in range(LOOK_AHEAD):
@@ -117,15 +117,15 @@ class Exactly:
         self.wrong += 1
 
     def closed(self) -> None:
-        """The end, and the silence before it, must have been heard."""
+        """Count the frames that are missing up to the script's end and the silence after it."""
         ends = [part.frames + LINGER for part in self._parts if part.frames is not None]
         self.lost += max(0, min(ends) - self._at) if ends else 1
 
 
 class Sections:
-    """Prompts in this order, of which all but the last may be faded out early, and any silence between them."""
+    """Checks prompts in a sequence, with any silence between them. All but the last may be faded out early."""
 
-    label = ""  # there was no choice
+    label = ""  # no label, because only one script is possible
 
     def __init__(self, encoding: Encoding, sections: Sequence[Script]) -> None:
         self._encoding = encoding
@@ -135,7 +135,7 @@ class Sections:
         self.lost = self.wrong = self.waits = 0
 
     def take(self, payload: bytes) -> None:
-        """The next frame of the prompt that plays, or the first of one after it."""
+        """Check that the payload is the next frame of the present prompt, or the first frame of a later one."""
         if self._parts[0].frame(self._at) == payload:
             self._at += 1
             return
@@ -147,15 +147,15 @@ class Sections:
         self.wrong += payload not in (self._silence, faded)
 
     def closed(self) -> None:
-        """All of the last one must have been heard."""
+        """Count the frames of the last prompt that are missing."""
         last = self._parts[-1].frames or 0
         self.lost += max(0, last + LINGER - self._at) if len(self._parts) == 1 else last
 
 
 class Returned:
-    """What was said comes back, in order. An echo may let go of sound and wait for it: both are `waits`."""
+    """Checks that an echo returns the sent frames in order. It may drop frames and wait: both count as `waits`."""
 
-    label = ""  # there was no choice
+    label = ""  # no label, because only one script is possible
 
     def __init__(self, encoding: Encoding) -> None:
         self._said: deque[bytes] = deque()
@@ -164,11 +164,11 @@ class Returned:
         self.lost = self.wrong = self.waits = 0
 
     def say(self, payload: bytes) -> None:
-        """This will have to come back."""
+        """Note a payload that the caller has sent, and that the echo must return."""
         self._said.append(payload)
 
     def take(self, payload: bytes) -> None:
-        """The oldest that has not come back, or a later one."""
+        """Check that the payload is the oldest sent frame that was not returned yet, or a later one."""
         if payload == self._silence:
             self.waits += self._begun
         elif payload in self._said:
@@ -179,23 +179,23 @@ class Returned:
             self.wrong += 1
 
     def closed(self) -> None:
-        """An echo never is."""
+        """Count an error, because the server never closes an echo by itself."""
         self.wrong += 1
 
 
 class Silence:
-    """Silence, as a recording has it."""
+    """Checks that a call hears silence only, as during a recording."""
 
-    label = ""  # there was no choice
+    label = ""  # no label, because only one script is possible
 
     def __init__(self, encoding: Encoding) -> None:
         self._silence = encoding.compand(bytes(2 * FRAME_SAMPLES))
         self.lost = self.wrong = self.waits = 0
 
     def take(self, payload: bytes) -> None:
-        """Nothing else is to be heard."""
+        """Check that the payload is silence."""
         self.wrong += payload != self._silence
 
     def closed(self) -> None:
-        """It is for the caller to end."""
+        """Count an error, because only the caller ends such a call."""
         self.wrong += 1

@@ -1,4 +1,4 @@
-"""The server under test: a real process, its configuration, its log, and what it says of itself."""
+"""The server under test: a real process with its configuration, its log and its metrics."""
 
 import asyncio
 import json
@@ -55,22 +55,22 @@ timeout = 60
 keys.1 = { play = "menu/thanks", menu = "main" }
 keys.0 = { play = "menu/bye", hangup = true }
 """
-_READY, _ENDED, _REST = 30.0, 30.0, 15.0  # seconds for it to come up, to end, and to come to rest
+_READY, _ENDED, _REST = 30.0, 30.0, 15.0  # seconds for the server to start, to end, and to close its last call
 
 
 @dataclass
 class Server:
-    """`mediaserver serve` in a folder of its own."""
+    """A process of `mediaserver serve` in a folder of its own."""
 
     folder: Path
     process: subprocess.Popen[bytes]
     url: str = ""
     admin: str = ""
-    reloads: Counter[str] = field(default_factory=Counter)  # asked for
+    reloads: Counter[str] = field(default_factory=Counter)  # the number of reloads that were requested
 
     @classmethod
     async def start(cls, folder: Path) -> Self:
-        """Start it, with the prompts that are in the folder; SystemExit where it does not come up."""
+        """Start the server with the prompts in `folder`. SystemExit if the server does not come up."""
         config = folder / "config.toml"
         config.write_text(_config(folder), encoding="utf-8")
         (folder / "recordings").mkdir()
@@ -90,23 +90,23 @@ class Server:
 
     @property
     def recordings(self) -> Path:
-        """Where it puts them."""
+        """The folder in which the server writes recordings."""
         return self.folder / "recordings"
 
     def log(self) -> Iterator[dict[str, Any]]:
-        """Its log lines so far."""
+        """The lines of the server's log so far, parsed from JSON."""
         with (self.folder / "log").open(encoding="utf-8") as lines:
             for line in lines:
                 if line.startswith("{") and line.endswith("}\n"):
                     yield json.loads(line)
 
     def errors(self) -> list[str]:
-        """Lines of its log that are errors, and no mistake made on purpose; what is no log line is one."""
+        """Errors in the server's log, without mistakes made on purpose. Lines that are no JSON are errors, too."""
         with (self.folder / "log").open(encoding="utf-8") as lines:
             return [line.strip() for line in lines if _is_error(line) and ON_PURPOSE not in line]
 
     async def scrape(self, client: aiohttp.ClientSession) -> Scrape:
-        """What it says of itself; nothing where it is gone."""
+        """The present values of the server's metrics; empty if the server is gone."""
         try:
             async with client.get(f"{self.admin}/metrics") as response:
                 return read_metrics(await response.text())
@@ -114,7 +114,7 @@ class Server:
             return Scrape(float)
 
     async def rest(self, client: aiohttp.ClientSession) -> Scrape:
-        """What it says of itself with no call on it, once the last one is gone, or in the end."""
+        """Wait until the last call is gone, or 15 s, and return the values of the server's metrics."""
         deadline = time.monotonic() + _REST
         while True:
             values = await self.scrape(client)
@@ -124,7 +124,7 @@ class Server:
             await asyncio.sleep(0.2)
 
     async def reload(self, over: asyncio.Event, every: float, rng: random.Random) -> None:
-        """Change the configuration every so many seconds, about, now and then to a wrong one, until it is over."""
+        """Reload a changed configuration about every `every` seconds until `over`, sometimes with a mistake."""
         while not await passed(over, rng.uniform(0.5, 1.5) * every):
             wrong = rng.random() < 0.25
             mistake = (
@@ -136,7 +136,7 @@ class Server:
             self.reloads["with a mistake" if wrong else "good"] += 1
 
     async def stop(self) -> int | None:
-        """SIGTERM; its exit code, or None where it does not end."""
+        """Send SIGTERM, and return the server's exit code; None if the server does not end."""
         self.process.send_signal(signal.SIGTERM)
         try:
             return await asyncio.to_thread(self.process.wait, _ENDED)
@@ -144,7 +144,7 @@ class Server:
             return None
 
     def kill(self) -> None:
-        """Whatever happened, it is not left behind."""
+        """Kill the server's process, so that it does not outlive the test."""
         self.process.kill()
         self.process.wait()
 

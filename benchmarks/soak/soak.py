@@ -1,4 +1,4 @@
-"""The soak itself: everything that goes on at the same time, from the server's start to its end."""
+"""The soak test itself: all tasks that run at the same time, from the server's start to its end."""
 
 import asyncio
 import random
@@ -26,25 +26,25 @@ from .tally import Tally
 from .watch import History, Watcher
 
 _LONGEST_CALL, _LONGEST_PROMPT = 60.0, 20.0  # seconds
-_TO_GO = 8.0  # seconds that the server may take to get rid of the last of the strangers
-_WARM_UP = 0.1  # of the duration
+_TO_GO = 8.0  # seconds before the end from which no more hostile peers come, so that the last can be disconnected
+_WARM_UP = 0.1  # the warm-up, as a share of the test's duration
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do: so many calls at a time, for so many seconds."""
+    """The plan of a soak test: `calls` calls at a time for `seconds` seconds, with a seed for random choices."""
 
     seconds: float
     calls: int
     seed: int
 
     def every(self, seconds: float, share: int = 20) -> float:
-        """An interval of a long soak, shortened so that a short one has some of everything."""
+        """An interval in seconds, shortened for a short test so that everything happens at least `share` times."""
         return min(seconds, self.seconds / share)
 
 
 async def soak(plan: Plan, console: Console) -> Report:
-    """Start a server, let it soak, end it. Ctrl-C ends it early, with a report."""
+    """Start a server, test it, and end it. Ctrl-C ends the test early, with a report."""
     over, loop = asyncio.Event(), asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, over.set)
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
@@ -99,7 +99,7 @@ async def _soak(
 
 
 async def _end(over: asyncio.Event, seconds: float) -> float:
-    """End it after so many seconds; how many there were."""
+    """Set `over` after `seconds`, unless it is set before; return the seconds that have passed."""
     began = time.monotonic()
     await passed(over, seconds)
     over.set()
@@ -109,7 +109,7 @@ async def _end(over: asyncio.Event, seconds: float) -> float:
 async def _shut_down(
     server: Server, crowd: Crowd, caller: Caller, client: aiohttp.ClientSession, over: asyncio.Event
 ) -> int | None:
-    """SIGTERM in the middle of some calls, which may end by themselves or are ended."""
+    """Shut the server down during calls, which may end by themselves or be ended. Returns its exit code."""
     over.clear()
     calls = [
         asyncio.create_task(crowd.make(client, caller.playback(form, seconds=2.0 + number), leaving=True))

@@ -1,4 +1,4 @@
-"""What the server says of itself, every few seconds, beside what callers noticed meanwhile."""
+"""Samples of the server's metrics every few seconds, together with the lateness that callers measured."""
 
 import asyncio
 import statistics
@@ -22,16 +22,16 @@ _LAG = "mediaserver_loop_lag_seconds"
 
 @dataclass(frozen=True)
 class Sample:
-    """One look. Lateness as callers saw it since the last one, the rest as the server tells it."""
+    """One sample: values of the server's metrics, and the frames' lateness since the previous sample."""
 
-    seconds: float  # since the start
+    seconds: float  # seconds since the start of the test
     calls: int
     rss_mb: float
     cache_mb: float
     fds: int
     late_p99_ms: float
     late_max_ms: float
-    loop_lag_ms: float  # mean since the last look
+    loop_lag_ms: float  # mean delay of the server's event loop since the previous sample
     late_ticks: int
     skipped_ticks: int
     reloads: int
@@ -39,24 +39,24 @@ class Sample:
 
 @dataclass
 class History:
-    """All looks. `warm_up`: seconds that do not count for what grows."""
+    """All samples of a test. Samples of the first `warm_up` seconds do not count for growth."""
 
     warm_up: float
     samples: list[Sample] = field(default_factory=list)
 
     @property
     def settled(self) -> list[Sample]:
-        """Those after the warm-up."""
+        """The samples after the warm-up."""
         return [sample for sample in self.samples if sample.seconds >= self.warm_up]
 
     def ends(self, name: str) -> tuple[float, float]:
-        """Medians of a value over the first and over the last tenth of the settled ones."""
+        """The medians of a value over the first and over the last tenth of the samples after the warm-up."""
         values = [getattr(sample, name) for sample in self.settled] or [0.0]
         tenth = max(1, len(values) // 10)
         return statistics.median(values[:tenth]), statistics.median(values[-tenth:])
 
     def slope(self, name: str) -> float:
-        """By how much a value grows in an hour, on a straight line through the settled ones."""
+        """The growth of a value per hour, by a straight line through the samples after the warm-up."""
         settled = self.settled
         if len(settled) < 2:
             return 0.0
@@ -64,19 +64,19 @@ class History:
         return statistics.linear_regression(times, [getattr(sample, name) for sample in settled]).slope
 
     def as_dicts(self) -> list[dict[str, float]]:
-        """For JSON."""
+        """The samples for the JSON file."""
         return [asdict(sample) for sample in self.samples]
 
 
 class Watcher:
-    """Looks every so many seconds."""
+    """Takes samples at regular intervals."""
 
     def __init__(self, server: Server, crowd: Crowd, tally: Tally, history: History) -> None:
         self._server, self._crowd, self._tally, self.history = server, crowd, tally, history
         self._began = time.monotonic()
 
     async def watch(self, client: aiohttp.ClientSession, over: asyncio.Event, every: float) -> None:
-        """Until it is over."""
+        """Take a sample every `every` seconds until `over` is set, or the server is gone."""
         before: Scrape = defaultdict(float)
         while not await passed(over, every):
             now = await self._server.scrape(client)
@@ -106,7 +106,7 @@ class Watcher:
 
 
 def by_label(scrape: Scrape, name: str) -> Iterator[tuple[str, int]]:
-    """A counter's labels and values."""
+    """The labels and values of a counter in a scrape, without values of 0."""
     for key, value in sorted(scrape.items()):
         if key.startswith(f"{name}{{") and value:
             yield key[len(name) + 1 : -1], int(value)

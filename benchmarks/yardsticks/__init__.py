@@ -1,3 +1,3 @@
-"""Servers to hold the media server against: the least that can be done, and what a first try looks like."""
+"""Servers to compare the media server with: the least that a server can do, and a naive first try."""
 
-SLOTS = 20  # moments of every ptime, at each of which a share of the streams has its turn
+SLOTS = 20  # parts of every 20 ms; in each part, a twentieth of the streams is sent a frame

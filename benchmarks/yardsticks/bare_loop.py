@@ -1,9 +1,9 @@
-"""The least that Python can do for paced streams: less than a real server may.
+"""The least work with which Python can send paced streams. A real server has to do more.
 
     python -m benchmarks.yardsticks.bare_loop PORT
 
-One thread, one absolute schedule of 20 slots in every 20 ms, and one `send` of the same ready-made message for
-each stream. No framework, no prompts, no limits, no accounting; a handshake must come in one piece.
+The program has one thread, one absolute schedule of 20 slots in every 20 ms, and one `send` of a ready-made
+message for each stream. It has no framework, prompts, limits or metrics. A handshake must arrive in one piece.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, PTIME
 from mediaserver.server.http.descriptors import raise_descriptor_limit
 from mediaserver.wire import websocket
 
-MOST = 10_000  # streams
+MOST = 10_000  # streams for which file descriptors are reserved
 ANSWER = (
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Accept: %b\r\n\r\n"
@@ -29,7 +29,7 @@ Send = Callable[[bytes], int]
 
 
 class BareLoop:
-    """All connections, those that are streams in slots."""
+    """A server of all connections. Each connection that is a stream belongs to one slot of the schedule."""
 
     def __init__(self, port: int) -> None:
         self._slots: list[list[Send]] = [[] for _ in range(SLOTS)]
@@ -39,13 +39,13 @@ class BareLoop:
         self._epoll.register(self._listener, select.EPOLLIN)
 
     def run(self) -> None:
-        """For ever: send to a slot, look for what peers want, sleep until the next slot is due."""
+        """For ever: send a frame to a slot's streams, read what peers send, sleep until the next slot is due."""
         due = time.monotonic()
         for slot in itertools.cycle(self._slots):
             for send in slot:
                 try:
                     send(MESSAGE)
-                except OSError:  # gone, or slow: epoll tells
+                except OSError:  # the peer is slow, or gone, which epoll reports
                     continue
             for descriptor, _ in self._epoll.poll(0):
                 self._attend(descriptor)

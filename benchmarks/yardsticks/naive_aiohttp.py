@@ -1,4 +1,4 @@
-"""What a first try looks like: a coroutine for each call, which sends a chunk and sleeps until the next is due.
+"""A naive first try of a server: a coroutine for each call sends a chunk, and sleeps until the next chunk is due.
 
 python -m benchmarks.yardsticks.naive_aiohttp PORT
 """
@@ -16,7 +16,7 @@ CHUNK = bytes(FRAME_BYTES)
 
 
 async def play(ws: web.WebSocketResponse) -> None:
-    """Send until the peer is gone."""
+    """Send a chunk every 20 ms until the peer is gone."""
     loop = asyncio.get_running_loop()
     due = loop.time()
     with contextlib.suppress(ConnectionError):
@@ -27,7 +27,7 @@ async def play(ws: web.WebSocketResponse) -> None:
 
 
 async def call(request: web.Request) -> web.WebSocketResponse:
-    """A caller: plays while it reads what they say, which nobody listens to."""
+    """Serve a call: send audio, and read and drop the caller's audio meanwhile."""
     ws = web.WebSocketResponse(compress=False)
     await ws.prepare(request)
     playing = asyncio.create_task(play(ws))
@@ -38,7 +38,7 @@ async def call(request: web.Request) -> web.WebSocketResponse:
 
 
 async def serve(port: int) -> None:
-    """Until the process is ended."""
+    """Serve calls on a port until the process is ended."""
     app = web.Application()
     app.router.add_get("/", call)
     runner = web.AppRunner(app, access_log=None)

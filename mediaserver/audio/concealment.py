@@ -6,8 +6,9 @@ replacement is at full level for 10 ms. Then it fades linearly, and it is silenc
 the loss is cross-faded with the continuing replacement.
 
 One step differs from the recommendation, which delays all audio by 3.75 ms in order to blend the last samples
-before the loss with the replacement. Those samples have been passed on here. So the replacement begins at the
-level of the last sample, and the difference from the repeated period fades over a quarter of the period.
+before the loss with the replacement. This module delays no audio, so those samples are played already. Therefore
+the replacement begins at the level of the last sample, and the difference from the repeated period fades over a
+quarter of the period.
 """
 
 import functools
@@ -16,24 +17,26 @@ import numpy as np
 
 from mediaserver.audio.pcm import SAMPLE_RATE, Samples, Signal
 
-_MIN_PITCH, _MAX_PITCH = 40, 120  # samples of a pitch period: 200 Hz to 66.7 Hz; of a higher pitch, a multiple
+# Samples of the shortest and the longest pitch period: 200 Hz and 66.7 Hz. Of a higher pitch, several periods are
+# found as one.
+_MIN_PITCH, _MAX_PITCH = 40, 120
 _CORRELATED = 160  # samples whose correlation with earlier samples shows the pitch period: 20 ms
 _MIN_ENERGY = 250.0  # least energy by which a correlation is divided, so that the pitch of near silence is defined
 _STEP = SAMPLE_RATE // 100  # samples after which the replacement changes: 10 ms
 _SILENT_AFTER = 6 * _STEP  # samples after which the replacement is silence
-# The level of the replacement after so many samples.
+# The level of the replacement, as a factor of 0 to 1, by the number of samples since the replacement began.
 _LEVELS = np.interp(np.arange(_SILENT_AFTER + 1), (_STEP, _SILENT_AFTER), (1, 0))
 _MAX_PERIODS = 3
 _OVERLAP_GROWTH = 32  # samples by which the cross-fade after the loss grows with each 10 ms of loss
 _MAX_OVERLAP = _STEP  # samples of the longest cross-fade
-HISTORY = _MAX_PERIODS * _MAX_PITCH + _MAX_PITCH // 4  # samples before the loss that are used: 390, 48.75 ms
+HISTORY = _MAX_PERIODS * _MAX_PITCH + _MAX_PITCH // 4  # samples before the loss that are used: 390 (48.75 ms)
 
 
 def conceal(history: Samples, lost: int, following: Samples) -> tuple[Samples, Samples]:
     """Replace lost audio: the replacement, shape (lost,), and `following` cross-faded with its continuation.
 
-    All audio is 8 kHz. `history` is the audio before the loss, of which at most the last 390 samples are used;
-    what is missing of them counts as silence. `lost` is the number of lost samples, at least 1. `following` is the
+    All audio is 8 kHz. `history` is the audio before the loss, of which at most the last 390 samples are used. A
+    shorter history is filled up with silence. `lost` is the number of lost samples, at least 1. `following` is the
     audio after the loss, any number of samples, of which at most the first 80 change.
     """
     before = np.zeros(HISTORY)
@@ -51,12 +54,13 @@ def conceal(history: Samples, lost: int, following: Samples) -> tuple[Samples, S
 
 
 def _pitch_period(before: Signal) -> int:
-    """The lag, in samples, at which the last 20 ms resemble what came before them most."""
+    """The lag, in samples, at which the last 20 ms resemble earlier samples most."""
     lagging = before[-_CORRELATED - _MAX_PITCH : -_MIN_PITCH]
     correlations = np.correlate(lagging, before[-_CORRELATED:])
     sums = np.concatenate(((0.0,), (lagging * lagging).cumsum()))
     energies = np.maximum(sums[_CORRELATED:] - sums[:-_CORRELATED], _MIN_ENERGY)
-    scores = (correlations / np.sqrt(energies))[::-1]  # the shortest lag first, which is the best of equals
+    # Scores are sorted by lag, so that the shortest of equally good lags is chosen.
+    scores = (correlations / np.sqrt(energies))[::-1]
     return _MIN_PITCH + int(scores.argmax())
 
 
@@ -64,8 +68,8 @@ def _repeat_periods(before: Signal, pitch: int, max_periods: int, size: int) -> 
     """`size` samples that continue `before` by its last pitch periods: one more each 10 ms up to `max_periods`."""
     overlap = pitch // 4
     parts: list[Signal] = []
-    ending = np.empty(0)  # of the part before, which the next part is blended with
-    offset = 0  # in the loop, of the next sample
+    ending = np.empty(0)  # the continuation of the previous part, with which the next part is blended
+    offset = 0  # the index of the next sample in the loop
     for periods in range(1, max_periods + 1):
         loop = _loop(before, pitch, periods)
         last = periods == max_periods
@@ -85,7 +89,7 @@ def _repeat_periods(before: Signal, pitch: int, max_periods: int, size: int) -> 
 
 
 def _loop(before: Signal, pitch: int, periods: int) -> Signal:
-    """The last periods of `before`, which can be repeated: their end is blended with what came before them."""
+    """The last periods of `before`, whose end is blended with the samples before them, so that repeats join."""
     overlap, size = pitch // 4, pitch * periods
     loop = before[-size:].copy()
     loop[-overlap:] = _cross_fade(loop[-overlap:], before[-size - overlap : -size])

@@ -8,9 +8,9 @@ press is detected after HITS hits of one pair of frequencies in a row, if three 
 - The phases advance from window to window as those of a steady tone within tolerance do. This test tells an error
   of 1.5 % in frequency from an error of 3.5 % within 20 ms. A filter as sharp would need more time than a digit
   lasts.
-- Two tones at the frequencies so measured hold nearly all of the energy. If both tones have sounded for a while,
-  they must hold even more of the energy. A digit begins out of silence, while two notes of a chord may sound on
-  when the chord's other notes die away.
+- Two tones at the frequencies that the phases show hold nearly all of the energy. If both tones have sounded for a
+  while, they must hold even more of the energy. A digit begins out of silence, while two notes of a chord may
+  sound on when the chord's other notes die away.
 - The twist is within limits. The first and the last window are as loud as the windows between them, which shows
   that the tones filled all windows.
 The digit is then held, and not reported again, until one of its tones has been gone longer than an interruption.
@@ -34,17 +34,18 @@ from mediaserver.audio.level.levels import peak_of_dbm0
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, Samples
 from mediaserver.audio.tones import DTMF
 
-LEVEL_MIN = -33.0  # dBm0 of either tone: 0 to -29 is detected (Q.24 requires 0 to -25), -34 is not
+LEVEL_MIN = -33.0  # least level in dBm0 of either tone: 0 to -29 is detected (Q.24 requires 0 to -25), -34 is not
 TWIST_MIN, TWIST_MAX = -9.5, 5.5  # dB: Q.24's range, and 1.5 dB for the error that noise causes
 # Share of a DTMF frequency by which a tone may differ from it. Q.24 admits ±1.5 % and rejects ±3.5 %. A limit of
 # 1.8 % also rejects the note G5, which is 1.82 % above 770 Hz.
 TOLERANCE = 0.018
-# A cheap first test: the least share of a window's energy that two tones must hold. Tones 1.5 % off hold 0.84.
+# A cheap first test: the least share of a window's energy that two tones must hold. Tones whose frequencies are
+# 1.5 % off hold 0.84.
 PURITY_OF_WINDOW = 0.6
 # The least share of all windows' energy that both tones must hold at the measured frequencies. With noise at
 # -15 dB, a digit still holds 0.91 or more.
 PURITY = 0.88
-PURITY_OF_SUSTAINED = 0.97  # the least share once both tones have sounded for longer than RECENT
+PURITY_OF_SUSTAINED = 0.97  # the least share of two tones that have sounded for more than `RECENT` windows
 RECENT = 12  # windows, 70 ms in all: those in which a new digit is detected, and the onset or silence before
 # The least power of the first and the last window, relative to the windows between them (-2 dB). A sound shorter
 # than 24 ms does not reach this power.
@@ -55,42 +56,46 @@ PRESENT = 0.1
 HITS = 5  # windows, 35 ms in all: a sound of 40 ms always fills them, one of 23 ms never does
 MISSES = 4  # windows without the digit that end a press: longer than an interruption (10 ms), shorter than a pause
 
-HOP = 40  # samples, 5 ms
-WINDOW = 120  # samples, 15 ms: the main lobe is 133 Hz wide to either side, and the groups are 268 Hz apart
+HOP = 40  # samples from one window to the next: 5 ms
+# Samples of a window (15 ms): its main lobe is 133 Hz wide to either side, and the groups are 268 Hz apart.
+WINDOW = 120
 
 _WINDOWS = FRAME_SAMPLES // HOP  # the windows of a frame are computed in one product, which is cheapest
-_TAIL = WINDOW - HOP  # samples of the frame before, into which the first windows reach back
-_SPAN = _TAIL + FRAME_SAMPLES  # samples of the windows of a frame
+_TAIL = WINDOW - HOP  # samples of the previous frame, into which the first windows of a frame reach back
+_SPAN = _TAIL + FRAME_SAMPLES  # samples that all windows of one frame cover: a span
 _TAIL_BYTES, _SPAN_BYTES = _TAIL * SAMPLE_BYTES, _SPAN * SAMPLE_BYTES
 _RECENT_FRAMES = -(-(RECENT - 1) // _WINDOWS)  # whole frames that hold the windows before the present one
 # Spans that are transformed at once. OpenBLAS would have several threads share a larger matrix product, and the
 # kernel would map and unmap memory for larger arrays each time.
 _SPANS_AT_ONCE = 32
-_WINDOW_SAMPLES = np.arange(_WINDOWS)[:, None] * HOP + np.arange(WINDOW)  # indices into the span, a row a window
+# The indices of each window's samples in a span: one row for each window.
+_WINDOW_SAMPLES = np.arange(_WINDOWS)[:, None] * HOP + np.arange(WINDOW)
 
 _HZ = sorted({low for low, _ in DTMF.values()}) + sorted({high for _, high in DTMF.values()})
 _DIGITS = {(_HZ.index(low), _HZ.index(high)): digit for digit, (low, high) in DTMF.items()}
-_RADIANS = [2 * math.pi * hz / SAMPLE_RATE for hz in _HZ]  # phase advance a sample
-_UNDO_HOP = [cmath.exp(-1j * radians * HOP) for radians in _RADIANS]  # undoes the advance in a hop
+_RADIANS = [2 * math.pi * hz / SAMPLE_RATE for hz in _HZ]  # phase advance per sample, of each frequency
+_UNDO_HOP = [cmath.exp(-1j * radians * HOP) for radians in _RADIANS]  # factors that undo a hop's phase advance
 
 _time = np.arange(WINDOW) - (WINDOW - 1) / 2  # phases refer to the middle of a window
 _hann = 0.5 + 0.5 * np.cos(2 * np.pi * _time / WINDOW)
 _hann *= 2 / _hann.sum()  # a sine of peak A gives a magnitude of A
 _waves = np.exp(-1j * np.outer(_time, _RADIANS))
 _waves *= _hann[:, None] / FULL_SCALE
-_WAVES = np.hstack((_waves.real, _waves.imag)).astype(np.float32)  # waves of _HZ in a Hann window
-_PER_ENERGY = 2 / float(np.square(_hann).sum())  # times the energy of a window with only a sine of peak A: A²
+_WAVES = np.hstack((_waves.real, _waves.imag)).astype(np.float32)  # DTMF sines in a Hann window
+# A factor: multiplied by it, the energy of a window with only a sine of peak A is A².
+_PER_ENERGY = 2 / float(np.square(_hann).sum())
 _ENERGY = (np.square(_hann / FULL_SCALE) * _PER_ENERGY).astype(np.float32)
 
 _TWIST_RANGE = 10 ** (TWIST_MIN / 10), 10 ** (TWIST_MAX / 10)
-_POWER_MIN = peak_of_dbm0(LEVEL_MIN) ** 2  # a power is A², A being a share of full scale, throughout
+# In this module, the power of a sine is A², where A is its peak as a share of full scale.
+_POWER_MIN = peak_of_dbm0(LEVEL_MIN) ** 2
 # If a span has less energy than this, no tone in any of its windows can reach LEVEL_MIN, by the Cauchy-Schwarz
 # inequality.
 _ENERGY_MIN = _POWER_MIN / float(np.square(_hann).sum()) * FULL_SCALE**2
 _INT16 = np.dtype("<i2")
 
-Powers = NDArray[np.float32]  # powers at each frequency of _HZ, shape (…, 8)
-Pair = tuple[int, int]  # a low and a high frequency, by their indices in _HZ
+Powers = NDArray[np.float32]  # powers at each of the eight DTMF frequencies, shape (…, 8)
+Pair = tuple[int, int]  # a low and a high DTMF frequency, by their indices in `_HZ`
 Hit = tuple[complex, complex, float]  # the amplitudes of both tones, and the total power in the window
 _NO_POWERS: tuple[Powers, int] = np.zeros((1, _WINDOWS, len(_HZ)), np.float32), 0
 
@@ -100,9 +105,9 @@ class DtmfDetector:
 
     def __init__(self) -> None:
         self._pending = bytes(_TAIL_BYTES)  # the end of the previous frame, and samples of a frame that has begun
-        self._pair: Pair | None = None  # the pair of the latest hits
-        self._hits: list[Hit] = []  # hits of `_pair` in a row, HITS at most
-        # Powers of the latest frames: each is a row of an array that holds those of several streams.
+        self._pair: Pair | None = None  # the pair of frequencies of the latest hits
+        self._hits: list[Hit] = []  # the latest hits in a row of one pair of frequencies, HITS at most
+        # The powers of the latest frames. Each frame is a row of an array, which may have rows of other streams.
         self._recent = deque([_NO_POWERS], _RECENT_FRAMES)
         self._held: Pair | None = None  # the pair of the digit that is being pressed
         self._held_powers = 0.0, 0.0  # powers of the held digit's two tones
@@ -144,7 +149,7 @@ class DtmfDetector:
         self._recent.append((spectra.powers, row))
         powers, parts = spectra.powers[row], spectra.parts[row]
         totals = spectra.totals[row].tolist()
-        for n, power in enumerate(powers.tolist()):  # floats are faster than numpy here
+        for n, power in enumerate(powers.tolist()):  # floats are faster than numpy for 8 values
             if self._held is not None:
                 self._follow_held(power, self._held)
             low, high = max(power[:4]), max(power[4:])
@@ -159,7 +164,7 @@ class DtmfDetector:
         return digits
 
     def _add_hit(self, pair: Pair, hit: Hit) -> bool:
-        """Whether there are enough hits with this one to verify a digit."""
+        """Add a hit. Returns whether there are now enough hits in a row to verify a digit."""
         if pair != self._pair:
             self._pair = pair
             self._hits.clear()
@@ -169,7 +174,7 @@ class DtmfDetector:
         return len(self._hits) == HITS
 
     def _digit_of_hits(self, pair: Pair, recent: Powers) -> str:
-        """The digit that the hits are, which is held from now on; '' if they are another sound."""
+        """Verify the hits as a digit. Returns the digit, which is held from now on, or '' for another sound."""
         powers = _verify_digit(pair, self._hits, recent)
         if powers is None:
             return ""
@@ -198,7 +203,7 @@ def detect_digits(detectors: Sequence[DtmfDetector], frames: Samples) -> tuple[l
     """
     pcm = frames.astype("<i2").tobytes()
     if sum([len(each._pending) for each in detectors]) != len(detectors) * _TAIL_BYTES:
-        # Some stream had audio of another size, so that a frame has begun in its detector.
+        # A stream has had audio of another size than whole frames, so each detector is fed alone.
         alone = [
             (each.feed(pcm[n * FRAME_BYTES :][:FRAME_BYTES]), each.holding) for n, each in enumerate(detectors)
         ]
@@ -285,11 +290,11 @@ def _verify_digit(pair: Pair, hits: list[Hit], recent: Powers) -> tuple[float, f
 
 
 def _tone_power(frequency: int, windows: list[complex]) -> float:
-    """Mean power of a tone near _HZ[frequency], at the frequency that its phases show; 0 if it is too far off."""
+    """Mean power of a tone near _HZ[frequency], at the frequency that the phases show; 0 if it is far off."""
     advance = sum(after * before.conjugate() for before, after in pairwise(windows)) * _UNDO_HOP[frequency]
-    offset = cmath.phase(advance) / HOP  # radians a sample
+    offset = cmath.phase(advance) / HOP  # radians per sample by which the tone is off the DTMF frequency
     if abs(offset) > TOLERANCE * _RADIANS[frequency]:
         return 0.0
     x = offset * WINDOW / 2 or 1e-9
-    response = math.sin(x) / x / (1 - (x / math.pi) ** 2)  # magnitude of a Hann window's response at that offset
+    response = math.sin(x) / x / (1 - (x / math.pi) ** 2)  # magnitude of a Hann window's response at the offset
     return sum(abs(tone) ** 2 for tone in windows) / len(windows) / response**2

@@ -4,7 +4,7 @@ Each law has two tables: 256 codes to 16-bit samples, and 65 536 samples to code
 defines the laws on 14-bit (µ) and 13-bit (A) uniform PCM, left-justified here in 16 bits, so a 16-bit sample
 first loses its lowest bits by an arithmetic shift, as the CCITT reference code does.
 
-The functions that take PCM as bytes use `audioop` where it is faster. It has the same codes and samples.
+The functions that take PCM as bytes use the module `audioop` where it is faster. Its results are equal.
 """
 
 import audioop
@@ -16,9 +16,9 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, Samples, from_bytes
 
 Codes = NDArray[np.uint8]
 
-_MU_BIAS = 33  # added to the 14-bit magnitude so that every segment starts at a power of two
-_FEW_BYTES = 4 * FRAME_BYTES  # of PCM, up to which audioop encodes faster than numpy; a frame takes it a fifth
-_MU_CLIP = 0x1FFF  # largest magnitude, bias included: the end of the last segment
+_MU_BIAS = 33  # a bias added to the 14-bit magnitude, so that every segment starts at a power of two
+_FEW_BYTES = 4 * FRAME_BYTES  # bytes of PCM up to which audioop encodes faster than numpy: a frame in a fifth
+_MU_CLIP = 0x1FFF  # the largest µ-law magnitude with its bias: the end of the last segment
 
 
 def _mu_decode_table() -> Samples:
@@ -102,8 +102,9 @@ def looks_like_mulaw(data: bytes) -> bool:
     """Whether bytes are more likely µ-law than 16-bit little-endian PCM.
 
     In most sound, each sample is like the previous sample. Bytes that are decoded in the wrong way have a lower
-    correlation of neighbouring samples. This test says little about quiet linear PCM. The high bytes of its small
-    positive samples are near zero, and so would be the loudest codes of µ-law: many of these show linear PCM.
+    correlation of neighbouring samples. This test says little about quiet linear PCM. A second test counts bytes
+    near zero: small positive linear samples have them as high bytes, while in µ-law they are the rare loudest
+    codes. Many of them show linear PCM.
     """
     high = np.frombuffer(data, dtype=np.uint8)[1::2]
     if len(data) % 2 or not len(high) or float((high < _LOUDEST_CODES).mean()) > _MOST_LOUD:

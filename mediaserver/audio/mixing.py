@@ -46,7 +46,7 @@ class Ducker:
     def __init__(self, ducking: float) -> None:
         self._lowered = float(10 ** (-ducking / 20))
         self._hold = 0  # frames for which the gain still stays low
-        self.gain = 0.0  # a factor, from 0 to 1
+        self.gain = 0.0  # the present gain of the ducked sound, a factor from 0 to 1
 
     @property
     def is_raised(self) -> bool:
@@ -60,7 +60,7 @@ class Ducker:
     def mix(self, other: bytes, frame: bytes) -> bytes:
         """The sum of a frame of the other sound and the sound's next frame, 320 bytes each, at its gain."""
         is_heard = audioop.max(other, SAMPLE_BYTES) > QUIET_PEAK
-        if is_heard and self.gain == self._lowered:  # the usual case, without further calls
+        if is_heard and self.gain == self._lowered:  # the usual case: the sound is lowered already
             self._hold = _HOLD
             return audioop.add(other, audioop.mul(frame, SAMPLE_BYTES, self.gain), SAMPLE_BYTES)
         if is_heard:

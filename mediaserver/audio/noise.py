@@ -7,8 +7,8 @@ import numpy as np
 from mediaserver.audio.level.levels import rms_of_dbm0
 from mediaserver.audio.pcm import SAMPLE_RATE, Samples, quantize
 
-SECONDS = 5  # duration of the loop, long enough that its repetition is not audible
-_BAND = (200.0, 3400.0)  # Hz
+SECONDS = 5  # duration of the noise loop, long enough that its repetition is not audible
+_BAND = (200.0, 3400.0)  # the telephone band in Hz
 
 
 def render(level: float, seed: int = 0) -> Samples:

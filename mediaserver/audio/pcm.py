@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Samples = NDArray[np.int16]
 Signal = NDArray[np.float64]
 
-SAMPLE_RATE = 8000  # Hz
+SAMPLE_RATE = 8000  # samples per second
 PTIME = 0.020  # seconds of audio in one frame
 FRAME_SAMPLES = 160
 SAMPLE_BYTES = 2
@@ -52,7 +52,7 @@ class Chunker:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.rest = b""  # the bytes of the incomplete last chunk
+        self.rest = b""  # the received bytes of the last chunk, which is not complete
 
     def feed(self, data: bytes) -> list[bytes]:
         """The whole chunks that `data` completes, in order."""

@@ -10,7 +10,7 @@ from mediaserver.audio.pcm import FRAMES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE, 
 
 _ZERO_CROSSINGS = 16  # zero crossings of the sinc to either side of its centre: 2 ms at 8 kHz
 _PASSBAND = 0.93  # share of half the lower rate that passes: 3720 Hz at 8 kHz; telephone sound ends at 3400 Hz
-_KAISER_BETA = 7.0  # some 70 dB of stop-band attenuation
+_KAISER_BETA = 7.0  # the shape of the Kaiser window, which gives some 70 dB of stop-band attenuation
 
 
 class FrameResampler:
@@ -82,12 +82,13 @@ def _polyphase_filters(rate_in: int, rate_out: int) -> NDArray[np.float32]:
     step_in, step_out = rate_in // common, rate_out // common
     reach = _ZERO_CROSSINGS * rate_in / lowest  # width of a filter to either side of its centre, in input samples
     history = 2 * math.ceil(reach)
-    centre = history / 2 + np.arange(step_out)[None, :] * (step_in / step_out)  # of each filter, in input samples
+    # The centre of each filter, in input samples.
+    centre = history / 2 + np.arange(step_out)[None, :] * (step_in / step_out)
     distance = np.arange(history + step_in)[:, None] - centre
     inside = np.abs(distance) <= reach
     near, cutoff = distance[inside], _PASSBAND * lowest / rate_in
     window = np.i0(_KAISER_BETA * np.sqrt(1 - (near / reach) ** 2)) / np.i0(_KAISER_BETA)
     weights = np.zeros(distance.shape)
     weights[inside] = np.sinc(cutoff * near) * window
-    weights /= weights.sum(axis=0)  # the gain at 0 Hz is 1
+    weights /= weights.sum(axis=0)  # makes the gain at 0 Hz exactly 1
     return weights.astype(np.float32)

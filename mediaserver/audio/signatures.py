@@ -98,7 +98,7 @@ def _mpeg_frame(head: bytes) -> tuple[str, int]:
     if len(head) < 7 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return "", 0
     version, layer = {0: 2, 2: 2, 3: 1}.get(head[1] >> 3 & 3, 0), 4 - (head[1] >> 1 & 3)
-    if layer == 4:  # no MPEG 1 or 2 layer: AAC in ADTS frames
+    if layer == 4:  # this code stands for no MPEG layer, but for AAC in ADTS frames
         size = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
         return ("AAC", size) if head[1] & 0xF6 == 0xF0 and size > 7 else ("", 0)
     bit_rate, rate = head[2] >> 4, head[2] >> 2 & 3

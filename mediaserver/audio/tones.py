@@ -3,7 +3,7 @@
 The notation is that of Asterisk's `indications.conf`: comma-separated segments `[!]F[+F…|*M][/MS]`. `F` is in Hz,
 and 0 is silence. `+` adds components; `*` modulates the amplitude of the first frequency with the second, 90 %
 deep. `/MS` is a duration in milliseconds, without which a segment never ends. Segments with `!` are played once,
-the others repeat.
+all other segments repeat.
 """
 
 import math
@@ -20,7 +20,7 @@ from mediaserver.audio.level.levels import peak_of_dbm0
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, Samples, Signal, quantize
 from mediaserver.errors import TooLongError
 
-# A burst begins and ends with a raised-cosine ramp of so many samples (4 ms), which prevents clicks.
+# A burst begins and ends with a raised-cosine ramp of this number of samples (4 ms), which prevents clicks.
 _RAMP = 4 * SAMPLE_RATE // 1000
 # Limits of one pass through a cadence, including the part that is played once. There are limits because any peer
 # may ask for a tone.
@@ -149,7 +149,8 @@ def normalize(cadence: Cadence) -> Cadence:
         raise TooLongError(f"one pass lasts longer than {MAX_SECONDS} s")
     if any(segment.ms is None for segment in (*cadence.once, *cadence.repeat[:-1])):
         raise ValueError("only the last segment may go without a duration")
-    if len(cadence.repeat) > 1 and cadence.repeat[-1].ms is None:  # the segments before it are played once only
+    # Segments before an endless one are played once only.
+    if len(cadence.repeat) > 1 and cadence.repeat[-1].ms is None:
         cadence = Cadence(cadence.once + cadence.repeat[:-1], cadence.repeat[-1:])
     return cadence
 
@@ -165,7 +166,8 @@ class ToneTrack:
     def __init__(
         self, segments: Sequence[Segment], passes: int = 1, *, endless: bool = False, fade_in: bool = True
     ) -> None:
-        self._parts: list[tuple[int, int, Segment, bool, bool]] = []  # start, end, segment, ramp up, ramp down
+        # Of each segment: its start, its end, the segment, whether it ramps up, whether it ramps down.
+        self._parts: list[tuple[int, int, Segment, bool, bool]] = []
         at = 0
         for i, segment in enumerate(segments):
             size = _period(segment) if endless else (segment.ms or 0) * SAMPLE_RATE // 1000
@@ -181,7 +183,7 @@ class ToneTrack:
     def render(self, start: int, size: int) -> Samples:
         """`size` samples from `start` on, or fewer where the track ends; shape (n,)."""
         end, of_pass = min(start + size, self.samples), self._pass_samples
-        if of_pass <= end - start:  # a short pass is computed once and repeated
+        if of_pass <= end - start:  # a pass that is shorter than `size` is computed once and repeated
             whole = quantize(self._signal(0, of_pass))
             return np.tile(whole, -(-end // of_pass) if end else 0)[start:end]
         first, last = start % of_pass, start % of_pass + end - start
@@ -242,7 +244,8 @@ def _synthesize(segment: Segment, at: int, size: int) -> Signal:
         sound += peak_of_dbm0(component.level) * _sine(float(component.hz), at, size)
     if segment.modulation is not None:
         envelope = 1 + _MODULATION_DEPTH * _sine(float(segment.modulation), at, size)
-        sound *= envelope / math.sqrt(1 + _MODULATION_DEPTH**2 / 2)  # modulation does not change the power
+        # The divisor keeps the power of the tone, which modulation would raise.
+        sound *= envelope / math.sqrt(1 + _MODULATION_DEPTH**2 / 2)
     return sound
 
 
@@ -250,10 +253,10 @@ def _sine(hz: float, at: int, size: int) -> Signal:
     """Samples `at` to `at + size` of a sine with a peak of 1.0; shape (size,), float64.
 
     A long sine is computed as a table with one frame a row, by sin(a + b) = sin a cos b + cos a sin b: `a` is the
-    phase at a row's beginning, `b` the advance up to a column. This takes one sine a row and a column in place of
-    one a sample. No matrix product is used, because a BLAS library may start threads of its own.
+    phase at a row's beginning, `b` the advance up to a column. Sines are then computed for each row and column
+    only, not for each sample. No matrix product is used, because a BLAS library may start threads of its own.
     """
-    radians = 2 * np.pi * hz / SAMPLE_RATE  # phase advance a sample
+    radians = 2 * np.pi * hz / SAMPLE_RATE  # phase advance per sample in radians
     if size <= FRAME_SAMPLES:
         short: Signal = np.sin(radians * np.arange(at, at + size))
         return short

@@ -10,8 +10,8 @@ import webrtcvad
 from mediaserver.audio.level.levels import power_dbfs, rms_dbfs
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE, Chunker, from_bytes
 
-ONSET_FRAMES = 3  # 60 ms of voice begin a talkspurt
-HANGOVER_FRAMES = 20  # 400 ms without voice end a talkspurt: longer than a plosive's closure
+ONSET_FRAMES = 3  # voiced frames (60 ms) that begin a talkspurt
+HANGOVER_FRAMES = 20  # unvoiced frames (400 ms) that end a talkspurt: longer than a plosive's closure
 NOISE_FLOOR_DBFS = -55.0  # a frame no louder than this is line noise, whatever its spectrum
 
 
@@ -38,7 +38,7 @@ class VoiceActivityDetector:
         `tone` marks the audio as a DTMF tone, which does not count as voice. `power` is the mean square of the
         samples, where it is known already.
         """
-        if len(pcm) == FRAME_BYTES and not self._chunker.rest:  # the usual case
+        if len(pcm) == FRAME_BYTES and not self._chunker.rest:  # the usual case: one whole frame
             self._classify(pcm, tone, power)
             return self.speaking
         for frame in self._chunker.feed(pcm):

@@ -26,15 +26,15 @@ from mediaserver.errors import PromptError
 
 PCM, FLOAT, ALAW, MULAW, EXTENSIBLE = 0x0001, 0x0003, 0x0006, 0x0007, 0xFFFE
 _NAMES = {FLOAT: "float", ALAW: "A-law", MULAW: "µ-law"}
-HEADER_BYTES = 44  # size of the header of the files that we write
-_UNKNOWN = 0xFFFFFFFF  # the size in the header of a stream without end
+HEADER_BYTES = 44  # bytes of the header of WAV files that this module makes
+_UNKNOWN = 0xFFFFFFFF  # the value of a size field in the header of a WAV stream without end
 MAX_DATA = _UNKNOWN - HEADER_BYTES
 # Writers that cannot seek back (ffmpeg, SoX and others) leave a data size of this or more in the header;
 # the data then ends where the file ends.
 _STREAMED = 0x7FFF0000
 _MAX_FORMAT_BYTES = 65_536  # bytes that are read of each chunk before the data chunk
 _CHUNKS = (b"fmt ", b"data", b"fact", b"LIST", b"PEAK", b"bext", b"cue ", b"smpl", b"id3 ", b"ID3 ", b"JUNK")
-_LOUDEST_FLOAT = 16.0  # times full scale (24 dB above it); floats beyond it are taken for integers
+_LOUDEST_FLOAT = 16.0  # highest float sample, relative to full scale (24 dB); larger values are taken for integers
 _INTEGER_SCALES = (2.0**15, 2.0**31)
 
 
@@ -55,10 +55,10 @@ class Wav:
 
     codec: int
     channels: int
-    rate: int  # Hz
+    rate: int  # sampling rate in Hz
     bits: int  # bits that one stored sample takes
     data: bytes
-    big_endian: bool = False  # True for a RIFX file
+    big_endian: bool = False  # whether the samples are big-endian, as in RIFX files
     scale: float = 1.0  # the value in a float file that stands for full scale
     warnings: tuple[str, ...] = ()  # oddities of the file that do not prevent playing it
 
@@ -104,10 +104,10 @@ class Wav:
             return self.samples() / FULL_SCALE
         if self.codec == FLOAT:
             return np.nan_to_num(self.floats(), copy=False, nan=0.0, posinf=0.0, neginf=0.0) / self.scale
-        if self.bits == 8:  # the only unsigned width
+        if self.bits == 8:  # in WAV files, 8-bit samples are unsigned, and all wider samples are signed
             return (np.frombuffer(self.data, dtype=np.uint8).astype(np.float64) - 128) / 128
         integers = self._integers()
-        return integers / 2.0 ** (8 * integers.itemsize - 1)  # 24 bits are the high ones of 32 there
+        return integers / 2.0 ** (8 * integers.itemsize - 1)  # 24-bit samples fill the high bits of 32
 
     def _integers(self) -> NDArray[Any]:
         order = ">" if self.big_endian else "<"
@@ -183,7 +183,7 @@ def locate_data(read: Callable[[int, int], bytes], length: int, begin: int = 0) 
         if name == b"data":
             if b"fmt " not in chunks:
                 raise PromptError("is a damaged WAV file: its data comes before its format")
-            if b"ds64" in chunks and size == 0xFFFFFFFF:  # EBU Tech 3306: a size of 64 bits is there
+            if b"ds64" in chunks and size == 0xFFFFFFFF:  # EBU Tech 3306: the chunk ds64 has the size
                 size = int.from_bytes(chunks[b"ds64"][8:16], "little")
             file = _parse_format(chunks, order, warnings)
             size = _data_size(read, file, body, size, length - body, warnings)
@@ -228,7 +228,7 @@ def _width(codec: int, channels: int, align: int, bits: int) -> int | None:
         return 8
     rounded = -(-bits // 8) * 8
     if codec == PCM and rounded == 24 and 8 * align == 32 * channels:
-        return 32  # 24-bit samples in the high bits of 32, as measuring gear writes them
+        return 32  # 24-bit samples fill the high bits of 32, as measuring instruments write them
     return rounded if rounded in ((8, 16, 24, 32) if codec == PCM else (32, 64)) else None
 
 
@@ -254,7 +254,8 @@ def _data_size(
 def header(channels: int, size: int | None) -> bytes:
     """The 44-byte header of a WAV file with `size` bytes of 16-bit PCM at 8 kHz, in `channels` channels.
 
-    With None for a stream whose size is not known, both sizes are 0xFFFFFFFF, as ffmpeg writes and reads them.
+    `size` is None for a stream whose size is not known. The RIFF size and the data size are then 0xFFFFFFFF, as
+    ffmpeg writes and reads them.
     """
     whole = min(size, MAX_DATA) if size is not None else _UNKNOWN
     block = SAMPLE_BYTES * channels

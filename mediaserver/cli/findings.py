@@ -1,4 +1,4 @@
-"""What `check` finds. It loads a configuration and all its prompts like `serve`, but does not serve them."""
+"""Collects what `mediaserver check` reports: loads a configuration and all its prompts, but serves no calls."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ class Findings:
 
     `menus` has the flow of each path with menus, without invalid parts. `open_paths` are the paths that any peer
     may dial if it reaches the port. Each of `paths` has the AudioSocket ports that it answers on, each with the
-    URL set for the port. `waveforms` are those of prompts, by name, as a `Measurement` has them.
+    URL set for the port. `waveforms` has the waveform of each prompt, by the prompt's name.
     """
 
     paths: list[dict[str, Any]]
@@ -65,8 +65,8 @@ async def collect_findings(
     """Build the routes, decode every prompt, and check that the prompts of all routes exist.
 
     `where` names the configuration in messages. `problems` are the mistakes that were found in loading the
-    settings. If `listen` is a folder, what callers hear of each prompt is written there; ConfigError where that
-    cannot be.
+    settings. If `listen` is a folder, what callers hear of each prompt is written there; ConfigError if a file
+    cannot be written.
     """
     configuration = Configuration.build(settings, where, [*problems, *tls.load(settings, where)[1]])
     if listen is not None:

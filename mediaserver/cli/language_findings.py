@@ -1,4 +1,4 @@
-"""What `check` finds of languages: the prompts of paths that have no variant in a language that others have."""
+"""Finds prompts without a variant in a language that other prompts have, for `mediaserver check`."""
 
 import contextlib
 from collections.abc import Iterable, Iterator
@@ -37,6 +37,6 @@ def _played(routes: Iterable[Route], snapshot: PromptSnapshot) -> tuple[set[str]
             used.update(languages.lookup_tags(handler.prompt_language))
             for name in handler.needed_prompts:
                 if not VARIABLE.search(name):
-                    with contextlib.suppress(PromptError):  # reported as a missing prompt
+                    with contextlib.suppress(PromptError):  # `check` reports missing prompts elsewhere
                         played.update(snapshot.match_names(name) if handler.globs else [name])
     return played, used

@@ -26,7 +26,7 @@ class _Rendition(NamedTuple):
 
     @property
     def suffix(self) -> str:
-        """What is put after the prompt's name in the file's name; "" for a prompt that is heard as it is."""
+        """The text after the prompt's name in the name of the file; "" for a prompt that is played unchanged."""
         gain = f"{self.gain:+g} dB" if self.gain else ""
         differences = ", ".join(filter(None, (_LAWS.get(self.encoding, ""), gain)))
         return f" ({differences})" if differences else ""
@@ -55,7 +55,7 @@ async def write_prompts(directory: Path, library: PromptLibrary, routes: Iterabl
             try:
                 pcm = await _heard(prompt, rendition)
                 await asyncio.to_thread(_write, file, pcm)
-            except PromptError:  # the prompt's file is gone, or broken, since it was loaded
+            except PromptError:  # raised if the prompt's file is gone or broken since it was loaded
                 continue
             except OSError as error:
                 raise ConfigError([f"--listen: {file} cannot be written: {error_text(error)}"]) from error

@@ -15,9 +15,9 @@ from mediaserver.audio.level import levels
 from mediaserver.audio.pcm import FRAMES_PER_SECOND, PTIME, from_bytes
 from mediaserver.client.simulator import OnFrame
 
-_WIDTH = 40  # characters of a full bar
+_WIDTH = 40  # the width of a full bar in characters
 _FLOOR_DBFS = -60.0  # level in dBFS at which the bar is empty
-_EVERY = 5  # frames between two drawings; we draw when a frame comes, long before the next is due
+_EVERY = 5  # frames between two drawings; a drawing follows a frame at once, long before the next frame is due
 
 
 class Meter:

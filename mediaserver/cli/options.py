@@ -76,7 +76,7 @@ class Command(_PlainHelp, TyperCommand):
 
 
 class Group(_PlainHelp, TyperGroup):
-    """The program with all its commands, whose help is plain, too."""
+    """The program with all its commands. Its own help has no braces and no types of flags either."""
 
 
 class Kind(StrEnum):

@@ -1,4 +1,4 @@
-"""What `check` measures of each prompt's sound, where prompts are played in loops, and where a gain is limited."""
+"""Measures each prompt's sound for `mediaserver check`: as it is, in the loops of paths, and at their gains."""
 
 import asyncio
 import contextlib
@@ -15,12 +15,16 @@ from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.playout.sources.levelled import LevelledPrompt
 from mediaserver.routing.route import Route
 
-# The thresholds of warnings about loops. docs/flow-builders/prompts.md has them, too.
-SMALLEST_CLICK, STEEPEST = 0.01, 3.0  # of a step at a join that clicks: share of full scale, of the steps near it
+# The thresholds of warnings about loops. docs/flow-builders/prompts.md repeats these figures.
+# A loop clicks if the step at its join exceeds both a share of full scale and a multiple of the steps nearby.
+SMALLEST_CLICK, STEEPEST = 0.01, 3.0
 
 
 async def measure_prompts(library: PromptLibrary) -> dict[str, Measurement]:
-    """Measure the files of all prompts in the decoder processes; by name, without files that are gone by now."""
+    """Measure the files of all prompts in the decoder processes. Returns the measurements by prompt name.
+
+    Prompts whose files are gone by now are left out.
+    """
 
     async def measure(prompt: Prompt) -> Measurement | None:
         try:
@@ -36,10 +40,10 @@ async def measure_prompts(library: PromptLibrary) -> dict[str, Measurement]:
 def loop_steps(
     routes: Iterable[Route], snapshot: PromptSnapshot, measured: Mapping[str, Measurement]
 ) -> dict[str, tuple[float, bool]]:
-    """Of each prompt that plays in a loop, the largest step at its end to the prompt that follows, by its name.
+    """By name, for each prompt in a loop: the largest step from its last sample to the next prompt's first sample.
 
-    A step is a share of full scale, and comes with whether it clicks. The last prompt of a loop is followed by the
-    first.
+    A step is a share of full scale, with True if it is heard as a click. The last prompt of a loop is followed by
+    the first.
     """
     steps: dict[str, tuple[float, bool]] = {}
     for loop in (each for route in routes for each in _loops(route, snapshot)):

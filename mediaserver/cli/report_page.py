@@ -1,4 +1,4 @@
-"""The report of `mediaserver check --html`: one page that loads nothing else."""
+"""The report of `mediaserver check --html`: one HTML page, which needs no other files."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -8,7 +8,7 @@ from typing import Any
 from mediaserver.cli.findings import Findings
 from mediaserver.errors import ConfigError, error_text, escape_unprintable
 
-_COLUMNS = {  # headings by the keys of a prompt
+_COLUMNS = {  # the headings of the table of prompts, by the keys of a prompt's entry in `check --json`
     "duration_s": "length s",
     "level_dbov": "level dBov",
     "gain_db": "levelled by dB",
@@ -87,7 +87,7 @@ def render_page(findings: Findings, where: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Text of a user's, such as a file's name, without anything that a browser takes for markup."""
+    """A user's text, such as a file's name, with all characters escaped that a browser takes for markup."""
     return escape(escape_unprintable(text))
 
 

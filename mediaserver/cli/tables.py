@@ -112,14 +112,14 @@ def _prompts(findings: Findings) -> Table:
 
 
 def _sound(findings: Findings) -> Table:
-    """What was measured of the prompts. Silence is before and after the sound."""
+    """The figures measured of prompts. The column "silence" has the seconds before and after the sound."""
     headings = ("level\ndBov", "DC\n%", "clipped\npeaks", "silence\ns", "out of\nband %", "loop\nstep %")
     table = _table("Sound of the prompts", "prompt", *headings)
     for column in table.columns[1:]:
         column.justify = "right"
     keys = ("level_dbov", "dc_percent", "clipped_runs", "silence", "out_of_band_percent", "loop_step_percent")
     for prompt in findings.prompts:
-        if prompt["gain_db"] is not None:  # None where it could not be measured
+        if prompt["gain_db"] is not None:  # None for a prompt that could not be measured
             silence = f"{prompt['silence_before_s']:.2f}, {prompt['silence_after_s']:.2f}"
             cells = prompt | {"silence": silence}
             _add_row(table, prompt["name"], *("–" if cells[key] is None else str(cells[key]) for key in keys))

@@ -30,16 +30,19 @@ LEAST_GAIN, MOST_GAIN = -40, 20  # dB by which what is played may be changed
 class Handler(Table, ABC):
     """Base class of all handlers. Its fields are a path's settings; one instance may serve many calls at once."""
 
-    query_settings: ClassVar[frozenset[str]] = frozenset()  # fields that the query of a caller's URL may set
+    # Names of fields that the query of a call's URL may set.
+    query_settings: ClassVar[frozenset[str]] = frozenset()
 
-    fixed_settings: ClassVar[frozenset[str]] = frozenset()  # fields that may not contain a {variable} of the URL
+    # Names of fields whose values may not contain a {variable} of the URL.
+    fixed_settings: ClassVar[frozenset[str]] = frozenset()
 
-    own_variables: ClassVar[frozenset[str]] = frozenset()  # {variables} that the handler fills in, not the URL
+    # Names of {variables} in settings that the handler fills in, and not the URL.
+    own_variables: ClassVar[frozenset[str]] = frozenset()
 
     # Keys of settings, in any table, whose values are templates: the handler fills in their {variables} per call.
     template_settings: ClassVar[frozenset[str]] = frozenset()
 
-    globs: ClassVar[bool] = False  # whether `prompt_names` may have globs, such as `music/*`
+    globs: ClassVar[bool] = False  # whether names of prompts in the settings may be globs, such as `music/*`
 
     background: str | None = Field(None, min_length=1, description="a prompt that plays on under all other sound")
     background_level: float = Field(
@@ -75,7 +78,7 @@ class Handler(Table, ABC):
         return list(dict.fromkeys([*self.prompt_names(), *filter(None, [self.background])]))
 
     def looped_prompts(self) -> Iterable[str]:
-        """Names or globs of recorded prompts that follow each other without a gap, the first after the last."""
+        """Names or globs of prompts that play in a loop. `mediaserver check` warns if the loop would click."""
         return ()
 
     def engines(self) -> Iterable[EngineRequirement]:
@@ -87,11 +90,11 @@ class Handler(Table, ABC):
         return ()
 
     def flow_needs(self) -> Iterable[str]:
-        """The settings that lead a call elsewhere, such as a transfer, which only a path with `flow` can do."""
+        """The keys of settings that lead a call elsewhere, such as a transfer. Their path must have `flow`."""
         return ()
 
     def prepare(self, speech: SpeechSettings) -> None:
-        """Load the data that calls will need, however long that takes. ValueError if no call could be served."""
+        """Load the data that calls will need. This may block for long. ValueError if no call could be served."""
 
     def validate_request(
         self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
@@ -134,7 +137,7 @@ class PlaybackSettings(BaseModel):
     @property
     def prompt_language(self) -> str:
         """The language in which the prompts of `call.prompts` are preferred, a BCP 47 tag; "" for none."""
-        return self.language or ""  # None where a variable of the URL has the language, and no URL is known
+        return self.language or ""  # `language` is None if a {variable} of the URL sets it, and no URL is known
 
 
 class Ending(BaseModel):

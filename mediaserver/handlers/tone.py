@@ -15,7 +15,8 @@ from mediaserver.playout.sources.tones import ToneCache
 _CACHE_BYTES = 64_000_000  # bytes of rendered tones that are kept: hundreds of tones of a few seconds
 
 _tones = ToneCache(_CACHE_BYTES)
-_cadence = lru_cache(maxsize=256)(tone_plans.resolve_tone)  # cached: parsing 200 characters takes 0.5 ms
+# Resolved tones are cached, because parsing a tone of 200 characters takes 0.5 ms.
+_cadence = lru_cache(maxsize=256)(tone_plans.resolve_tone)
 
 
 class Tone(Ending, Handler):

@@ -117,7 +117,7 @@ class SpeechService:
         return spoken
 
     def recogniser(self, engine: str | Sequence[str] = ()) -> SttEngine:
-        """The STT engine with the name `engine`, or several as one; with (), the configured STT engines."""
+        """The STT engine called `engine`; several names give one with failover, () the configured engines."""
         settings = self.recognition
         return FailoverStt(
             {name: self._stt_engine(name) for name in _names(engine) or settings.engine},
@@ -190,7 +190,7 @@ class SpeechService:
                 return self._chat_settings.engine
 
     def _startable(self, kind: EngineKind, names: Iterable[str]) -> dict[str, Startable]:
-        """The engines with these names, for kinds whose engines may have to be started."""
+        """The TTS or STT engines with these names, by name; empty for LLM engines, which need no start."""
         if kind is EngineKind.TTS:
             return {name: self._synthesiser(name).engine for name in names}
         return {name: self._stt_engine(name) for name in names} if kind is EngineKind.STT else {}
@@ -215,5 +215,5 @@ class SpeechService:
 
 
 def _names(engine: str | Sequence[str]) -> Sequence[str]:
-    """One engine's name, or "" for none, as a sequence of names."""
+    """The names of engines as a sequence: one name is put into a sequence, and "" gives an empty one."""
     return (*filter(None, (engine,)),) if isinstance(engine, str) else engine

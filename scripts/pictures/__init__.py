@@ -1,7 +1,8 @@
-"""The pictures of `docs/pictures`: calls over their time, and diagrams of the server.
+"""Draws the pictures of `docs/pictures`: timelines of calls, and diagrams of the server.
 
-The calls are real ones under virtual time, with the shipped prompts: a menu, and a voice bot that is interrupted.
-Only the network is not there. So each picture shows what the server does, to the frame, whatever the machine.
+The calls, a menu and a voice bot that is interrupted, run the server's own code under virtual time, with the
+shipped prompts and without a network. Each picture therefore shows what the server does to the frame, on every
+machine.
 
     python -m scripts.pictures
 

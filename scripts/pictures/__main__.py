@@ -1,4 +1,4 @@
-"""`make pictures`: draw all of them."""
+"""`make pictures`: draws all pictures of `docs/pictures` but those of the console."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 
 
 def main() -> None:
-    """Write each picture, and say so."""
+    """Write each picture, and print its file name and size."""
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, scene in SCENES.items():

@@ -2,8 +2,8 @@
 
     python -m scripts.pictures.console
 
-It takes a Chromium or Chrome in PATH. The calls are real ones. Figures that would differ from run to run, such as
-durations, are replaced in the server's answers on their way to the page.
+The script needs a Chromium or Chrome in PATH. The calls are real ones. Figures that would differ from run to run,
+such as durations, are replaced in the server's answers on their way to the page.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ handler = "playback"
 prompt = "{prompt}"
 repeat = 100
 """
-# The calls: path and query, and what the pictures say of each, by the platform's id of the call.
+# The calls by VoIPBIN's id of the call: path and query, and the figures that the pictures show for the call.
 CALLS = {
     "b1f0c7": ("/menu?customer=Ada%20Lovelace&language=en", {"peer": "10.20.0.14:50412", "duration_s": 94.2}),
     "77ab02": ("/hold?queue=sales", {"peer": "10.20.0.15:41770", "duration_s": 412.0}),
@@ -68,7 +68,7 @@ _NO_FAULTS = {"late": 0, "skipped": 0, "underruns": 0}
 
 
 def fix_figures(stream: dict[str, Any]) -> dict[str, Any]:
-    """A description of a stream without what differs from run to run."""
+    """A description of a stream in which figures that differ from run to run are replaced by fixed ones."""
     _, figures = CALLS[stream["call"]]
     return stream | figures | _NO_FAULTS | {"frames": round(50 * float(str(figures["duration_s"])))}
 
@@ -84,7 +84,7 @@ async def _fix_answer(route: Route) -> None:
 
 @contextlib.asynccontextmanager
 async def _calls(server: ServerProcess) -> AsyncIterator[None]:
-    """All calls, each of which has heard something."""
+    """Make all calls, and wait until each has received audio. The calls last for the `with` block."""
     heard: dict[str, int] = dict.fromkeys(CALLS, 0)
     over = asyncio.Event()
 
@@ -115,7 +115,7 @@ async def _take(page: Page, name: str, height: int) -> None:
 
 
 async def _act(server: ServerProcess, call: str) -> None:
-    """What happens on the call whose page is taken."""
+    """Control the call whose page is pictured, so that its timeline shows several events."""
     async with client_session() as client:
         api = server.admin_url(f"/v1/streams/{call}")
         for method, path, body in (
@@ -129,7 +129,7 @@ async def _act(server: ServerProcess, call: str) -> None:
 
 
 async def main() -> None:
-    """Take the pictures, light and dark."""
+    """Take all pictures of the console, in its light and its dark colours."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         raise SystemExit(f"no browser in PATH: {', '.join(BROWSERS)}")

@@ -1,4 +1,4 @@
-"""Drawing a timeline as SVG."""
+"""Draws the timeline of a call as SVG."""
 
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,13 @@ from scripts.pictures.figure import BLUE, ORANGE, STYLE, save
 from scripts.pictures.timeline import Point, Timeline, Track
 
 _SENT, _RECEIVED, _TOLD = BLUE, ORANGE, "#333333"
-_BLANK = {"facecolor": "white", "linewidth": 0, "pad": 0.3}  # around a label, so that no line leads through it
-_ROWS = 4  # of labels, so that those of neighbours do not overlap
-_LETTER = 0.048  # seconds that a letter of a label is wide, about
+_BLANK = {"facecolor": "white", "linewidth": 0, "pad": 0.3}  # a white box around a label, which hides lines
+_ROWS = 4  # rows in which labels are put, so that neighbouring labels do not overlap
+_LETTER = 0.048  # the approximate width of a letter of a label, in seconds of the time axis
 
 
 def draw(timeline: Timeline, file: Path) -> None:
-    """Write the picture, on white: pages are light and dark."""
+    """Draw a timeline as SVG on white, because pages may be light or dark."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10, 4.6), layout="constrained", facecolor="white")
         sent, received, told = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 3))
@@ -33,7 +33,7 @@ def draw(timeline: Timeline, file: Path) -> None:
 
 
 def _sound(panel: Any, track: Track, colour: str) -> None:
-    """The envelope, a step a frame, and what it is."""
+    """Draw the envelope of a track, one step for each frame, and the labels of its spans."""
     frames = track.sound.reshape(-1, FRAME_SAMPLES) / FULL_SCALE
     times = np.arange(len(frames) + 1) * PTIME
     low, high = (np.append(side, 0.0).round(4) for side in (frames.min(axis=1), frames.max(axis=1)))
@@ -54,7 +54,7 @@ def _bracket(colour: str) -> dict[str, Any]:
 
 
 def _points(panel: Any, timeline: Timeline) -> None:
-    """What was told, each in the first row that has room."""
+    """Draw the labels of the timeline's points, each in the first row that has room."""
     ends = [float("-inf")] * _ROWS
     for point in timeline.points:
         text = label(point)
@@ -71,5 +71,5 @@ def _points(panel: Any, timeline: Timeline) -> None:
 
 
 def label(point: Point) -> str:
-    """What stands at a point."""
+    """The label of a point: its time and its text."""
     return f"{point.at:.2f} {point.label}"

@@ -1,4 +1,4 @@
-"""The calls that are drawn, each made anew under virtual time."""
+"""The calls that are drawn. Each call is made under virtual time when its picture is drawn."""
 
 import asyncio
 import tomllib
@@ -32,7 +32,7 @@ Act = tuple[float, Callable[[], object]]
 
 
 def menu() -> Timeline:
-    """A key stops a prompt, the caller is recorded, and another key ends that."""
+    """A call to a menu: a key stops a prompt, the caller is recorded, and another key ends the recording."""
     voice = _prompt("welcome")
     with TemporaryDirectory() as folder:
         flow = MenuHandler.model_validate({**tomllib.loads(_MENU), "directory": folder})
@@ -100,7 +100,7 @@ SCENES: dict[str, Callable[[], Timeline]] = {"menu-call": menu, "bot-barge-in": 
 
 
 def _call(title: str, ms: float, run: Run, acts: Callable[[Caller], list[Act]]) -> tuple[Timeline, Caller]:
-    """Have a caller call a handler."""
+    """Have a caller call a handler for `ms` milliseconds; return the timeline of the call, and the caller."""
     loop = VirtualLoop()
     received: list[tuple[float, bytes]] = []
 
@@ -130,7 +130,7 @@ def _call(title: str, ms: float, run: Run, acts: Callable[[Caller], list[Act]]) 
 
 
 def _placed(frames: list[tuple[float, bytes]]) -> Samples:
-    """Frames where they were in time, on a grid of 20 ms."""
+    """The samples of frames, each placed at its time on a grid of 20 ms, with silence between them."""
     places = [int(at / PTIME + 1e-6) for at, _ in frames]
     sound = np.zeros((places[-1] + 1, FRAME_SAMPLES), np.int16)
     for place, (_, pcm) in zip(places, frames, strict=True):
@@ -139,7 +139,7 @@ def _placed(frames: list[tuple[float, bytes]]) -> Samples:
 
 
 def _found(sound: Samples, *names: str) -> list[Span]:
-    """Where prompts are in what was sent, each as far as it was."""
+    """Find prompts in the sent audio; return the span of each, as far as the prompt was played."""
     spans = []
     frames = sound.reshape(-1, FRAME_SAMPLES)
     for name in names:

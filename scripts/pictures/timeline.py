@@ -1,4 +1,4 @@
-"""What a picture shows of a call. Times are in seconds from its beginning."""
+"""The data of a picture of a call. Times are in seconds from the call's beginning."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from mediaserver.audio.pcm import FRAME_SAMPLES, PTIME, Samples
 
 
 class Span(NamedTuple):
-    """Something that lasts, such as a prompt."""
+    """A labelled span of time, such as the playing of a prompt."""
 
     label: str
     begin: float
@@ -17,7 +17,7 @@ class Span(NamedTuple):
 
 
 class Point(NamedTuple):
-    """Something that happens."""
+    """A labelled moment, such as an event."""
 
     label: str
     at: float
@@ -25,14 +25,14 @@ class Point(NamedTuple):
 
 @dataclass
 class Track:
-    """Sound in one direction, in frames of 20 ms from the beginning on, and what is to be said of it."""
+    """The audio of a call in one direction, in frames of 20 ms from the call's beginning on, and its labels."""
 
     title: str
     sound: Samples
     spans: list[Span] = field(default_factory=list)
 
     def runs(self) -> list[tuple[float, float]]:
-        """When there is sound in it: from when to when. Gaps shorter than 0.3 s are sound."""
+        """The begin and end, in seconds, of each run of sound. Gaps shorter than 0.3 s do not end a run."""
         loud = np.flatnonzero(np.any(self.sound.reshape(-1, FRAME_SAMPLES), axis=1))
         if not len(loud):
             return []
@@ -42,11 +42,11 @@ class Track:
 
 @dataclass
 class Timeline:
-    """A call."""
+    """The timeline of a call: the audio in both directions, and the points in time."""
 
     title: str
     sent: Track
     received: Track
-    told: str  # what the points are, such as "events"
+    told: str  # the name of the points, such as "events"
     points: list[Point] = field(default_factory=list)
     seconds: float = 0.0

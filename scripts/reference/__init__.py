@@ -1,11 +1,11 @@
-"""The pages of `docs/reference`, made from the code.
+"""Generates the pages of `docs/reference` from the code.
 
-A module a page: each reads what there is (settings, events, metrics, commands, refusals, requests) from the
-package, and writes Markdown. Nothing of it depends on the machine, on the terminal or on the version of Python, so
-that a test can hold the committed pages against what would be made now.
+Each page has a module, which reads settings, events, metrics, commands, refusals or requests from the package, and
+writes Markdown. The pages do not depend on the machine, the terminal or the version of Python, so that a test can
+compare the committed pages with pages that are generated anew.
 
     python -m scripts.reference            write docs/reference
-    python -m scripts.reference --check    only tell which pages are out of date; 1 where any is
+    python -m scripts.reference --check    only tell which pages are out of date; exit code 1 if any is
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`make reference`: write the pages, or say which are out of date."""
+"""`make reference`: writes the pages of `docs/reference`, or tells which pages are out of date."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
 
 def main() -> int:
-    """0, or 1 where a page is not what it should be and was not to be written."""
+    """Write all pages, and return 0. With --check, write nothing, and return 1 if a page is out of date."""
     parser = argparse.ArgumentParser(prog="python -m scripts.reference", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing: tell which pages are out of date")
     check = parser.parse_args().check

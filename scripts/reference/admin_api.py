@@ -18,13 +18,13 @@ slashes. An error is JSON, `{"error": "…"}`, with the status of [its reason](r
 
 
 def operations() -> list[Operation]:
-    """All operations of an admin endpoint that is not run."""
+    """All operations of the admin endpoint, which is created but not started."""
     endpoint = AdminEndpoint(cast("Any", SimpleNamespace(events=EventHub())), *[cast("Any", None)] * 3)
     return endpoint.operations
 
 
 def write() -> str:
-    """The page."""
+    """The page in Markdown."""
     rows = [
         (
             f"`{operation.method} {operation.path}`",

@@ -1,4 +1,4 @@
-"""`commands.md`: the command line, read from the commands' own signatures. A terminal's width plays no part."""
+"""`commands.md`: the command line, read from the commands' signatures, so that no terminal's width matters."""
 
 import inspect
 import re
@@ -21,39 +21,39 @@ names, or the command line is wrong."""
 
 
 class Parameter(NamedTuple):
-    """An argument or an option, as its command has it."""
+    """An argument or an option of a command."""
 
     name: str
-    kind: Any  # its type
-    info: Any  # what typer is told of it
+    kind: Any  # the type of the parameter
+    info: Any  # typer's `ArgumentInfo` or `OptionInfo`
     default: Any
 
     @property
     def is_option(self) -> bool:
-        """Whether it has a name on the command line."""
+        """Whether the parameter is an option, which has a name on the command line."""
         return isinstance(self.info, OptionInfo)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What is typed for an option."""
-        told = (self.info.default, *(self.info.param_decls or ()))  # the first one is taken for a default
+        """The names of an option on the command line, such as --config."""
+        told = (self.info.default, *(self.info.param_decls or ()))  # typer takes the first name for a default
         names = tuple(each for each in told if isinstance(each, str) and each.startswith("-"))
         return names or (f"--{self.name.replace('_', '-')}",)
 
     @property
     def value(self) -> str:
-        """What stands for its value; "" for a flag."""
+        """The placeholder of the parameter's value, such as FILE; "" for a flag."""
         return "" if self.kind is bool else str(self.info.metavar or "|".join(_choices(self.kind)))
 
     @property
     def text(self) -> str:
-        """What it is."""
+        """The description of the parameter, with its environment variable."""
         variable = f" Environment variable: {code(self.info.envvar)}." if self.info.envvar else ""
         return prose(self.info.help or "") + variable
 
     @property
     def shown_default(self) -> str:
-        """Its default, where there is one to speak of."""
+        """The default of the parameter, or a note that it is required; "" for a default of False, None or ""."""
         if self.default is inspect.Parameter.empty:
             return "*required*"
         value = getattr(self.default, "value", self.default)
@@ -61,7 +61,7 @@ class Parameter(NamedTuple):
 
 
 def write() -> str:
-    """The page."""
+    """The page in Markdown."""
     overview, blocks = [], []
     for command in app.registered_commands:
         function: Any = command.callback
@@ -83,7 +83,7 @@ def _parameters(function: Any) -> list[Parameter]:
 
 
 def _choices(kind: Any) -> list[str]:
-    """The values that there are, of a parameter that has no word for its value."""
+    """The values that a parameter's type allows, for a parameter without a placeholder."""
     if isinstance(kind, type) and issubclass(kind, Enum):
         return [str(each.value) for each in kind]
     return [choice for each in get_args(kind) for choice in ([each] if isinstance(each, str) else _choices(each))]

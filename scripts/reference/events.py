@@ -1,4 +1,4 @@
-"""`events.md`: every event, when it comes, and the keys of its payload."""
+"""`events.md`: every event, when it is emitted, and the keys of its payload."""
 
 import inspect
 import re
@@ -30,7 +30,7 @@ A call to a menu, what is sent and received in it, and the events that it tells:
 
 
 def write() -> str:
-    """The page."""
+    """The page in Markdown."""
     overview = [(f"[{kind}](#{_anchor(kind)})", prose(_when(payload))) for kind, payload in EVENTS.items()]
     blocks = [_ABOUT, table(("event", "when"), overview)]
     for kind, payload in EVENTS.items():
@@ -40,7 +40,7 @@ def write() -> str:
 
 
 def _reasons() -> str:
-    """Each with its comment in the source."""
+    """The table of reasons why a stream ended. Each reason is explained by its comment in the source."""
     found = re.findall(r'^ +[A-Z_]+ = "([a-z-]+)"  # (.+)$', inspect.getsource(EndReason), re.MULTILINE)
     if [reason for reason, _ in found] != list(EndReason):
         raise ValueError("a reason of EndReason has no comment behind it")
@@ -48,7 +48,7 @@ def _reasons() -> str:
 
 
 def _anchor(kind: str) -> str:
-    """Of a heading, as GitHub and the docs site make it."""
+    """The anchor of an event's heading, as GitHub and the docs site make it."""
     return kind.replace(".", "")
 
 
@@ -60,7 +60,7 @@ def _keys(payload: Any) -> list[tuple[str, str, str]]:
     rows = []
     for key, hint in get_type_hints(payload, include_extras=True).items():
         while get_origin(hint) is not None and not hasattr(hint, "__metadata__"):
-            (hint,) = get_args(hint)  # Required, NotRequired
+            (hint,) = get_args(hint)  # removes Required and NotRequired
         kind = kinds.name_of(hint) + (" or null" if kinds.may_be_null(hint) else "")
         always = key in payload.__required_keys__
         rows.append((code(key), kind, prose(hint.__metadata__[0]) + ("" if always else " (*not always*)")))

@@ -1,31 +1,31 @@
-"""What the comments of `config.example.toml` say of each setting."""
+"""Reads the comments on each setting from `config.example.toml`."""
 
 import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_PATHS = "\n# -- paths "  # from there on, handlers' settings, most of them commented out
+_PATHS = "\n# -- paths "  # the begin of the handlers' settings, most of which are commented out
 _TABLE = re.compile(r"\[([a-z.]+)\]")
 _VALUE = r"""("[^"]*"|\[.*?\](?=\s|$)|\{.*?\}(?=\s|$)|[^\s#]+)"""
 _SETTING = re.compile(rf"(\w+) = {_VALUE}\s*(?:# (.*))?")
-_FURTHER = re.compile(r"\s{15,}# (.*)")  # a line that goes on with the note behind a setting
+_FURTHER = re.compile(r"\s{15,}# (.*)")  # a line that continues the comment behind a setting
 _HANDLER = re.compile(r'handler = "([a-z-]+)"')
 
 
 @dataclass
 class Notes:
-    """Of one table: what stands above it all, and what stands above, or behind, each key."""
+    """The comments of one table: `intro` above the whole table, and those above, or behind, each key."""
 
     intro: str = ""
     keys: dict[str, str] = field(default_factory=dict)
 
 
 def tables(example: str) -> dict[str, Notes]:
-    """Notes of the tables above the paths.
+    """The comments of all tables that stand before the paths, by the tables' names.
 
-    A comment is of all keys below it, up to the next one. In the first of a table, a line of `#` alone ends what
-    is said of the table as a whole.
+    A comment is about all keys below it, up to the next comment. In the first comment of a table, a line of `#`
+    alone ends the part that is about the whole table.
     """
     found: dict[str, Notes] = {}
     notes, comment, above = Notes(), [""], False
@@ -47,7 +47,7 @@ def tables(example: str) -> dict[str, Notes]:
 
 
 def _behind(note: str) -> str:
-    """What stands behind a setting: an example of a value, the choices there are, or more of the comment."""
+    """The text of a comment behind a setting. A TOML value becomes an example; a list of choices is left out."""
     try:
         tomllib.loads(f"value = {note}")
     except tomllib.TOMLDecodeError:
@@ -56,7 +56,7 @@ def _behind(note: str) -> str:
 
 
 def handlers(example: str) -> dict[str, dict[str, str]]:
-    """Notes of handlers' settings, by handler and key: what stands behind the first that has something there."""
+    """The comments of handlers' settings, by handler and key: the first comment that stands behind the key."""
     found: dict[str, dict[str, str]] = {}
     for block in _blocks(example.split(_PATHS)[1]):
         name = next((each[1] for line in block if (each := _HANDLER.fullmatch(line))), None)
@@ -64,7 +64,7 @@ def handlers(example: str) -> dict[str, dict[str, str]]:
         last = ""
         for line in block:
             if setting := _SETTING.fullmatch(line):
-                last = setting[1] if setting[1] not in keys else ""  # a path before this one has its note
+                last = setting[1] if setting[1] not in keys else ""  # an earlier path has a comment on it
                 if last and setting[3]:
                     keys[last] = setting[3]
             elif (further := _FURTHER.fullmatch(line)) and last:
@@ -73,7 +73,7 @@ def handlers(example: str) -> dict[str, dict[str, str]]:
 
 
 def _blocks(text: str) -> Iterator[list[str]]:
-    """The lines of each path, as they would be where nothing is commented out."""
+    """The lines of each path, without the `# ` of lines that are commented out."""
     block: list[str] = []
     for line in text.splitlines():
         bare = line.removeprefix("# ") if line != "#" else ""

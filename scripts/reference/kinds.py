@@ -1,4 +1,4 @@
-"""Types, bounds and defaults in words. Never as Python prints them, which changes with its version."""
+"""Types, bounds and defaults in words, which do not depend on how a version of Python prints them."""
 
 import json
 import re
@@ -57,22 +57,22 @@ def name_of(kind: Any) -> str:
 
 
 def is_one_or_more(metadata: Iterable[Any]) -> bool:
-    """Whether a value of the list may stand alone."""
+    """Whether a single value may be given in place of a list, by the metadata of the field."""
     return any(isinstance(each, OneOrMore) for each in metadata)
 
 
 def title_of(table: type[BaseModel]) -> str:
-    """The heading of a table that stands in others, such as `Menu table`."""
+    """The heading of a table that is nested in others, such as `Menu table`."""
     words = re.findall("[A-Z][a-z]*", table.__name__.removesuffix("Settings"))
     return f"{' '.join(words).capitalize()} table"
 
 
 def _either(names: Any) -> str:
-    return " or ".join(dict.fromkeys(names))  # an IPv4 and an IPv6 network are networks
+    return " or ".join(dict.fromkeys(names))  # without repeats: IPv4 and IPv6 networks are both "network"
 
 
 def may_be_null(kind: Any) -> bool:
-    """Whether None is a value."""
+    """Whether a type allows None."""
     origin = get_origin(kind)
     if origin in (Annotated, Required, NotRequired):
         return may_be_null(get_args(kind)[0])
@@ -98,7 +98,7 @@ def bounds(field: FieldInfo) -> str:
 
 
 def default(field: FieldInfo) -> str:
-    """A default as TOML has it; "" where there is none."""
+    """The default of a field in TOML; "" if there is none."""
     if field.is_required():
         return ""
     value = field.get_default(call_default_factory=True)
@@ -108,7 +108,7 @@ def default(field: FieldInfo) -> str:
 
 
 def toml(value: Any) -> str:
-    """A value as it stands in a configuration."""
+    """A value in TOML, as a configuration has it."""
     match value:
         case BaseModel():
             return toml(value.model_dump(exclude_defaults=True, mode="json"))

@@ -1,4 +1,4 @@
-"""Markdown that GitHub and the docs site read alike."""
+"""Makes Markdown that GitHub and the docs site render alike."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -7,12 +7,12 @@ _HEAD = "<!-- Made by `make reference` from {source}. Changes here are overwritt
 
 
 def page(title: str, source: str, *blocks: str) -> str:
-    """A whole page. `source` says what it is made from."""
+    """A whole page. `source` names the code from which the page is made."""
     return "\n\n".join((_HEAD.format(source=source), f"# {title}", *filter(None, blocks))) + "\n"
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table; cells are Markdown already."""
+    """A Markdown table, whose headings and cells are Markdown as well."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 
@@ -22,7 +22,7 @@ def _cell(text: str) -> str:
 
 
 def code(text: object) -> str:
-    """Text as code, also where it has backticks in it."""
+    """A text as inline code, even if it contains backticks."""
     text = str(text)
     if "`" not in text:
         return f"`{text}`"
@@ -30,13 +30,13 @@ def code(text: object) -> str:
 
 
 def prose(text: str) -> str:
-    """Plain text as Markdown: what would be markup is escaped, but for what stands between backticks."""
+    """A plain text as Markdown: characters of markup are escaped, except for text between backticks."""
     parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
     return "".join(part if part.startswith("`") else re.sub(r"([*<>])", r"\\\1", part) for part in parts)
 
 
 def sentence(text: str) -> str:
-    """A note as a sentence: a capital letter, and a full stop."""
+    """A text as a sentence, with a capital letter and a full stop."""
     text = text.strip()
     if not text:
         return ""

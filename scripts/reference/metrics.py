@@ -23,7 +23,7 @@ _LISTED_ELSEWHERE = {"path", "reason", "status", "type", "version"}
 
 
 def write() -> str:
-    """The page."""
+    """The page in Markdown."""
     metrics = asyncio.run(_metrics())
     labels = _labels(metrics)
     rows = []
@@ -37,7 +37,7 @@ def write() -> str:
 
 
 async def _metrics() -> Metrics:
-    """Those of a server with no settings but the defaults, which is never started."""
+    """The metrics of a server with default settings, which is created but not started."""
     settings = Settings.model_validate({"prompts": {"directory": "prompts", "cache": "off"}})
     server = Server(settings, "defaults")
     try:
@@ -47,7 +47,7 @@ async def _metrics() -> Metrics:
 
 
 def _name(family: Metric) -> str:
-    """As Prometheus has it."""
+    """The name of a metric as Prometheus shows it."""
     return family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
 
 
@@ -64,7 +64,7 @@ def _labels(metrics: Metrics) -> dict[str, dict[str, list[str]]]:
 
 
 def _collectors(metrics: Metrics) -> list[Any]:
-    """What the registry collects from; a label without a value yet stands nowhere else."""
+    """The collectors of the registry, which also know the names of labels that have no value yet."""
     return list(vars(metrics.registry)["_collector_to_names"])
 
 

@@ -1,4 +1,4 @@
-"""`refusals.md`: why a stream, or a request to the admin port, is turned down."""
+"""`refusals.md`: the reasons why a stream, or a request to the admin port, is refused."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ _RETRY = "With 503 there is a header `Retry-After`, of one second."
 
 
 def write() -> str:
-    """The page."""
+    """The page in Markdown."""
     return page(
         "Refusals",
         "RefusalReason and the tables of the ports",

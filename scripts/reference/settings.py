@@ -32,7 +32,7 @@ _EVERY_HANDLER = "Every handler has these settings, one of your own as well."
 
 
 def write() -> str:
-    """The page."""
+    """The page in Markdown."""
     text = EXAMPLE.read_text(encoding="utf-8")
     notes, of_handlers = example.tables(text), example.handlers(text)
     blocks = [_ABOUT]
@@ -55,7 +55,7 @@ def write() -> str:
 
 
 def _tables(model: type[BaseModel], place: str = "") -> list[tuple[str, type[BaseModel]]]:
-    """All tables but paths, those within others too, by their names."""
+    """All tables of the configuration except paths, by their names. Nested tables are included."""
     found: list[tuple[str, type[BaseModel]]] = []
     for key, field in model.model_fields.items():
         if _is_table(field.annotation) and key != "paths":
@@ -75,7 +75,7 @@ def _is_table(kind: Any) -> bool:
 
 
 def rows(model: type[BaseModel], notes: dict[str, str]) -> str:
-    """The table of a model's keys; `notes` are those of the example."""
+    """The Markdown table of a model's keys. `notes` are the comments of the example configuration, by key."""
     return _table_of(model.model_fields, model, notes)
 
 
@@ -83,7 +83,7 @@ def _table_of(fields: Mapping[str, FieldInfo], model: type[BaseModel], notes: di
     lines = []
     for key, field in fields.items():
         if _is_table(field.annotation) and field.annotation in _SECTIONS:
-            continue  # a section of its own
+            continue  # this table has a section of its own
         lines.append((code(key), _type(field), _default(field), _text(model, key, notes.get(key, ""), field)))
     return table(_HEADINGS, lines)
 
@@ -105,7 +105,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _text(model: type[BaseModel], key: str, note: str, field: FieldInfo) -> str:
-    """What the example says of it, or else its model; ValueError where neither does."""
+    """The example's comment on a key, or else the description in its model. ValueError if both are missing."""
     text = note or field.description or ""
     if not text:
         raise ValueError(f"{model.__name__}.{key} has neither a note in {EXAMPLE.name} nor a description")
@@ -117,7 +117,7 @@ def _plain(text: str) -> str:
 
 
 def _first(model: type[BaseModel]) -> str:
-    """The first paragraph of a docstring, without the table's name in front."""
+    """The first paragraph of a model's docstring, without the table's name at its beginning."""
     first = (model.__doc__ or "").strip().split("\n\n")[0]
     return first.split("`: ", 1)[1] if first.startswith("`[") and "`: " in first else first
 
@@ -133,7 +133,7 @@ def _handler_row() -> tuple[str, str, str]:
 
 
 def _inner_tables() -> list[type[BaseModel]]:
-    """The tables that stand in settings of handlers, and those that have names of the operator's, each once."""
+    """The tables nested in settings of handlers or of sections, such as tables that operators name, each once."""
     found: list[type[BaseModel]] = []
     models = [*HANDLERS.values(), *(model for _, model in _tables(Settings))]
     waiting: list[Any] = [field.annotation for each in models for field in each.model_fields.values()]

@@ -12,20 +12,20 @@ import numpy as np
 from mediaserver.audio.level.levels import SILENCE_DB
 from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_RATE, Samples, Signal
 
-_TIME_CONSTANT = 0.03  # seconds: T of the recommendation, of each of two smoothings in series
+_TIME_CONSTANT = 0.03  # seconds: the time constant T of P.56, for each of two smoothings in series
 _HANGOVER = int(0.2 * SAMPLE_RATE)  # samples for which a sound counts as active after its envelope has fallen
-_MARGIN = 15.9  # dB: M of the recommendation, between the active level and the threshold of activity
-_THRESHOLDS = FULL_SCALE * 2.0 ** np.arange(-15, 0)  # of the envelope: from one step of 16 bits to half full scale
+_MARGIN = 15.9  # dB between the active level and the threshold of activity: the margin M of P.56
+# Thresholds of the envelope, each twice the one before: from one step of 16 bits to half of full scale.
+_THRESHOLDS = FULL_SCALE * 2.0 ** np.arange(-15, 0)
 _REACH = int(20 * _TIME_CONSTANT * SAMPLE_RATE)  # samples after which the envelope has forgotten a sample
-_FFT = 1 << 15  # samples of one transform
+_FFT = 1 << 15  # samples of one Fourier transform
 _BLOCK = _FFT - _REACH  # samples that one transform smooths
 
 
 def active_level(samples: Samples) -> float:
     """The active speech level in dBov of 16-bit samples at 8 kHz without DC, of shape (n,).
 
-    SILENCE_DB where there is none: of silence, of sound near the last bit, and of mere clicks, whose envelope
-    stays too far below their level.
+    Silence, sound of a few steps of 16 bits, and mere clicks have no speech level: then SILENCE_DB is returned.
     """
     energy, active = _measure_activity(samples)
     heard = np.flatnonzero(active)
@@ -48,7 +48,7 @@ def power_dbov(power: float) -> float:
 
 
 def _measure_activity(samples: Samples) -> tuple[float, Signal]:
-    """The sum of the squared samples, and for each threshold the number of samples that are active by it."""
+    """The sum of the squared samples, and for each threshold the number of samples that count as active."""
     energy, counters = 0.0, [_ActivityCounter(float(threshold)) for threshold in _THRESHOLDS]
     spectrum = np.fft.rfft(_envelope_response(), _FFT)
     recent = np.zeros(_REACH)  # the magnitudes before the present block
@@ -71,10 +71,10 @@ class _ActivityCounter:
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
         self._active = 0
-        self._last: int | None = None  # where the envelope was last at or above the threshold
+        self._last: int | None = None  # the last sample at which the envelope reached the threshold
 
     def feed(self, envelope: Signal | None, start: int, size: int) -> None:
-        """Count a block of `size` samples from sample `start`; None for an envelope that is above all along."""
+        """Count a block of `size` samples from sample `start`; None for an envelope that is always above."""
         if envelope is None:
             begins, ends = np.array([start]), np.array([start + size - 1])
         else:
@@ -88,7 +88,7 @@ class _ActivityCounter:
         self._last = int(ends[-1])
 
     def finish(self, samples: int) -> int:
-        """The number of active samples of a sound of so many samples."""
+        """The number of active samples of a sound that has `samples` samples."""
         return self._active + (min(samples - 1 - self._last, _HANGOVER) if self._last is not None else 0)
 
 

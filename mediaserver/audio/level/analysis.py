@@ -24,7 +24,7 @@ class Analyser:
         self._block = bytearray()
         self._samples = 0
         self.speaking = False  # whether the VAD is in a talkspurt
-        self._changed_at = 0  # samples before speech last began or ended
+        self._changed_at = 0  # samples received until speech last began or ended
         self.last_talkspurt_s = 0.0  # length of the last talkspurt in seconds; 0 while the caller speaks
         self.digits = ""
         self._reported_until = 0.0
@@ -46,7 +46,7 @@ class Analyser:
         return 0.0 if self.speaking else self._since_change
 
     def is_silent_for(self, seconds: float) -> bool:
-        """Whether no talkspurt was received for so long."""
+        """Whether no talkspurt was received for at least `seconds`."""
         return not self.speaking and self._samples - self._changed_at >= seconds * SAMPLE_RATE
 
     @property
@@ -54,7 +54,7 @@ class Analyser:
         return round((self._samples - self._changed_at) / SAMPLE_RATE, 3)
 
     def feed(self, pcm: bytes, tone: bool = False, power: float | None = None) -> bool:
-        """Measure PCM of any even number of bytes; returns whether a talkspurt has begun or ended with it.
+        """Measure PCM of any even number of bytes; return whether a talkspurt has begun or ended in this PCM.
 
         `tone`: the audio is a DTMF tone, which does not count as speech. `power`: the mean square of its samples,
         where that is known already.

@@ -1,4 +1,4 @@
-"""Finds what is wrong with recorded sound, at its own rate: DC, clipping, and what telephones do not carry."""
+"""Finds faults of recorded sound at its own sampling rate: DC, clipping, and energy beyond the telephone band."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from mediaserver.audio.level.levels import CLIPPED
 from mediaserver.audio.pcm import FULL_SCALE, Signal
 
-TELEPHONE_BAND = (300.0, 3400.0)  # Hz: what telephones carry (ITU-T G.712)
+TELEPHONE_BAND = (300.0, 3400.0)  # the band in Hz that telephones carry (ITU-T G.712)
 _SHORTEST_RUN = 3  # samples of one value near full scale in a row that are a clipped peak; a sine has two at most
-_HIGHEST = 1 - 1 / FULL_SCALE  # the highest value that 16 bits have
-_WINDOWS_A_SECOND = 16  # of the spectrum; their length is the nearest power of two
+_HIGHEST = 1 - 1 / FULL_SCALE  # the highest value of a 16-bit sample, where 1.0 is full scale
+_WINDOWS_A_SECOND = 16  # windows of the spectrum per second; a window's length is the nearest power of two
 
 
 class SourceMeter:
@@ -26,7 +26,7 @@ class SourceMeter:
         self.samples = 0
         self.clipped_runs = 0  # peaks that were cut off at full scale: three samples or more of one value
         self._sum = 0.0
-        self._run: NDArray[Any] = np.zeros(0)  # samples of a clipped peak that the next block may go on with
+        self._run: NDArray[Any] = np.zeros(0)  # the samples of a clipped peak that may go on in the next block
         self._rate, self._rest = 0, np.zeros(0)
         self._energy = self._inside = 0.0
 
@@ -41,7 +41,7 @@ class SourceMeter:
         return 1 - self._inside / self._energy if self._energy else 0.0
 
     def watch(self, blocks: Iterable[NDArray[Any]], rate: int) -> Iterator[NDArray[Any]]:
-        """Yield blocks of a sound of `rate` Hz as they are, once they are measured."""
+        """Measure blocks of a sound of `rate` Hz, and yield them unchanged."""
         for block in blocks:
             self.feed(block.astype(np.float64, copy=False), rate)
             yield block
@@ -61,12 +61,12 @@ class SourceMeter:
         self._measure_windows(signal[:whole].reshape(-1, size))
 
     def finish(self) -> None:
-        """Measure what was put aside for a next block."""
+        """Measure the samples that were kept for a next block, because no further block comes."""
         self._count_clipped(np.append(self._run, 0.0))
         self._measure_rest()
 
     def _measure_rest(self) -> None:
-        """Measure the rest of a sound that is shorter than a window; of a longer one, it does not matter."""
+        """Measure the kept samples if the sound is shorter than a window. In a longer sound, they are ignored."""
         if len(self._rest) and not self._energy:
             size = _window_size(self._rate)
             self._measure_windows(np.pad(self._rest - self._rest.mean(), (0, size - len(self._rest)))[None])

@@ -5,13 +5,13 @@ import numpy as np
 from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_RATE, Samples
 
 MARGIN = SAMPLE_RATE // 50  # samples of silence that trimming leaves on either side: 20 ms
-BELOW_LEVEL = 40.0  # dB below its active level up to which a sound is silence: 10 below the softest consonants
-_FRAME = SAMPLE_RATE // 100  # samples that are silent or not together: 10 ms
-_FRAMES_TOGETHER = 1000  # frames that are computed together
+BELOW_LEVEL = 40.0  # dB below a sound's active level at which silence begins: 10 dB below the softest consonants
+_FRAME = SAMPLE_RATE // 100  # samples that are judged together as silence or sound: 10 ms
+_FRAMES_TOGETHER = 1000  # frames of 10 ms that are computed together
 
 
 def silence_at_edges(samples: Samples, threshold: float) -> tuple[int, int]:
-    """How many 16-bit samples, shape (n,), are silent before and after the sound; (n, 0) where all are.
+    """How many 16-bit samples, shape (n,), are silent before and after the sound; (n, 0) if all are silent.
 
     A frame of 10 ms is silent if its power is at most `threshold` dBov.
     """

@@ -16,8 +16,8 @@ def steady_offset(samples: Samples) -> int:
     """The DC offset of 16-bit samples, shape (n,), to be subtracted from each; 0 where there is none to remove.
 
     An offset counts where the mean is beyond `OFFSET_THRESHOLD`, and where the means of the sound's four quarters
-    are near it: a fault of a sound card lasts all along. Samples that are all alike are no sound, so their mean is
-    no offset of it, and the same goes for less than 100 ms.
+    are near it: a fault of a sound card lasts all along. Samples that all have one value, or last for less than
+    100 ms, have no offset to remove.
     """
     if len(samples) < SHORTEST or samples.min() == samples.max():
         return 0
@@ -29,7 +29,7 @@ def steady_offset(samples: Samples) -> int:
 
 
 def remove_offset(samples: Samples, offset: int) -> Samples:
-    """The samples less `offset`; all made softer alike where one of them would not fit into 16 bits."""
+    """The samples minus `offset`. If a result does not fit into 16 bits, all are made softer by one factor."""
     shifted = samples.astype(np.int32) - offset
     highest = peak(shifted)
     return shifted.astype(np.int16) if highest < FULL_SCALE else _scale(shifted, PEAK_LIMIT / highest)

@@ -1,4 +1,4 @@
-"""Measures how loud both directions of a call are, while somebody looks."""
+"""Measures how loud both directions of a call are, while an operator watches the call."""
 
 import contextlib
 from collections import deque
@@ -14,9 +14,9 @@ _FRAMES = 10  # frames (200 ms) that are measured at a time
 
 
 class LevelMeter:
-    """The levels of one call, from now until `close` is called.
+    """The levels of one call in both directions, until `close` is called.
 
-    Frames are only kept as they come, and measured when the levels are asked for.
+    The meter keeps the latest frames of the call, and measures them only when the levels are asked for.
     """
 
     def __init__(self, pacer: Pacer, receiver: Receiver) -> None:
@@ -28,13 +28,13 @@ class LevelMeter:
         self._attached.enter_context(pacer.observe(lambda encoding, frame: sent.append((encoding, frame))))
 
     def close(self) -> None:
-        """Measure no more."""
+        """Stop observing the call."""
         self._attached.close()
 
     def take_levels(self) -> dict[str, float | None]:
-        """The levels since the last call, of up to 200 ms, in dBFS (a full-scale sine is 0), by direction.
+        """The levels in dBFS (a full-scale sine is 0) by direction, of at most the last 200 ms of audio.
 
-        None where there was no audio, or nothing but digital silence.
+        Audio is measured once only. A level is None if there was no new audio, or nothing but digital silence.
         """
         caller = _level(self._received)
         us = _level(encoding.decode(frame) for encoding, frame in self._sent)

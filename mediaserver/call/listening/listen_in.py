@@ -1,4 +1,4 @@
-"""One listener of a call: the PCM of one direction, or of both side by side, as time goes on."""
+"""One listener of a call, who gets the PCM of one direction, or of both side by side, as the call goes on."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from mediaserver.audio.pcm import FRAME_BYTES, PTIME, SAMPLE_BYTES, SAMPLE_RATE,
 from mediaserver.call.listening.live_track import LiveTrack
 from mediaserver.wire.encapsulation import Encoding
 
-DELAY = 0.1  # seconds by which a listener hears late, so that audio of a network's jitter has come
+DELAY = 0.1  # seconds by which a listener hears a call late, so that audio delayed by jitter has arrived by then
 _AT_A_TIME = 3  # frames (60 ms) for which a reader waits, so that a listener wakes the process less often
 _MAX_AT_A_TIME = 10 * FRAME_BYTES  # bytes of one channel (200 ms) that a reader gets at once
 MAX_BACKLOG = 2 * SAMPLE_RATE * SAMPLE_BYTES  # bytes (2 s) that wait for a slow listener; the oldest are dropped
-_TURNS = 2  # of the event loop, in which it reads the audio that has come while the process was held up
+_TURNS = 2  # turns of the event loop in which it reads audio that has arrived while the process was held up
 
 
 class Side(StrEnum):
-    """Whom a listener hears."""
+    """The sides of a call that a listener may hear."""
 
     BOTH = "both"
     CALLER = "caller"
@@ -26,14 +26,14 @@ class Side(StrEnum):
 
     @property
     def channels(self) -> int:
-        """How many channels the PCM has: the caller is on the left, and what we send is on the right."""
+        """How many channels the PCM has: the caller on the left, and the sound that is sent to it on the right."""
         return 2 if self is Side.BOTH else 1
 
 
 class ListenIn:
-    """Aligns what a call sends and receives by a clock, in seconds, and gives it to one reader.
+    """Aligns the audio that a call sends and receives by a clock, in seconds, and gives the audio to one reader.
 
-    `lead` returns the frames by which the call sends ahead of time.
+    `lead` returns the number of frames by which the call sends ahead of the time of playing.
     """
 
     def __init__(self, side: Side, clock: Callable[[], float], lead: Callable[[], int]) -> None:
@@ -49,7 +49,7 @@ class ListenIn:
 
     @property
     def seconds(self) -> float:
-        """How long the listener has been there."""
+        """Seconds since the listener was attached to the call."""
         return self._clock() - self._began
 
     # -- called by the stream ------------------------------------------------------------------------------------
@@ -74,16 +74,16 @@ class ListenIn:
             self._us.retract(frames * FRAME_BYTES)
 
     def close(self) -> None:
-        """End the listening: the reader gets what is left, and then no more."""
+        """End the listening: the reader gets the audio that is left, and then b""."""
         self._closed = True
         self._wake_up.set()
 
     # -- called by the listener ----------------------------------------------------------------------------------
 
     async def read(self) -> bytes:
-        """Wait for the next 60 ms of PCM, and return up to 200 ms: whole frames, of one channel or two in turn.
+        """Wait for the next 60 ms of PCM; return up to 200 ms: whole frames of one channel, or two interleaved.
 
-        b"" when all is read of a call that is over.
+        Returns b"" when the listening has ended and all audio is read.
         """
         while not self._closed:
             ready = self._now() - round(DELAY * SAMPLE_RATE) * SAMPLE_BYTES - self._read
@@ -94,7 +94,7 @@ class ListenIn:
         return self._take(left + -left % FRAME_BYTES)
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait so long, or until the end, and let the event loop read what has come meanwhile."""
+        """Wait `seconds`, or until `close`; then let the event loop read the audio that has arrived meanwhile."""
         timer = asyncio.get_running_loop().call_later(seconds, self._wake_up.set)
         try:
             await self._wake_up.wait()
@@ -115,7 +115,7 @@ class ListenIn:
         return int((self._clock() - self._began) * SAMPLE_RATE) * SAMPLE_BYTES
 
     def _limit_backlog(self, now: int) -> None:
-        """Drop the oldest audio of both directions alike, where the listener is too slow."""
+        """If the listener is too slow, drop the oldest audio, as much of one direction as of the other."""
         over = now - self._read - MAX_BACKLOG
         if over >= FRAME_BYTES:
             over -= over % FRAME_BYTES

@@ -1,6 +1,6 @@
-"""Those who listen to one call: each is attached to what the call sends and receives, and told of by events.
+"""The listeners of one call: each gets the audio that the call sends and receives, and events report each.
 
-A listener may talk as well, over what plays or in its place.
+A listener may also talk. The speech is mixed with the sound that the call plays, or played in its place.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from mediaserver.playout.pacing.pacer import Pacer
 
 
 class _Attached(NamedTuple):
-    """One listener: its talker, the callbacks that end the listening, and the data of its events."""
+    """One listener: its talker, a stack that detaches it from the call's audio, and the data of its events."""
 
     talker: Talker
     observers: contextlib.ExitStack
@@ -36,7 +36,7 @@ class Listeners:
         return len(self._attached)
 
     def start(self, side: Side, role: Role, by: str) -> ListenIn:
-        """Attach a listener, until `stop` is called or the stream ends. `by` is told by the events.
+        """Attach a listener, until `stop` is called or the stream ends. The events name the listener as `by`.
 
         RefusedError 404 where the stream has just ended.
         """
@@ -45,7 +45,7 @@ class Listeners:
         call, pacer, observers = self._call, self._pacer, contextlib.ExitStack()
         listener = ListenIn(side, lambda: call.now, lambda: pacer.lead)
         if side is not Side.US:
-            # That nobody at the far end speaks is no fault which a listener could find in a call.
+            # A silent far end is not reported as a problem, because the call's handler may not expect audio.
             observers.enter_context(
                 self._receiver.listen_pcm(listener.push_received, expects_audio=False, despite_mute=True)
             )
@@ -58,16 +58,16 @@ class Listeners:
         return listener
 
     def talk(self, listener: ListenIn, pcm: bytes) -> None:
-        """Play what a listener says (16-bit PCM at 8 kHz, mono), as its role has it, if it is still attached.
+        """Play a listener's speech (16-bit PCM at 8 kHz, mono) as its role says, unless it has been detached.
 
-        ValueError where there is half a sample.
+        ValueError if the PCM ends with half a sample.
         """
         found = self._attached.get(listener)
         if found is not None:
             found.talker.push_audio(pcm)
 
     def stop(self, listener: ListenIn) -> None:
-        """Detach a listener, whose reader gets what is left. Only the first call for a listener has an effect."""
+        """Detach a listener; its reader gets the audio that is left. A second call of `stop` has no effect."""
         found = self._attached.pop(listener, None)
         if found is not None:
             found.talker.finish()

@@ -1,21 +1,21 @@
-"""One direction of a call for somebody who listens live: its audio, put in its place in time.
+"""One direction of a call for a live listener: the audio is put at its place in time.
 
-A listener hears a track a little late, so that audio that the network has delayed by less has come meanwhile.
-Where there is none, silence takes its place, in whole frames, so that no sample of the audio is altered.
+A listener hears the call a little late, so that audio that the network has delayed arrives before its place is
+read. Missing audio is replaced by silence in whole frames, so that no sample of the audio is altered.
 """
 
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
 
-_TOLERANCE = 2 * FRAME_BYTES  # bytes by which a track may stay too early or too late for ever
-_AHEAD = 3 * FRAME_BYTES  # the same for a track that is ahead: to move it back, audio has to be dropped
-_FAR = 1 << 62  # bytes, more than any lag
+_TOLERANCE = 2 * FRAME_BYTES  # bytes by which a track may lag behind for ever
+_AHEAD = 3 * FRAME_BYTES  # bytes by which a track may be ahead for ever: to move it back, audio has to be dropped
+_FAR = 1 << 62  # bytes: more than any lag of a track
 _WINDOW = SAMPLE_RATE * SAMPLE_BYTES // 2  # bytes (0.5 s) of time in which a track must be out of place throughout
 
 
 class LiveTrack:
     """Audio that waits to be heard. Times are counted in bytes of PCM since the listener began.
 
-    `ahead`: bytes of silence with which the track begins, because its audio comes so long before it is due.
+    `ahead` is the number of bytes by which audio comes before it is due. The track begins with as much silence.
     """
 
     __slots__ = ("_least_lag", "_most_lag", "_pcm", "_read", "_short", "_window")
@@ -54,7 +54,7 @@ class LiveTrack:
         return dropped
 
     def retract(self, size: int) -> None:
-        """Remove the last `size` bytes, as far as they have not been read: they will not be heard."""
+        """Remove the last `size` bytes that have not been read, because the far end will not hear them."""
         del self._pcm[max(0, len(self._pcm) - size) :]
 
     def read(self, size: int) -> bytes:

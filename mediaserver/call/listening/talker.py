@@ -1,4 +1,4 @@
-"""An operator who talks on a call that goes on: over what plays, or in its place."""
+"""An operator who talks on a running call: mixed with the sound that plays, or in place of it."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from mediaserver.playout.sources.live import LiveSource
 from mediaserver.playout.sources.source import PlaybackResult
 from mediaserver.wire.encapsulation import L16
 
-_DELAY_MS = 60  # ms for which audio waits, so that a network's jitter is no gap
+_DELAY_MS = 60  # ms for which an operator's audio waits, so that the network's jitter makes no gaps
 _SLACK_MS = 500  # ms of audio that may wait beyond the delay; more is dropped, or the talk would lag
 
 
@@ -20,30 +20,30 @@ class Role(StrEnum):
     """What a listener does besides listening."""
 
     LISTEN = "listen"
-    WHISPER = "whisper"  # what the listener says is added to what plays
-    BARGE = "barge"  # what the listener says is played in place of what plays, which goes on afterwards
+    WHISPER = "whisper"  # the listener's speech is mixed with the sound that plays
+    BARGE = "barge"  # the listener's speech interrupts the sound that plays, which goes on afterwards
 
 
 class _Talk(LiveSource):
-    """What a talker says. Once the talker has left, it is heard at once or never, as it is about the moment."""
+    """A talker's speech. After the talker has left, the rest is played at once or never, as it would be stale."""
 
     @property
     def resumable(self) -> bool:
-        """Whether the talker is still there."""
+        """Whether an interrupted talk is resumed later: only while the talker is still there."""
         return not self._ended
 
 
 class Talker:
-    """Plays on a call what a `WHISPER` or `BARGE` listener says. Nothing happens before the first audio.
+    """Plays the speech of a `WHISPER` or `BARGE` listener on a call, from the listener's first audio on.
 
-    `answer` answers the call, if that is left to us.
+    `answer` answers the call, if the peer leaves answering to this server.
     """
 
     def __init__(self, role: Role, pacer: Pacer, answer: Callable[[], None]) -> None:
         self._role, self._pacer, self._answer = role, pacer, answer
         self._live: LiveSource | None = None
-        self._played: asyncio.Future[PlaybackResult] | None = None  # done once a barging source is over
-        self._overlay = contextlib.ExitStack()  # as long as a whispering source is played
+        self._played: asyncio.Future[PlaybackResult] | None = None  # done when a barging source is over
+        self._overlay = contextlib.ExitStack()  # ends the playing of a whispering listener's source
 
     def push_audio(self, pcm: bytes) -> None:
         """Play PCM (16-bit, 8 kHz, mono) of any number of samples. ValueError where it has half a sample."""
@@ -51,19 +51,20 @@ class Talker:
             return
         if len(pcm) % 2:
             raise ValueError("should be whole samples of 16 bits")
-        if self._live is None or (self._played is not None and self._played.done()):  # or a `clear` has ended it
+        # A new source is begun for the first audio, and also after a `clear` has ended the source before.
+        if self._live is None or (self._played is not None and self._played.done()):
             self._live = self._begin()
         self._live.push_audio(pcm)
 
     def finish(self) -> None:
-        """Play what was pushed, and then no more; nothing of it where somebody else has the turn."""
+        """Play the pushed audio that is left, and then no more. It is dropped if another source has the turn."""
         if self._live is not None:
             self._live.end()
         if self._played is not None:
             self._pacer.withdraw(self._played)
 
     def cut(self) -> None:
-        """Play no more, as the stream is over."""
+        """Stop playing at once, because the stream is over."""
         self.finish()
         self._overlay.close()
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-DISK_TIMEOUT = 5.0  # seconds to wait for one job; less than a server's shutdown waits
+DISK_TIMEOUT = 5.0  # seconds to wait for one disk job: fewer than a server's shutdown waits
 
 T = TypeVar("T")
 
@@ -14,7 +14,7 @@ class DiskExecutor:
 
     def __init__(self, timeout: float = DISK_TIMEOUT) -> None:
         self._timeout = timeout
-        self._stuck = False  # whether a job has timed out: from then on no job is waited for
+        self._stuck = False  # whether a job has timed out; later jobs are then not waited for
         self._work: asyncio.Future[None] | None = None
 
     @property
@@ -23,7 +23,7 @@ class DiskExecutor:
         return self._work is not None and not self._work.done()
 
     async def run_blocking(self, work: Callable[..., None], *args: Any) -> None:
-        """Run a job in a thread. OSError where this job or the one before fails, or the disk does not answer."""
+        """Run a job in a thread. OSError if this job or the previous job fails, or the disk does not answer."""
         await self._wait()
         self._work = asyncio.get_running_loop().run_in_executor(None, work, *args)
         await self._wait()

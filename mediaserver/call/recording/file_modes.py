@@ -1,4 +1,4 @@
-"""Permissions (modes) of the files and folders that calls leave on disk, whatever the umask is. Blocking."""
+"""Permissions (modes) of the files and folders that calls leave on disk, whatever the umask. Functions block."""
 
 import contextlib
 import os
@@ -29,10 +29,10 @@ def make_folders(folder: Path, modes: FileModes) -> None:
         try:
             each.mkdir(modes.directory)
         except FileExistsError:
-            if not each.is_dir():  # if it is a folder, another stream has made it meanwhile
+            if not each.is_dir():  # an existing folder is no error: another stream has made it meanwhile
                 raise
             continue
-        with contextlib.suppress(OSError):  # file systems without modes
+        with contextlib.suppress(OSError):  # some file systems have no modes
             # Where the parent has the set-group-ID bit, the folder has inherited it, and keeps it.
             each.chmod(modes.directory | each.stat().st_mode & stat.S_ISGID)
 
@@ -40,6 +40,6 @@ def make_folders(folder: Path, modes: FileModes) -> None:
 def create_file(path: Path, modes: FileModes) -> int:
     """Create a file and return its descriptor, open for writing. FileExistsError where the name is taken."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, modes.file)
-    with contextlib.suppress(OSError):  # file systems without modes
+    with contextlib.suppress(OSError):  # some file systems have no modes
         os.fchmod(file, modes.file)
     return file

@@ -88,8 +88,8 @@ class Recorder:
         self._tracks = Tracks() if stereo else None
         self._channels, self._disk = 2 if stereo else 1, DiskExecutor()
         self._file: WavFile | None = None
-        self._file_closed = False  # whether closing has been tried
-        self._samples = 0  # samples per channel, written or being written; after a failure, those received
+        self._file_closed = False  # whether closing the file has been tried, with or without success
+        self._samples = 0  # samples per channel that were given to the disk; after a failure, all received samples
         self._loud_until = 0  # the index after the last sample that is not silence
         self._stopped = self.paused = False  # while paused, silence is recorded in place of both directions' audio
         self._wake_up = asyncio.Event()  # set when `run` has something to do, and once the recording has stopped
@@ -97,7 +97,7 @@ class Recorder:
         self._detector = SpeechDetector() if max_silence is not None else None
         self._max_silence, self._dtmf_active = max_silence, dtmf_active
         self._last_voice_at = self._began = clock()
-        self._check_at, self._check_bytes = 0.0, 0  # the first audio plans the next check
+        self._check_at, self._check_bytes = 0.0, 0  # when limits are checked; 0: at the first audio
         self._last_audio_at = self._began - _JITTER_ALLOWANCE  # until audio comes, no limit is extended
 
     # -- called by the stream ------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ class Recorder:
     def _deadline(self, since: float, limit: float | None) -> float:
         """The time, in seconds, at which a limit of `limit` seconds after `since` takes effect.
 
-        Audio that came less than 1 s before postpones the deadline by up to 1 s, since the network may delay more.
+        Audio that came less than 1 s before postpones the deadline by up to 1 s: more audio may be on its way.
         """
         if limit is None:
             return math.inf
@@ -277,7 +277,7 @@ class Recorder:
         limits = [self._began + self._max_duration] if self._max_duration is not None else []
         limits += [self._last_voice_at + self._max_silence] if self._max_silence is not None else []
         self._check_at = min(limits, default=math.inf) - _TIMER_ROUNDING
-        self._check_bytes = 0 if self._error else _MAX_PENDING + 1  # nothing is kept after a failure
+        self._check_bytes = 0 if self._error else _MAX_PENDING + 1  # no unwritten audio is kept after a failure
         if self._max_samples is not None:
             self._check_bytes = min(self._check_bytes, (self._max_samples - self._samples) * SAMPLE_BYTES)
 
@@ -295,6 +295,6 @@ class Recorder:
 
 
 def _end_of_loudness(samples: Samples) -> int:
-    """The index after the last sample that is not silence; 0 where all are."""
+    """The index after the last sample that is not silence; 0 if all samples are silence."""
     loud = np.flatnonzero((samples > _SILENCE_PEAK) | (samples < -_SILENCE_PEAK))
     return int(loud[-1]) + 1 if len(loud) else 0

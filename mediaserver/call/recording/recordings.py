@@ -22,7 +22,7 @@ class Recordings:
 
     @contextlib.contextmanager
     def recording(self, recorder: Recorder) -> Iterator[None]:
-        """Pause and resume a recorder with the others, within a `with` block."""
+        """Within a `with` block, pause and resume a recorder together with the call's other recorders."""
         recorder.paused = self._paused
         self._recorders.add(recorder)
         try:
@@ -31,7 +31,7 @@ class Recordings:
             self._recorders.discard(recorder)
 
     def pause(self, paused: bool) -> bool:
-        """Pause or resume all recorders; returns whether that changes anything."""
+        """Pause or resume all recorders; return False if they were paused, or not paused, already."""
         changed, self._paused = paused != self._paused, paused
         for recorder in self._recorders:
             recorder.paused = paused

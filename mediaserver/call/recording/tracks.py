@@ -2,9 +2,9 @@
 
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 
-_SECOND = SAMPLE_RATE * SAMPLE_BYTES  # bytes
+_SECOND = SAMPLE_RATE * SAMPLE_BYTES  # bytes of one second of a track
 _MAX_LAG = _SECOND // 5  # bytes (200 ms) by which a track may lag behind the recording's clock without a gap
-_GAP_TIMEOUT = 0.5  # seconds within which audio arrives that the network has only delayed
+_GAP_TIMEOUT = 0.5  # seconds within which delayed audio arrives; a longer gap is filled with silence
 _MAX_WAIT = 10 * _SECOND  # bytes of one track that wait for the other; longer delays put the tracks out of step
 _MAX_PENDING = 60 * _SECOND  # bytes that a track keeps if its audio came too early; more are read at once
 
@@ -18,7 +18,7 @@ class Track:
         # A possible gap: its offset in `_pcm` in bytes, and the second of the recording at which it was noticed.
         self._gap: tuple[int, float] | None = None
         self._min_lag = 0  # the least lag behind the clock since the gap was noticed, in bytes
-        self._read = 0  # bytes read so far
+        self._read = 0  # bytes of the track that were read so far
 
     def __len__(self) -> int:
         return len(self._pcm)
@@ -63,7 +63,7 @@ class Track:
 
 
 class Tracks:
-    """Both tracks: inbound (the caller) and outbound (what we send)."""
+    """Both tracks of a stereo recording: inbound (the caller) and outbound (the sound that the server sends)."""
 
     def __init__(self) -> None:
         self.inbound, self.outbound = Track(_GAP_TIMEOUT), Track()

@@ -1,4 +1,4 @@
-"""A WAV file that grows, and is valid at every moment. Blocking: to be used in a thread."""
+"""A WAV file that grows, and is valid at every moment. Its methods block, so callers run them in a thread."""
 
 import errno
 import itertools
@@ -13,7 +13,7 @@ _PART = ".part"
 
 def ensure_within(directory: Path, path: Path) -> None:
     """Raise PermissionError where a symbolic link leads a path out of a folder."""
-    # Not `Path.resolve`, which raises a RuntimeError for circular links before Python 3.13.
+    # `Path.resolve` is not used, because it raises a RuntimeError for circular links before Python 3.13.
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory)):
         raise PermissionError(errno.EPERM, "leads out of its folder", str(path))
 
@@ -28,7 +28,7 @@ class WavFile:
     def __init__(self, path: Path, channels: int, modes: FileModes = DEFAULT_MODES) -> None:
         make_folders(path.parent, modes)
         self._channels = channels
-        self._size = 0  # bytes of PCM
+        self._size = 0  # bytes of PCM in the file
         for number in itertools.count():
             self.path = path.with_stem(f"{path.stem}-{number}") if number else path
             self._part = self.path.with_name(self.path.name + _PART)
@@ -55,7 +55,7 @@ class WavFile:
             written = 0
             while written < len(pcm):
                 written += self._file.write(memoryview(pcm)[written:])
-        finally:  # if the disk became full, the audio written before that counts
+        finally:  # if the disk becomes full, the header still counts the audio that was written before
             self._size += written - written % block
             self._write_header()
 

@@ -119,7 +119,7 @@ def _make_flow(configuration: Configuration, path: str, server: str, fetch_url: 
 
 
 def _probe(actions: Actions) -> list[str]:
-    """Print a line for each address that is reached; returns a line for each that is not."""
+    """Print a line for each of a flow's addresses that can be reached; return a line for each of the others."""
     probes = [terminal.run(probe_address(*address)) for address in dialled_addresses(actions)]
     for each in probes:
         if each.reached:
@@ -128,7 +128,7 @@ def _probe(actions: Actions) -> list[str]:
 
 
 def _store(settings: VoipbinSettings, name: str, actions: Actions) -> str:
-    """Create or update the flow at the platform; returns a line that says so. ConfigError without a credential."""
+    """Create or update the flow at VoIPBIN; return a line that says so. ConfigError if no credential is set."""
     credential = credential_of(settings)
     if credential is None:
         raise ConfigError([NO_CREDENTIAL])

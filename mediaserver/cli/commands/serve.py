@@ -25,7 +25,8 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the prompts."""
-    file = file or config.default_file()  # so that a reload reads this same file, even if the file is gone
+    # The configuration file is found once, so that each reload reads this file, even if the file is gone by then.
+    file = file or config.default_file()
 
     def load() -> tuple[Settings, list[str]]:
         settings, problems = config.load(file)
@@ -46,6 +47,6 @@ def serve(
 def _show_first_steps(running: server.Server, file: Path | None) -> None:
     """Show a command to try first, and the open paths, if the server was started on a terminal."""
     if sys.stderr.isatty():
-        with contextlib.suppress(OSError):  # the terminal may be gone by now
+        with contextlib.suppress(OSError):  # raised if the terminal is gone by now
             for line in ("", *first_steps.lines(running.engine, running.port, file), ""):
                 typer.echo(line, err=True)

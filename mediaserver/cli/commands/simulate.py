@@ -1,4 +1,4 @@
-"""`mediaserver simulate`: plays the whole platform on one's own machine, to try a flow, or an IVR by `fetch`."""
+"""`mediaserver simulate`: simulates the whole VoIPBIN platform on this machine, to try a flow or an IVR."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ from mediaserver.support import log
 
 
 class _Devices(NamedTuple):
-    """The programs for sound, None where there is none or none is wanted."""
+    """The programs that play and record sound; None for a device that is not wanted, or has no program."""
 
     speaker: tuple[str, ...] | None
     microphone: tuple[str, ...] | None
@@ -105,7 +105,7 @@ def _fetch_action(url: str) -> Action:
 
 
 def _find_devices(speaker: bool, microphone: bool) -> _Devices:
-    """The programs for the devices that are wanted, with a line for each device that has none."""
+    """Find programs for the wanted devices. Prints a line for each device whose programs are not installed."""
     wanted = (
         (speaker, sound.SPEAKERS, "no sound is played"),
         (microphone, sound.MICROPHONES, "the caller is mute"),
@@ -140,7 +140,7 @@ async def _simulate(plan: FlowPlan, devices: _Devices, live: bool) -> FlowReport
 
 
 def _observer(view: SimulationView | None, play: Callable[[bytes], None] | None) -> Observer:
-    """Shows the call on the view, and plays what the caller hears, as far as there are a view and a player."""
+    """An observer that shows the call on `view`, and calls `play` with the sound that the caller hears."""
     shown = view.observer if view is not None else Observer()
     if play is None:
         return shown

@@ -1,1 +1,1 @@
-"""The terminal's side of `mediaserver simulate`: what is shown, the keyboard as a telephone's keys, and sound."""
+"""The terminal side of `mediaserver simulate`: view and tables, the keyboard as a telephone's keys, and sound."""

@@ -13,9 +13,9 @@ KEYS = frozenset("0123456789ABCD*#")
 
 @contextlib.contextmanager
 def read_keys(press: Callable[[str], None]) -> Iterator[bool]:
-    """Call `press` with each key that is typed, if standard input is a terminal; yields whether it is.
+    """Call `press` with each telephone key that is typed. Yields whether standard input is a terminal.
 
-    Other characters are passed over, and nothing that is typed is shown. Ctrl-C works as ever.
+    Other characters are ignored, and typed characters are not shown. Ctrl-C still interrupts the program.
     """
     if not sys.stdin.isatty():
         yield False
@@ -26,7 +26,7 @@ def read_keys(press: Callable[[str], None]) -> Iterator[bool]:
     def read() -> None:
         try:
             typed = os.read(terminal, 64)
-        except OSError:  # the terminal is gone
+        except OSError:  # raised if the terminal is gone
             typed = b""
         if not typed:
             loop.remove_reader(terminal)

@@ -1,4 +1,4 @@
-"""The speaker and the microphone, by programs that systems have: they read or write raw 16-bit PCM of 8 kHz."""
+"""The speaker and the microphone, by programs such as aplay, which play or record raw 16-bit PCM at 8 kHz."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
 _ALSA = ("-q", "-t", "raw", "-f", "S16_LE", "-r", f"{SAMPLE_RATE}", "-c", "1")
 _PULSE = ("--raw", "--format=s16le", f"--rate={SAMPLE_RATE}", "--channels=1", "--latency-msec=60")
 _SOX = ("-q", "-t", "raw", "-e", "signed", "-b", "16", "-r", f"{SAMPLE_RATE}", "-c", "1", "-")
-# Programs with their arguments, the best first. Raw sound has one channel if ffplay is told nothing else.
+# Programs with their arguments, in order of preference. ffplay takes raw sound to have one channel by default.
 SPEAKERS = (
     ("pacat", "--playback", *_PULSE),
     ("aplay", *_ALSA),
@@ -19,8 +19,8 @@ SPEAKERS = (
     ("ffplay", "-nodisp", "-loglevel", "quiet", "-f", "s16le", "-sample_rate", f"{SAMPLE_RATE}", "-i", "-"),
 )
 MICROPHONES = (("parec", *_PULSE), ("arecord", *_ALSA), ("rec", *_SOX))
-_MAX_WAITING = SAMPLE_RATE * SAMPLE_BYTES  # bytes that may wait for a player, 1 s; it is stuck if more wait
-_END_TIMEOUT = 1.0  # seconds for a player to play what it has
+_MAX_WAITING = SAMPLE_RATE * SAMPLE_BYTES  # bytes (1 s) that may wait for a player; if more wait, it is stuck
+_END_TIMEOUT = 1.0  # seconds that a player has at the end of a call to play the rest of its sound
 
 
 def find_program(programs: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
@@ -29,7 +29,7 @@ def find_program(programs: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
 
 
 def missing(programs: Sequence[tuple[str, ...]]) -> str:
-    """A line for the user: none of these programs is installed."""
+    """A line that tells the user that none of `programs` is installed."""
     return f"none of {', '.join(program[0] for program in programs)} is installed"
 
 

@@ -18,12 +18,12 @@ from mediaserver.client.flows.engine import ExecutedAction
 from mediaserver.errors import escape_unprintable
 
 _EVERY = 0.1  # seconds between two drawings
-_STALE = 0.1  # seconds after which a frame is no longer what is heard
-_KEYS = 40  # keys that are shown at most
+_STALE = 0.1  # seconds after which the latest frame is old, and the level of silence is shown
+_KEYS = 40  # the number of latest keys that are shown
 
 
 class SimulationView:
-    """Draws a call while it goes on. `observer` takes what is to be drawn, and `show` draws."""
+    """Draws a call while it goes on. `observer` gets the call's actions, keys and frames; `show` draws them."""
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False, transient=True)

@@ -15,13 +15,13 @@ from mediaserver.speech.tts.sentences import SentenceSplitter
 
 
 class AnswerStream:
-    """Streams one answer into `playback`, cut into sentences by `splitter`. Notes in `turn` when it comes."""
+    """Streams one answer of the model into `playback`, sentence by sentence, and notes its latencies in `turn`."""
 
     def __init__(self, call: Call, playback: UtterancePlayback, turn: Turn, splitter: SentenceSplitter) -> None:
         self._call, self._playback, self._turn, self._splitter = call, playback, turn, splitter
 
     async def generate(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]], model: str) -> None:
-        """Have the model answer `messages`. Raises EngineError where the answer fails, or has nothing in it."""
+        """Have the model answer `messages`. Raises EngineError if the model fails, or its answer is empty."""
         answer = self._call.speech.chat.stream_answer(messages, tools, model, self._resume)
         async with contextlib.aclosing(answer) as pieces:
             async for piece in pieces:
@@ -35,7 +35,7 @@ class AnswerStream:
             raise EngineError("there is no word in the answer")
 
     def replace_rest(self, sentences: Iterable[str]) -> None:
-        """After a failure, add the text that has come, and other `sentences` in place of what is missing."""
+        """After the model's failure, play the text received so far, then `sentences` in place of the rest."""
         self._playback.tool_calls.clear()
         self._add([*self._splitter.flush(), *sentences])
 

@@ -26,14 +26,14 @@ from mediaserver.speech.llm.chat import ToolCall
 from mediaserver.speech.tts.interface import Voice
 from mediaserver.speech.tts.sentences import MAX_CHARACTERS, SentenceSplitter
 
-_MAX_TOOL_ROUNDS = 4  # answers with tool calls that one turn may have; then the turn fails
+_MAX_TOOL_ROUNDS = 4  # a turn fails after this number of model answers that call tools
 _MAX_RESUMES = 2  # how often a playback that a noise interrupted is resumed before the caller's next turn
 
 log = structlog.get_logger()
 
 
 class Conversation:
-    """One conversation, from the greeting to the end. `fallback` is played where TTS fails."""
+    """One conversation, from the greeting to the end. `fallback` is a sound that is played where TTS fails."""
 
     def __init__(
         self, settings: AssistantSettings, call: Call, voice: Voice, texts: AssistantTexts[str], fallback: Segment
@@ -46,7 +46,8 @@ class Conversation:
         self._transcript = ConversationTranscript(settings.directory, settings.file, call, settings.modes)
         self._turn_detector = TurnDetector(call, self._turn_taking, settings.end_silence)
         self._turn: Turn | None = None  # the caller's latest turn
-        self._interrupted: UtterancePlayback | None = None  # a stopped playback, until the stop's cause is known
+        # The playback that a barge-in stopped, until it is known whether words or a noise caused the barge-in.
+        self._interrupted: UtterancePlayback | None = None
         self._fallback_played = False  # whether the fallback has been played since the caller's latest turn
         self._failures = 0  # number of turns in a row that failed
         self._fillers: Fillers | None = None
@@ -62,12 +63,13 @@ class Conversation:
         except ConversationEnded as ended:
             ended.conclude(self._call)
         finally:
-            self._interrupted = None  # the playback refers to `self`: the cycle would keep both in memory
+            self._interrupted = None  # breaks a cycle of references between playback and conversation
             await self._transcript.close()
 
     async def _converse(self, tool_runner: ToolRunner) -> None:
         await self._say(self._texts.greeting)
-        self._fillers = self._settings.make_fillers(self._call)  # after the greeting, which TTS speaks first
+        # Fillers are created after the greeting, so that TTS synthesises the greeting first.
+        self._fillers = self._settings.make_fillers(self._call)
         for _ in range(self._settings.max_turns):
             self._turn = turn = await self._next_turn(tool_runner)
             self._history.add_caller(turn.caller)
@@ -215,7 +217,7 @@ class Conversation:
         self._quiet_since = self._call.now
 
     def _remember(self, playback: UtterancePlayback) -> None:
-        """Add what the caller heard to the history. An interrupted playback waits until the cause is known."""
+        """Add the heard text to the history; an interrupted playback's only once the interruption is confirmed."""
         if playback.interrupted:
             self._interrupted = playback
         else:
@@ -224,8 +226,8 @@ class Conversation:
     async def _resume(self, interrupted: UtterancePlayback, tool_runner: ToolRunner) -> None:
         """Resume a playback that a noise interrupted.
 
-        The sentences that the caller did not hear to their end are played. If the playback had no sentence yet,
-        the model answers anew.
+        The sentences that the caller did not hear to their end are played again. If the playback had no sentence
+        yet, the model generates the answer again.
         """
         self._interrupted = None
         self._history.add_assistant(interrupted.complete_text)
@@ -272,7 +274,7 @@ class Conversation:
         self._transcript.add_line("failure", {"stage": stage, "why": why})
 
     async def _count_failure(self, failed: bool, tool_runner: ToolRunner) -> None:
-        """Count failed turns in a row. At `max_failures`, transfer the call if set, and end the conversation."""
+        """Count failed turns in a row. At `max_failures`, do what `on_failure` says, and end the conversation."""
         self._failures = self._failures + 1 if failed else 0
         if self._failures >= self._settings.max_failures:
             if self._settings.on_failure == "transfer":

@@ -1,6 +1,6 @@
-"""Fillers: what a caller hears while the model thinks for long, such as the sound of typing, or "one moment".
+"""Fillers: sounds that a caller hears while the model thinks for long, such as typing, or the words "one moment".
 
-A filler is no part of the answer. The model is not told of it, and it is in no transcript and no event.
+Fillers are no part of an answer: the model's history, the transcript and the events do not contain them.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ class Fillers:
 
     def __init__(self, call: Call, sounds: Sequence[Segment | SpokenText], after: float) -> None:
         self._call, self._sounds, self._after = call, sounds, after
-        self._next = 0  # number of fillers that have been begun
+        self._next = 0  # number of fillers whose playing has begun in this conversation
 
     def fill_pause(self) -> "FilledPause":
-        """Begin to wait for an answer."""
+        """Begin the pause before an answer. Fillers play until `FilledPause.give_way_to` or `stop` ends it."""
         return FilledPause(self)
 
     async def play(self) -> None:
-        """Play one filler after another, until cancelled. Then the filler fades out in the next frame."""
+        """Play one filler after another until this task is cancelled, which fades the filler out in one frame."""
         while True:
             await asyncio.sleep(self._after)
             self._next += 1
@@ -46,26 +46,26 @@ class FilledPause:
         self._ending: asyncio.Task[None] | None = None
 
     async def give_way_to(self, spoken: SpokenText) -> None:
-        """Wait until the answer may be played: its first sound is there, and the filler is stopped.
+        """Wait until the answer may be played: its first audio is synthesised, and the filler is stopped.
 
-        `spoken` is a sentence of the answer. Sentences may be played in the order in which they called this
-        method.
+        `spoken` is a sentence of the answer. Several sentences may wait at once; the waits end in the order in
+        which they began.
         """
         if self._ending is None:
             self._ending = asyncio.ensure_future(self._end_with(spoken))
         await asyncio.wait([self._ending])
 
     def stop(self) -> None:
-        """Play no more fillers, and let the sentences of the answer go on at once."""
+        """Play no more fillers. Sentences that wait in `give_way_to` wait no longer."""
         self._filling.cancel()
         if self._ending is not None:
             self._ending.cancel()
 
     async def close(self) -> None:
-        """Stop, and wait until nothing of the pause is left."""
+        """Stop the fillers, and wait until the pause's tasks have ended."""
         self.stop()
         await asyncio.wait([self._filling] if self._ending is None else [self._filling, self._ending])
-        self._ending = None  # a cancelled task refers to its coroutine, and so to this object
+        self._ending = None  # breaks a cycle of references between this pause and its cancelled task
 
     async def _end_with(self, spoken: SpokenText) -> None:
         await spoken.wait_begun()

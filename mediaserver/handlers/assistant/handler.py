@@ -46,7 +46,7 @@ class Assistant(AssistantSettings, PlaybackSettings, Handler):
         return (self.directory,) if self.file is not None else ()
 
     def flow_needs(self) -> Iterable[str]:
-        """The tool that transfers calls, where it asks no webhook."""
+        """The setting `tools.transfer`, if it is a destination: only VoIPBIN's flow can transfer a call there."""
         return ["tools.transfer"] if isinstance(self.tools.transfer, Destination) else []
 
     def engines(self) -> Iterable[EngineRequirement]:
@@ -59,7 +59,7 @@ class Assistant(AssistantSettings, PlaybackSettings, Handler):
         )
 
     def prepare(self, speech: SpeechSettings) -> None:
-        """Load the language data that the texts' formats need. ValueError if a filler can never be spoken."""
+        """Load the language data for the variables in texts. ValueError if a filler can never be spoken."""
         for template in self._templates():
             template.preload_language(self.language or speech.language)
         for spoken in self.spoken_fillers:

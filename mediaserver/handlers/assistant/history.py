@@ -2,7 +2,7 @@
 
 from mediaserver.speech.llm.chat import Message, ToolCall
 
-MAX_CHARACTERS = 12_000  # of messages and tool calls: about 3000 tokens, which fit into every model's context
+MAX_CHARACTERS = 12_000  # characters of a history: about 3000 tokens, which fit into every model's context
 INTERRUPTED = "[interrupted by the caller]"
 
 
@@ -15,7 +15,7 @@ class History:
 
     @property
     def messages(self) -> list[Message]:
-        """All messages, the instructions first."""
+        """All messages for the chat model. The instructions come first."""
         return [{"role": "system", "content": self._instructions}, *self._messages]
 
     @property

@@ -79,7 +79,7 @@ class AssistantSettings(files.FileModeSettings, VoiceSettings):
         return [item.with_defaults(self) for item in self.filler if isinstance(item, SpokenPrompt)]
 
     def make_fillers(self, call: Call) -> Fillers | None:
-        """The fillers for one conversation, whose texts TTS begins to speak now; None where there are none."""
+        """Make one conversation's fillers, and begin to synthesise their texts; None if no fillers are set."""
         if self.filler_after is None:
             return None
         sounds = [
@@ -93,5 +93,5 @@ class AssistantSettings(files.FileModeSettings, VoiceSettings):
     @model_validator(mode="after")
     def _can_transfer(self) -> "AssistantSettings":
         if self.on_failure == "transfer" and self.tools.transfer is None:
-            raise ValueError('on_failure = "transfer" needs tools.transfer, the URL that is asked')
+            raise ValueError('on_failure = "transfer" needs tools.transfer: a destination, or a URL to ask')
         return self

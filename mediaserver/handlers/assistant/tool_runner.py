@@ -78,7 +78,8 @@ class ToolRunner:
     async def transfer(self, reason: str) -> str:
         """Transfer the call, or ask the operator's webhook to transfer it.
 
-        Returns the outcome, as text for the model. ConversationEnded if the answer ends the conversation.
+        Returns the outcome, as text for the model. Raises ConversationEnded if the call is transferred, or if the
+        webhook's answer ends the conversation.
         """
         target = self._tools.transfer
         if isinstance(target, Destination):
@@ -105,7 +106,7 @@ class ToolRunner:
         return "failed: nobody can be reached"
 
     async def _ask_webhook(self, url: str, reason: str) -> TransferAnswer:
-        """Ask the operator's webhook. PeerError without an answer, ValueError for one that is not understood."""
+        """Ask the operator's webhook. PeerError if it does not answer, ValueError if its answer is not valid."""
         stream = self._call.stream
         body = {
             "event": "transfer",

@@ -27,7 +27,7 @@ class Tools(Table):
 
     @property
     def definitions(self) -> list[dict[str, Any]]:
-        """The definitions of the enabled tools, as a chat model gets them."""
+        """The definitions of the enabled tools, in the format of OpenAI's chat completions."""
         tools = []
         if self.hang_up:
             tools.append(_tool(HANG_UP, "End the call, once the caller has said goodbye. Say goodbye first."))
@@ -65,17 +65,18 @@ class ToolArguments(BaseModel):
 class TransferAnswer(BaseModel):
     """The webhook's answer to a request to transfer the call. `say` is a text that is spoken to the caller.
 
-    With `transfer` or `actions`, VoIPBIN's flow leads the call on. Without them, the webhook transfers it.
+    With `transfer` or `actions`, VoIPBIN's flow leads the call on. Without them, the webhook itself transfers the
+    call.
     """
 
     say: str = Field("", max_length=1000)
-    hangup: bool = True  # whether the conversation ends, with a transfer or without one
+    hangup: bool = True  # whether the conversation ends after the webhook's answer, even without a transfer
     transfer: DestinationText | None = None
     actions: FlowActions | None = None
 
     @property
     def leads_to(self) -> Destination | Sequence[Action] | None:
-        """Where the call is led by us; None for nowhere."""
+        """The destination or actions that VoIPBIN's flow continues with; None if the answer names neither."""
         return self.transfer or self.actions
 
 

@@ -11,15 +11,16 @@ STEPS = ("words", "first_delta", "first_sentence", "first_audio")
 class Turn:
     """A turn of the caller, and the assistant's answer. All times are seconds of the call's clock."""
 
-    caller: str  # the caller's words, or keys
+    caller: str  # the words that the caller spoke, or the keys that the caller pressed
     spoke_from: float
-    spoke_until: float  # when the caller's voice was last received
+    spoke_until: float  # the time at which the caller's voice was last received
     assistant: list[str] = field(default_factory=list)  # the assistant's answers, as far as the caller heard them
     intended: list[str] = field(default_factory=list)  # the assistant's answers in full
     interrupted: bool = False
     failed: bool = False
-    step_times: dict[str, float] = field(default_factory=dict)  # when each step was reached first
-    ended: float = 0.0  # when the answer had been played, or the caller interrupted it
+    # The time at which each step of the answer was first reached.
+    step_times: dict[str, float] = field(default_factory=dict)
+    ended: float = 0.0  # the time at which the answer's playback ended or was interrupted
 
     def mark_step(self, step: str, now: float) -> None:
         """Note that `step` is reached at `now`; only the first time of a step counts."""

@@ -9,7 +9,8 @@ from mediaserver.call import Call, Endpointer, Utterance
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.handlers.assistant.turn_taking import TurnTaking
 
-# Frames of voice that begin an utterance: 40 ms. While an answer is played, they must be speech as well.
+# The number of 20 ms frames with a voice that begin an utterance. While an answer is played, noise, tones and
+# music do not count as a voice.
 _ONSET_FRAMES = 2
 _MAX_UTTERANCE = 30.0  # seconds, after which an utterance is cut
 _KEYS = "0123456789*#ABCD"
@@ -23,7 +24,8 @@ class TurnDetector:
 
     def __init__(self, call: Call, turn_taking: TurnTaking, end_silence: float) -> None:
         self._call, self._turn_taking, self._end_silence = call, turn_taking, end_silence
-        self._keys, self._first_key_at, self._last_key_at = "", 0.0, 0.0  # keys of a turn that is not complete
+        # The keys of a turn that is not complete yet, and the times of its first and last key.
+        self._keys, self._first_key_at, self._last_key_at = "", 0.0, 0.0
         self._key_pressed = asyncio.Event()
 
     @contextlib.contextmanager
@@ -42,7 +44,7 @@ class TurnDetector:
             try:
                 yield
             finally:
-                turn_taking.caller_waiting = bool  # drops the lambda, because it is part of a cycle of references
+                turn_taking.caller_waiting = bool  # replaces the lambda, which is part of a cycle of references
 
     async def next_turn(self, timeout: float) -> Utterance | Turn | None:
         """Wait for the caller's next turn; None if no turn begins within `timeout` seconds.

@@ -7,11 +7,11 @@ from mediaserver.call import Utterance
 
 
 class TurnTaking:
-    """With `barge_in`, stops the assistant as soon as the caller's voice, or a key, is detected.
+    """Decides who speaks. With `barge_in`, a detected voice or key of the caller stops the assistant at once.
 
-    The assistant then does not begin to speak either while `caller_waiting` returns True, which means that speech
-    or keys of the caller have not been processed yet. Without `barge_in`, the assistant is never stopped, and the
-    caller's speech and keys are ignored while the assistant speaks.
+    With `barge_in`, the assistant also does not begin to speak while `caller_waiting` returns True, which means
+    that speech or keys of the caller have not been processed yet. Without `barge_in`, the assistant is never
+    stopped, and the caller's speech and keys are ignored while the assistant speaks.
     """
 
     def __init__(self, barge_in: bool) -> None:

@@ -18,7 +18,8 @@ from mediaserver.wire.encapsulation import Encoding
 
 _SENTENCES_AHEAD = 2  # number of sentences that are synthesised ahead of the sentence that plays
 _NO_FALLBACK = silence(0)
-_FRAMES_PER_LETTER = 3.3  # frames of 20 ms; estimates the length of a sentence that is not synthesised to its end
+# 20 ms frames of speech per letter: estimates the duration of a sentence that is not synthesised to its end.
+_FRAMES_PER_LETTER = 3.3
 
 
 class _TimedPlaylist(Playlist):
@@ -50,7 +51,7 @@ class _Sentence:
         self.text = text
         self.heard = ""
         self.complete = False
-        self.failed = False  # whether TTS failed
+        self.failed = False  # whether TTS failed to speak this sentence
 
     def note_played(self, heard: PlaybackResult, spoken: SpokenText) -> None:
         """Note how much of the sentence was played.
@@ -75,7 +76,7 @@ class UtterancePlayback:
     """The playback of one text. If TTS fails, `on_failure` is called, and the rest of the text is skipped.
 
     `began_at` is when the first audio was sent, in seconds of the call's clock. `tool_calls` are the model's tool
-    calls, which are to be run after the playback. `fillers` are heard until the first sentence's sound is there.
+    calls, which are to be run after the playback. `fillers` play until the first sentence's audio is synthesised.
     """
 
     def __init__(
@@ -86,15 +87,16 @@ class UtterancePlayback:
         fillers: Fillers | None = None,
     ) -> None:
         self._call, self._voice, self._on_failure, self._fillers = call, voice, on_failure, fillers
-        self._pause: FilledPause | None = None  # the pause before the first sentence, while the playback runs
+        # The pause before the first sentence, in which fillers play; None while no playback runs.
+        self._pause: FilledPause | None = None
         self._sentences: list[_Sentence] = []
         self._started = 0  # number of sentences whose playback has been begun or queued
-        self._finished = False  # whether all sentences have been added
+        self._finished = False  # whether all sentences of the text have been added
         self._changed = asyncio.Event()
         self.tool_calls: list[ToolCall] = []
         self.began_at: float | None = None
         self.interrupted = False
-        self.failed = False  # whether TTS failed
+        self.failed = False  # whether TTS failed to speak a sentence of the text
 
     def add_sentence(self, text: str) -> None:
         """Add a sentence to the end of the text."""
@@ -107,7 +109,7 @@ class UtterancePlayback:
         self._changed.set()
 
     def stop(self) -> None:
-        """Stop the playback from the next tick on, because the caller interrupts it."""
+        """Stop the playback from the next 20 ms tick on, because the caller interrupts it."""
         self.interrupted = True
         if self._pause is not None:
             self._pause.stop()
@@ -126,13 +128,13 @@ class UtterancePlayback:
                 playing.append(asyncio.create_task(self._play(sentence)))
             while playing:
                 await playing.popleft()
-        finally:  # no TaskGroup: a cancelled one leaves a cycle of references that keeps the whole call in memory
+        finally:  # no TaskGroup, because a cancelled one leaves a cycle of references to the call
             for task in playing:
                 task.cancel()
             await asyncio.gather(*playing, return_exceptions=True)
             if self._pause is not None:
                 await self._pause.close()
-                self._pause = None  # its tasks refer to this playback
+                self._pause = None  # breaks a cycle of references between this playback and the pause's tasks
 
     async def _next(self) -> _Sentence | None:
         while self._started == len(self._sentences):
@@ -152,10 +154,12 @@ class UtterancePlayback:
             if not self.failed:
                 self.failed = True
                 self._on_failure(why)
-                asyncio.get_running_loop().call_soon(self._call.clear)  # stops the sentences after the failed one
+                # Stops the playback of the sentences that follow the failed sentence.
+                asyncio.get_running_loop().call_soon(self._call.clear)
 
         stream = self._call.stream
-        origin = Origin(stream.route, stream.untrusted)  # an untrusted caller's answers wait behind others for TTS
+        # TTS speaks the answers to untrusted callers after all other texts.
+        origin = Origin(stream.route, stream.untrusted)
         spoken = self._call.speech.say(sentence.text, self._voice, _NO_FALLBACK, on_failure, origin)
         if self._pause is not None:
             await self._pause.give_way_to(spoken)

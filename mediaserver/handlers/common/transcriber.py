@@ -59,7 +59,7 @@ class Transcriber:
         try:
             async for utterance in utterances:
                 await self._recognise(utterance)
-        except asyncio.CancelledError:  # the call is over: no time is left for its last utterances
+        except asyncio.CancelledError:  # the call is over, and there is no time to recognise its last utterances
             for utterance in utterances.take_pending():
                 self._report_failure(utterance, _TOO_LATE)
             raise

@@ -1,6 +1,6 @@
-"""The transcript of a call and its captions: two files, which are valid at every moment.
+"""The transcript of a call and its captions: two files, each of which is valid after every write.
 
-The methods block while the disk writes, so that callers run them in a thread.
+The methods block while the disk writes, so callers run them in a thread.
 """
 
 import itertools
@@ -49,7 +49,7 @@ class CaptionedTranscript:
                     raise
             except FileExistsError:
                 continue
-        raise AssertionError("there are numbers enough")
+        raise AssertionError("itertools.count() never ends")
 
 
 def webvtt_cue(start: float, end: float, text: str) -> str:

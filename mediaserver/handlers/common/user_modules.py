@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
-FileSignature = tuple[int, int, int] | None  # modification time in ns, size, inode; None where there is no file
+# A file's modification time in ns, size and inode; None for a missing file.
+FileSignature = tuple[int, int, int] | None
 FileStates = dict[Path, FileSignature]
 _INSTALLED = {"site-packages", "dist-packages"}  # folders of installed packages, which users do not edit
 _NOT_USERS = {"mediaserver", "__main__", "sitecustomize", "usercustomize"}
@@ -70,7 +71,7 @@ def reimported() -> Iterator[list[str]]:
     old = _user_modules()
     _forget_modules(old)
     _imported_files.clear()
-    for file in files:  # delete the .pyc: Python compares only the source's size and whole second with it
+    for file in files:  # Python may not notice an edit within a second, and would use the old .pyc file
         with contextlib.suppress(OSError, NotImplementedError):
             os.unlink(importlib.util.cache_from_source(str(file)))  # noqa: PTH108
     importlib.invalidate_caches()

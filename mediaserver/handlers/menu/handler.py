@@ -38,7 +38,7 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, PlaybackSettings
 
     own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
-    # VoIPBIN fills in the variables of its actions.
+    # The setting `actions` may contain {variables} that are not the URL's, because VoIPBIN fills them in.
     template_settings: ClassVar[frozenset[str]] = SpokenPromptSettings.template_settings | {"actions"}
 
     start: str = "main"
@@ -52,16 +52,16 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, PlaybackSettings
     def _leads_somewhere(self) -> "MenuHandler":
         found = plan.flow_problems(self.menus, self.start, self._own_steps)
         if found := [*found, *plan.exhaustion_problems(self.on_exhausted)]:
-            raise ValueError("\n".join(found))  # one line for each problem
+            raise ValueError("\n".join(found))  # one line of the message for each problem of the flow
         return self
 
     @property
     def _own_steps(self) -> list[tuple[str, Step]]:
-        """The steps outside of menus, each after its key."""
+        """The steps that the handler's own settings have, outside of menus, as pairs of key and step."""
         return [("on_webhook_error", self.on_webhook_error), ("on_exhausted", self.on_exhausted)]
 
     def _steps(self) -> Iterable[tuple[str, Step]]:
-        """All steps, each after its place in the settings."""
+        """All steps, as pairs of place and step. A place is a key such as `menus.main.keys.1`."""
         for name, menu in self.menus.items():
             for place, step in menu.steps():
                 yield f"{error_messages.format_key(('menus', name))}.{place}", step
@@ -79,7 +79,7 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, PlaybackSettings
         return (*chain(*(menu.prompt_items() for menu in self.menus.values())), *chain(*own))
 
     def flow_needs(self) -> Iterable[str]:
-        """The steps that lead the call elsewhere."""
+        """The settings keys of the steps that transfer a call, or hand it to other actions of VoIPBIN's flow."""
         return [f"{place}.{step.leads_out}" for place, step in self._steps() if step.leads_out]
 
     def validate_request(
@@ -115,7 +115,8 @@ class _CallFlow:
 
     def __init__(self, flow: MenuHandler, call: Call) -> None:
         self._flow, self._call = flow, call
-        self._variables: dict[str, Any] = {}  # variables that webhooks have set; they override the stream's own
+        # Variables that webhooks have set, which override variables of the stream.
+        self._variables: dict[str, Any] = {}
         self._menu = flow.start
         self._facts = WebhookFacts()
 
@@ -156,7 +157,7 @@ class _CallFlow:
         return None
 
     def _conclude(self, step: Step) -> None:
-        """Have the call hung up, or led elsewhere, when the stream ends."""
+        """Have VoIPBIN hang up or transfer the call, or run the step's actions, when the stream ends."""
         try:
             if (destination := step.transfer or step.actions) is not None:
                 self._call.lead_to(destination)
@@ -243,7 +244,8 @@ class _CallFlow:
         """The step in a webhook's answer. ValueError or PromptError if it is invalid, or cannot be played."""
         step = WebhookAnswer.model_validate(answer)
         if (step.collect is not None or step.record is not None) and not step.exits:
-            step = step.model_copy(update={"webhook": url})  # the same webhook gets the digits or recording
+            # The webhook that gave this answer also gets the digits or the recording.
+            step = step.model_copy(update={"webhook": url})
         for problem in plan.flow_problems(self._flow.menus, self._flow.start, [("the answer", step)]):
             raise ValueError(problem)
         try:
@@ -255,9 +257,11 @@ class _CallFlow:
             self._call.prompts.get(name)
         speech = self._call.speech.settings
         for spoken_prompt in self._flow.spoken_prompts(step.play):
-            await asyncio.to_thread(spoken_prompt.prepare, speech)  # slow for a language's first text
+            # The text is prepared in a thread, because the first text of a language loads data for a while.
+            await asyncio.to_thread(spoken_prompt.prepare, speech)
             unfit = voice_problems(spoken_prompt.need, speech)
-            if len(unfit) == len(spoken_prompt.engine or speech.engine):  # no engine is left that could speak it
+            # An answer is invalid if none of the TTS engines can speak its text.
+            if len(unfit) == len(spoken_prompt.engine or speech.engine):
                 raise ValueError(unfit[0])
             spoken_prompt.validate_values(self._values(step.variables), speech)
         self._variables |= step.variables

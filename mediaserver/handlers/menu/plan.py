@@ -177,14 +177,15 @@ def flow_problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str
     for name, menu in menus.items():
         if not menu.keys and menu.collect is None:
             found.append(f'{places[name]}: is a dead end: give "keys" or "collect"')
-    if not found and not any(step.webhook for _, step in steps):  # a webhook's answer may go to any menu
+    # Only a flow without webhooks has unreachable menus, because a webhook's answer may lead to any menu.
+    if not found and not any(step.webhook for _, step in steps):
         reached = _reached(start, lambda name: [step.menu for _, step in menus[name].steps() if step.menu])
         found += [f"{places[name]}: nothing leads to it" for name in menus if name not in reached]
     return found
 
 
 def exhaustion_problems(step: Step) -> list[str]:
-    """The mistakes in the step that ends a call whose flow has no actions left: it cannot ask for anything."""
+    """The mistakes in `step`, which follows VoIPBIN's last action: it cannot ask for keys, as none arrive then."""
     if step.menu is None and step.webhook is None and step.record is None and step.collect is None:
         return []
     return ["on_exhausted: no keys come any more: it can only play, and then transfer, hang up or run actions"]

@@ -11,9 +11,9 @@ from mediaserver.support.credentials import redact_url
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One key of a menu, or another outcome such as a time-out, and what it leads to in words.
+    """One key of a menu, or an outcome such as a time-out, and a text that says what this key or outcome leads to.
 
-    `next_menu` is the menu that it leads to, None for none.
+    `next_menu` is the name of the menu that comes next, None if no menu does.
     """
 
     menu: str
@@ -24,7 +24,7 @@ class Transition:
 
 
 def list_transitions(menus: Any) -> list[Transition]:
-    """All transitions of a handler's menus, given as a table by name. Invalid menus are left out."""
+    """All transitions of a handler's menus. `menus` has the menus by name. Invalid menus are left out."""
     known = menus if isinstance(menus, dict) else {}
     return [
         transition

@@ -1,4 +1,4 @@
-"""What a menu's webhook is asked, and what it may answer."""
+"""The facts in a request to a menu's webhook, and the answer that the webhook may give."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ class WebhookAnswer(Step):
 
 
 class WebhookFacts(BaseModel):
-    """What the caller did since the last webhook. The next webhook gets it, besides facts of the stream."""
+    """What the caller did since the last webhook request. The next request has these facts and the stream's."""
 
     event: str = "entered"
     digits: str = ""
@@ -28,7 +28,7 @@ def is_sayable(value: Any) -> bool:
 
 
 def explain(error: Exception) -> str:
-    """Why a webhook has no answer that can be used, in one line."""
+    """Why a webhook's answer is missing or cannot be used, in one line. `error` is the exception that says so."""
     if isinstance(error, ValidationError):
         return f"the answer is not understood: {error_messages.summarize_error(error)}"
     return str(error)

@@ -1,4 +1,4 @@
-"""What is done to a prompt once it is decoded: its DC offset is removed, silence cut off, and its level set."""
+"""Conditions a decoded prompt: removes its DC offset, cuts off silence at both ends, and sets its level."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,21 +9,21 @@ from mediaserver.audio.level.levels import SILENCE_DB
 from mediaserver.audio.pcm import FULL_SCALE, Samples
 from mediaserver.playout.decoding.options import Conditioning
 
-MOST_GAIN = 30.0  # dB by which a sound is amplified at most, so that a recording of next to nothing stays soft
-NEARLY = 0.05  # dB that a level may miss its target by without a word
+MOST_GAIN = 30.0  # dB by which a sound is amplified at most, so that a nearly silent recording stays soft
+NEARLY = 0.05  # dB by which a level may miss its target without a warning
 
 
 class ConditionedSound(NamedTuple):
-    """A prompt's samples as callers hear them, and what was done for that. Warnings go after the file's name."""
+    """A prompt's samples as callers hear them, the changes that were made, and warnings about the prompt."""
 
     samples: Samples
     offset: int = 0  # the DC offset that was subtracted, in steps of 16 bits
     gain: float = 0.0  # dB by which the level was changed
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # texts to put after the file's name
 
 
 def condition(samples: Samples, how: Conditioning) -> ConditionedSound:
-    """Condition decoded samples, of shape (n,). Where nothing is to be done, they come back as they are."""
+    """Condition decoded samples, of shape (n,). Samples that need no change are returned unchanged."""
     warnings: list[str] = []
     if offset := levelling.steady_offset(samples):
         samples = levelling.remove_offset(samples, offset)
@@ -40,15 +40,15 @@ def condition(samples: Samples, how: Conditioning) -> ConditionedSound:
 
 
 def silence_threshold(how: Conditioning, level: Callable[[], float]) -> float:
-    """The dBov up to which a sound is silence: as set, or so far below the sound's own `level` in dBov.
+    """The dBov up to which a sound counts as silence: the value that is set, or else a value relative to `level`.
 
-    `level` is called only where it is needed, because measuring takes long.
+    `level` returns the sound's own level in dBov. It is called only if needed, because measuring takes long.
     """
     return level() - edges.BELOW_LEVEL if isinstance(how.trim_silence, bool) else how.trim_silence
 
 
 def _gain_to(loudness: float, samples: Samples) -> tuple[float, str]:
-    """The gain in dB that brings samples to a level, as far as it may; and a warning where it does not, or ""."""
+    """The gain in dB that brings samples to a level within the limits, and a warning if a limit is met, or ""."""
     level = active_level(samples)
     if level == SILENCE_DB:
         warning = "is not levelled: it is too short, too soft or too sparse to have a speech level"

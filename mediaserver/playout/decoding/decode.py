@@ -37,7 +37,7 @@ _EMPTY = "is empty: nothing is heard where it is played"
 class DecodedAudio:
     """A decoded sound file: its samples, the description of its format, its level, and warnings about it."""
 
-    pcm: bytes  # 16-bit little-endian, 8 kHz, mono
+    pcm: bytes  # the file's samples as PCM: 16-bit little-endian, 8 kHz, mono
     source: str  # a description of the file's own format, shown to users
     peak_dbfs: float
     loudness_lufs: float
@@ -48,9 +48,9 @@ class DecodedAudio:
 class _Sound:
     """A file that is being decoded. `source` and `warnings` are complete once `blocks` was read to its end."""
 
-    blocks: Iterator[bytes]  # PCM (16-bit little-endian, 8 kHz, mono)
+    blocks: Iterator[bytes]  # the file's samples as PCM (16-bit little-endian, 8 kHz, mono)
     source: str  # a description of the file's own format, shown to users
-    seconds: float = 0.0  # the length that the file's header gives; 0 where it gives none
+    seconds: float = 0.0  # the duration in seconds that the file's header gives; 0 if it gives none
     warnings: list[str] = field(default_factory=list)
 
 
@@ -75,8 +75,8 @@ def decode(
 ) -> DecodedAudio:
     """Decode a sound file that is already open, of at most `longest` seconds; PromptError as in `decode_file`.
 
-    A prompt is conditioned as `conditioning` says; None leaves the samples as they are. `resample` converts
-    what is not at 8 kHz.
+    A prompt is conditioned as `conditioning` says; None leaves the samples as they are. `resample` converts sound
+    of other sampling rates to 8 kHz.
     """
     try:
         sound = _open(path, file, pcm, resample)
@@ -218,7 +218,7 @@ def _open_compressed(
     `samples` is the number of samples for each channel that the container gives, or None. Where FFmpeg's libraries
     cannot decode the file and a `path` is given, the system's ffmpeg is tried: it is often built with more codecs.
     """
-    from mediaserver.playout.decoding import libav  # imported here, because the import takes a tenth of a second
+    from mediaserver.playout.decoding import libav  # imported only when needed, because importing PyAV takes 0.1 s
 
     sound = _Sound(iter(()), "")
 

@@ -36,7 +36,7 @@ from mediaserver.support.store import Store
 # The address space of a decoder process, and of each program that it runs, is limited to the sum of two parts:
 # the bytes that libraries take for themselves, and a multiple of the bytes of LONGEST seconds of PCM.
 _LIBRARY_BYTES, _PCM_MULTIPLE, _PCM_BYTES_PER_SECOND = 2_000_000_000, 6, 16_000
-# Environment variables, set to 1: otherwise numpy's libraries allocate memory for a thread per core.
+# Environment variables that are set to 1, so that numpy's libraries do not allocate memory for a thread per core.
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 REQUEST = struct.Struct(">IB")  # a request's header: bytes of the path that follows, and its `Purpose`
@@ -49,9 +49,9 @@ T = TypeVar("T")
 class Purpose(IntEnum):
     """What a file is decoded for."""
 
-    SOUND = 0  # to be played as it is, and not to be cached, such as a recording
-    PROMPT = 1  # to be conditioned, and cached
-    MEASUREMENT = 2  # to be measured as a prompt, and not played: the answer has no PCM
+    SOUND = 0  # the file is played as it is, and not cached, such as a recording
+    PROMPT = 1  # the file is a prompt, which is conditioned and cached
+    MEASUREMENT = 2  # the file is measured as a prompt, and not played: the answer has no PCM
 
 
 def main() -> None:
@@ -65,7 +65,7 @@ def main() -> None:
     try:
         child_main.report_ready(answers)
         _serve(cache, requests, answers, longest, pcm, Conditioning.load(conditioning))
-    except (BrokenPipeError, ConnectionResetError):  # the server is gone
+    except (BrokenPipeError, ConnectionResetError):  # raised if the server is gone
         os._exit(1)  # exit at once: a normal exit would fail to flush the answer, and print an error
 
 
@@ -127,7 +127,7 @@ def answer_request(
         return {"error": why}, _NO_PCM
     end = found.decoded.index(b"\n")
     description, pcm = found.decoded[:end], memoryview(found.decoded)[end + 1 :]
-    if len(pcm) > longest * _PCM_BYTES_PER_SECOND:  # the file was cached when LONGEST was larger
+    if len(pcm) > longest * _PCM_BYTES_PER_SECOND:  # a file that was cached when the limit LONGEST was larger
         from mediaserver.playout.decoding.decode import too_long_error
 
         return {"error": str(too_long_error(longest))}, _NO_PCM

@@ -16,15 +16,15 @@ from mediaserver.errors import PromptError
 
 _SAMPLE = np.dtype("<f4")
 _BLOCK = 1 << 20  # bytes of PCM that are read from ffmpeg at a time
-_STDERR_TAIL = 4096  # bytes that are kept of the end of ffmpeg's error messages
+_STDERR_TAIL = 4096  # the last bytes of ffmpeg's error messages that are kept
 
 
 class AudioStream(NamedTuple):
     """The first audio stream of a file, as ffprobe describes it."""
 
-    rate: int  # Hz
+    rate: int  # sampling rate in Hz
     channels: int
-    seconds: float  # the length that ffprobe finds in the file's header; 0 where there is none
+    seconds: float  # the duration in seconds that ffprobe finds in the file's header; 0 if there is none
 
 
 def is_installed() -> bool:
@@ -44,12 +44,12 @@ def probe(path: Path) -> AudioStream:
         seconds = float(stream.get("duration") or found.get("format", {}).get("duration") or 0)
         if rate < 1 or channels < 1:
             raise ValueError("no sound")
-    # pydub raises any of these where ffprobe's answer is not what it expects.
+    # pydub raises one of these errors where ffprobe's answer has an unexpected form.
     except (LookupError, StopIteration, ValueError, TypeError, AttributeError) as error:
         with decoded_blocks(path, AudioStream(8000, 1, 0)) as blocks:
             for _ in blocks:
                 break
-        raise PromptError("cannot be decoded by ffmpeg: it finds no sound in it") from error
+        raise PromptError("cannot be decoded by ffmpeg, which finds no sound in it") from error
     return AudioStream(rate, channels, seconds)
 
 
@@ -97,6 +97,6 @@ def _keep_tail(stderr: IO[bytes], tail: bytearray) -> None:
 
 
 def _last_message(messages: bytes, path: Path) -> str:
-    """ffmpeg's last line of error messages, without the file's path, because our error message has it already."""
+    """ffmpeg's last line of error messages, without the file's path, which is shown to users anyway."""
     lines = [line.strip() for line in messages.decode(errors="replace").splitlines() if line.strip()]
     return (lines[-1] if lines else "it says nothing").replace(f"file:{path}: ", "").replace(f"file:{path}", "it")

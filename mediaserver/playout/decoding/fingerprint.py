@@ -27,7 +27,7 @@ def _library_versions() -> tuple[str, ...]:
 
 
 def _program_state(name: str) -> str:
-    """A program's size and time of change, which differ once it is replaced: asking for its version is slow."""
+    """A program's size and time of change, which an update changes. Asking a program for its version is slow."""
     path = shutil.which(name)
     if path is None:
         return f"no {name}"

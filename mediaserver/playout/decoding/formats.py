@@ -10,8 +10,9 @@ from typing import NamedTuple
 class RawFormat(NamedTuple):
     """The format of files without a header: the file's extension alone says how its samples are encoded."""
 
-    codec: str  # "linear" (16-bit little-endian), "mulaw", "alaw", "vox", or the name of an FFmpeg demuxer
-    rate: int = 8000  # Hz
+    # The codec: "linear" (16-bit little-endian), "mulaw", "alaw", "vox", or the name of an FFmpeg demuxer.
+    codec: str
+    rate: int = 8000  # sampling rate in Hz
     code_bits: int = 0  # bits of each G.726 code; 0 for other codecs
 
 
@@ -39,11 +40,12 @@ EXTENSIONS = {*RAW, *WAVE, *_LOSSLESS, *_LOSSY}
 UNDECODABLE = {".g723", ".g723sf", ".ilbc", ".lpc10", ".mid", ".midi", ".ra", ".rm", ".siren7", ".siren14"}
 LONGEST = 7200.0  # the most seconds of sound in one file: the default of the setting `prompts.longest`
 
-# Kinds of files: of several files with one prompt name, the server plays the one whose kind comes first here.
+# Kinds of sound files, in order of preference: of several files with one prompt name, the server plays the first.
 _PCM_8_KHZ, _G711, _OTHER_LOSSLESS, _OTHER_LOSSY = range(4)
 _ORDER = (*sorted(WAVE), *RAW, *_LOSSLESS, *_LOSSY)
 _UNKNOWN_RATE = 1 << 32
-_WAV_FORMATS = {1: _PCM_8_KHZ, 3: _OTHER_LOSSLESS, 6: _G711, 7: _G711}  # the kind by a WAV file's format code
+# The kind of a WAV file by the format code in its header.
+_WAV_FORMATS = {1: _PCM_8_KHZ, 3: _OTHER_LOSSLESS, 6: _G711, 7: _G711}
 
 
 def preference(extension: str, head: bytes) -> tuple[int, int, int]:

@@ -35,9 +35,11 @@ _PADDING = {
     "wmav1": "WMA",
     "wmav2": "WMA",
 }
-_MOST_PADDING = 4096  # the most samples of silence after the sound: two of AAC's largest frames
-_ADPCM = {"adpcm_ima_wav": "IMA ADPCM", "adpcm_ms": "Microsoft ADPCM"}  # codecs of whole blocks, for users
-_FILLING_PEAK = 24 / 32768  # the most that a decoder makes of digital silence: ADPCM's smallest steps are 7 and 16
+_MOST_PADDING = 4096  # the most samples of padding after a sound: two of AAC's largest frames
+# Codecs that store sound in whole blocks, with their names for users.
+_ADPCM = {"adpcm_ima_wav": "IMA ADPCM", "adpcm_ms": "Microsoft ADPCM"}
+# The highest peak of digital silence after ADPCM decoding, as the smallest steps of ADPCM are 7 and 16.
+_FILLING_PEAK = 24 / 32768
 _BLOCK_SAMPLES = 1 << 14  # samples of each channel that are mixed down together
 _VOX_BLOCK = 1 << 16  # bytes of a Dialogic ADPCM file that are decoded at a time
 
@@ -47,7 +49,7 @@ class LibavSound:
     """The description of a file's first audio stream. `warnings` is complete once the whole file is decoded."""
 
     name: str = ""  # the format's name for users, such as `MP3`
-    seconds: float = 0.0  # the length that the container gives; 0 where it gives none
+    seconds: float = 0.0  # the duration in seconds that the container gives; 0 if it gives none
     warnings: list[str] = field(default_factory=list)
 
     def describe(self, rate: int, channels: int) -> str:
@@ -55,7 +57,7 @@ class LibavSound:
         return f"{self.name} {rate} Hz {describe_channels(channels)}"
 
 
-# The rate in Hz, the number of channels, and the mean of the channels: shape (n,), ±1.0 full scale.
+# A decoded block: its rate in Hz, its number of channels, and the channels' mean: shape (n,), ±1.0 full scale.
 Block = tuple[int, int, NDArray[np.float64]]
 
 
@@ -94,7 +96,7 @@ def open_sound(
         seconds = container.duration / av.time_base if container.duration else 0.0
         sound = LibavSound(name.split(",")[0].upper(), seconds)
         end = samples or _told_end(container, stream)
-        lengths = Counter[int]()  # how many frames there were of each length in samples
+        lengths = Counter[int]()  # the number of FFmpeg's frames by their length in samples
         blocks = _blocks(container, stream, sound, end, lengths)
         yield sound, _without_filling(blocks, sound, _ADPCM[codec], lengths) if codec in _ADPCM else blocks
 
@@ -111,7 +113,8 @@ def _blocks(
             yield rate, channels, mixed[:kept]
         if kept < len(mixed):
             surplus.append((rate, channels, mixed[kept:]))
-        if end is not None and decoded > end + _MOST_PADDING:  # the header's length is wrong
+        # More samples than a codec pads show that the length in the file's header is wrong.
+        if end is not None and decoded > end + _MOST_PADDING:
             yield from surplus
             end = None
             surplus.clear()
@@ -133,8 +136,8 @@ def _without_filling(
     """Leave out the silence that fills the last block of an ADPCM file.
 
     A WAV file holds whole blocks of ADPCM, up to 255 ms each at 8 kHz. Its `fact` chunk should give the number of
-    samples before the filling, but FFmpeg and libsndfile count the filling as well: a loop would have a hole.
-    Silence before the last block is kept, because an author meant it.
+    samples before the filling, but FFmpeg and libsndfile count the filling as well. A loop of the file would then
+    have a gap. Silence before the last block is kept, because an author meant it.
     """
     held: Block | None = None
     for block in blocks:
@@ -156,7 +159,8 @@ def _without_filling(
 def _mixed(frames: Iterator[Any], lengths: Counter[int]) -> Iterator[Block]:
     """Mix FFmpeg's frames down to one channel, many at a time: numpy takes as long for few samples as for many."""
     for (rate, channels, planar), alike in groupby(frames, key=_layout):
-        if not 1000 <= rate <= 768_000:  # at a rate of 1 Hz, for example, each byte would become seconds of sound
+        # Damaged files may claim impossible rates: at 1 Hz, each byte would become a second of sound.
+        if not 1000 <= rate <= 768_000:
             raise PromptError(f"is damaged: it claims to have {rate} samples a second")
         waiting, samples = list[NDArray[Any]](), 0
         for frame in alike:
@@ -178,7 +182,7 @@ def _layout(frame: Any) -> tuple[int, int, bool]:
 def _told_end(container: Any, stream: Any) -> int | None:
     """The length in samples that an MP4 file's header gives, None for other files.
 
-    FFmpeg cuts off the codec's padding before the sound, and not that after it, so our code needs this length.
+    FFmpeg cuts off the codec's padding before the sound only. The length tells where the final padding begins.
     """
     if not container.format.name.startswith("mov") or not stream.duration or not stream.time_base:
         return None
@@ -231,5 +235,5 @@ def _vox_blocks(file: BinaryIO, rate: int) -> Iterator[Block]:
 
 
 def _words(error: av.FFmpegError) -> str:
-    """FFmpeg's text for an error, without the error number and the file's path, which our own message has."""
+    """FFmpeg's text for an error, without the error number and the file's path."""
     return (error.strerror or str(error)).lower()

@@ -15,27 +15,27 @@ from mediaserver.playout.decoding.decode import PcmKind, decode
 from mediaserver.playout.decoding.options import Conditioning
 from mediaserver.playout.decoding.resampling import metered
 
-_COLUMNS = 240  # of the waveform
+_COLUMNS = 240  # parts into which a sound is cut for its waveform
 _SLOPE = SAMPLE_RATE // 50  # samples at each end whose steps are typical of the sound there: 20 ms
 
 
 class Measurement(NamedTuple):
-    """What was measured of a prompt.
+    """The figures measured of a prompt.
 
-    Level, gain, silence, first and last sample, slope and waveform are of the sound that callers hear. The other
-    fields are of the file, before anything was changed in it.
+    Level, gain, silence, first and last sample, slope and waveform are those of the sound that callers hear. All
+    other fields are measured in the file as it is, before it is conditioned.
     """
 
     level: float  # active speech level in dBov (ITU-T P.56); SILENCE_DB where there is none
     gain: float  # dB by which `prompts.loudness` has changed the level
-    offset: float  # DC, as a share of full scale
-    offset_removed: bool  # whether callers hear the prompt without its DC
-    clipped_runs: int  # peaks that are cut off at full scale
-    out_of_band: float  # share of the energy outside of 300 to 3400 Hz
-    silence_before: float  # seconds
-    silence_after: float  # seconds
-    first: float  # the first sample, ±1.0 full scale
-    last: float  # the last sample
+    offset: float  # the DC offset of the file, as a share of full scale
+    offset_removed: bool  # whether the DC offset is removed for callers
+    clipped_runs: int  # the number of peaks that are cut off at full scale
+    out_of_band: float  # the share of the sound's energy outside of 300 to 3400 Hz
+    silence_before: float  # seconds of silence before the sound
+    silence_after: float  # seconds of silence after the sound
+    first: float  # the first sample of the sound, where ±1.0 is full scale
+    last: float  # the last sample of the sound, where ±1.0 is full scale
     slope: float  # the largest step from a sample to the next within 20 ms of the ends, as a share of full scale
     waveform: Sequence[tuple[int, int]]  # lowest and highest value of each part of the sound, in percent
 
@@ -45,7 +45,7 @@ def measure(path: Path, file: BinaryIO, longest: float, pcm: PcmKind, conditioni
     meter = SourceMeter()
     decoded = decode(path, file, longest, pcm, None, metered(meter))
     samples = np.frombuffer(decoded.pcm, dtype="<i2")
-    if not meter.samples:  # a file at 8 kHz, which is not resampled
+    if not meter.samples:  # a file at 8 kHz is not resampled, and so not measured yet
         for at in range(0, len(samples), SAMPLE_RATE):
             meter.feed(samples[at : at + SAMPLE_RATE] / FULL_SCALE, SAMPLE_RATE)
     meter.finish()

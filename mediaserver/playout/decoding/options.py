@@ -1,4 +1,4 @@
-"""Settings of decoding that are handed to the decoder processes. It imports nothing that takes long to import."""
+"""Settings of decoding that are handed to the decoder processes. The module imports nothing that loads slowly."""
 
 import json
 from typing import NamedTuple
@@ -7,8 +7,10 @@ from typing import NamedTuple
 class Conditioning(NamedTuple):
     """How prompts are conditioned once they are decoded; other sound files, such as recordings, are not."""
 
-    loudness: float | None = None  # active speech level in dBov (ITU-T P.56), None for the file's own
-    trim_silence: bool | float = False  # whether to trim, or the dBov up to which a sound is silence
+    # The active speech level to set in dBov (ITU-T P.56); None keeps the file's level.
+    loudness: float | None = None
+    # Whether silence is trimmed; or the dBov up to which sound counts as silence.
+    trim_silence: bool | float = False
 
     def dump(self) -> str:
         """The settings as one text, which `load` reads. It is a part of the fingerprint of decoded files."""

@@ -44,10 +44,10 @@ class PcmSink(Protocol):
 
 
 class _NoPcm:
-    """Takes the place of a sink where no PCM comes."""
+    """A sink for requests whose answers have no PCM."""
 
     async def feed_pcm(self, pcm: bytes) -> None:
-        raise RuntimeError("a decoder has sent PCM that nobody asked for")
+        raise RuntimeError("a decoder has sent PCM for a request without PCM")
 
 
 T = TypeVar("T", bound=PcmSink)
@@ -100,7 +100,7 @@ class DecodePool:
     async def measure(self, path: Path) -> dict[str, Any]:
         """Decode a prompt's file and measure it: a `Measurement`, by the names of its fields.
 
-        PromptError as in `decode`. Nothing is taken from the cache on disk, nor put there.
+        PromptError as in `decode`. The cache on disk is neither read nor written.
         """
         answer, _ = await self._ask(path, _NoPcm, Purpose.MEASUREMENT)
         return answer
@@ -108,7 +108,7 @@ class DecodePool:
     async def _ask(self, path: Path, new_sink: Callable[[], T], purpose: Purpose) -> tuple[dict[str, Any], T]:
         """Have a decoder process answer a request, and return its answer, and a sink that has got all the PCM."""
         killed_by = 0
-        for _ in range(2):  # try twice, because the first decoder may have died for a reason other than the file
+        for _ in range(2):  # two attempts, because a decoder may die for another reason than the file
             decoder, began = None, time.monotonic()
             try:
                 async with self._decoders.acquire() as decoder:

@@ -29,5 +29,5 @@ def resample(signals: Iterable[NDArray[Any]], rate: int) -> Iterator[bytes]:
 
 
 def metered(meter: SourceMeter) -> Resample:
-    """The function `resample`, with a meter that measures what goes into it."""
+    """A function like `resample`, which also has `meter` measure each block before it is resampled."""
     return lambda signals, rate: resample(meter.watch(signals, rate), rate)

@@ -1,4 +1,4 @@
-"""What is told of a prompt that was measured: its figures, and warnings where they are beyond a threshold."""
+"""Describes a measured prompt: its figures, and a warning for each figure beyond a threshold."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from mediaserver.audio.level.levels import SILENCE_DB
 from mediaserver.playout.decoding.measuring import Measurement
 from mediaserver.playout.prompts.prompt_store import Prompt
 
-# The thresholds of warnings. docs/flow-builders/prompts.md has them, too.
-SOFTEST, LOUDEST = -38.0, -14.0  # dBov: 12 dB from -26, the usual level of telephone voices
+# The thresholds of warnings. docs/flow-builders/prompts.md repeats these figures.
+SOFTEST, LOUDEST = -38.0, -14.0  # levels in dBov: 12 dB from -26, the usual level of telephone voices
 LONGEST_BEFORE, LONGEST_AFTER = 0.5, 1.0  # seconds of silence at the beginning, and at the end
-MOST_OUT_OF_BAND = 0.8  # share of the energy outside of 300 to 3400 Hz; a deep voice may have 0.65
+MOST_OUT_OF_BAND = 0.8  # share of a sound's energy outside of 300 to 3400 Hz; a deep voice may have 0.65
 
 
 def describe_prompt(
     prompt: Prompt, measured: Measurement | None, step: tuple[float, bool] | None, *, levelled: bool
 ) -> dict[str, Any]:
-    """A prompt as `check --json` has it. What does not apply, or could not be measured, is None.
+    """A prompt's entry in `check --json`. Figures that do not apply, or could not be measured, are None.
 
     `levelled` says whether `prompts.loudness` is set.
     """
@@ -38,7 +38,7 @@ def describe_prompt(
 
 
 def _warnings(prompt: Prompt, measured: Measurement, step: tuple[float, bool] | None, levelled: bool) -> list[str]:
-    """What is beyond a threshold, each to be put after the prompt's file.
+    """A warning for each figure beyond a threshold: a text to put after the name of the prompt's file.
 
     Decoding itself warns of a level that cannot be reached, and of a DC offset that it removes.
     """

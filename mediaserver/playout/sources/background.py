@@ -1,7 +1,7 @@
 """Background sound: a loop that plays under all that its stream plays, and alone while nothing else is played.
 
-While nothing is played, the loop's encoded frames are sent as they are kept, shared by all streams. Other frames
-are mixed one by one: the loop is lowered while there is sound above it, and raised again a little later.
+While nothing else is played, the loop's encoded frames, which all streams share, are sent unchanged. Frames of
+other sound are mixed with the loop one by one: the loop is lowered under that sound, and raised again later.
 """
 
 from collections.abc import Iterator
@@ -21,18 +21,18 @@ class Background:
 
     The segment must have samples, and must not raise errors. It is lowered by `ducking` dB under other sound.
 
-    Each frame of the loop is taken by the iterator that is written at that time. The loop therefore goes on where
-    one source ends and another one begins, and stands still while nothing of it is sent.
+    All iterators that `play` and `mix` return take frames from one loop. The loop therefore goes on where one
+    source ends and the next one begins, and stands still while none of its frames is sent.
     """
 
     def __init__(self, segment: Segment, ducking: float) -> None:
         self._segment = segment
         self._ducker = Ducker(ducking)
-        self._encoding: Encoding | None = None  # that of `_frames`; None until the first frame is asked for
+        self._encoding: Encoding | None = None  # the encoding of the loop; None before its first frame
         self._loop = Playlist(())
         self._frames: Iterator[bytes] = iter(())
-        self._taken = count()  # its value is the number of the loop's frames that were taken
-        self._underruns = 0  # the underruns of `_loop` when they were last looked at
+        self._taken = count()  # a counter of the loop's frames that were taken
+        self._underruns = 0  # the loop's number of underruns when it was last compared
 
     @staticmethod
     def source_encoding(encoding: Encoding) -> Encoding:
@@ -59,13 +59,13 @@ class Background:
         return map(mix_frame, frames, self._frames)
 
     def take_next_frame(self) -> bytes:
-        """Return the loop's next frame as PCM, at its present gain, and go on; silence if none was ever played."""
+        """Take the loop's next frame, as PCM at the loop's present gain; silence if the loop was never played."""
         if self._encoding is None:
             return SILENCE
         return self._ducker.scale(self._encoding.decode(next(self._frames)))
 
     def _raise(self, encoding: Encoding) -> Iterator[bytes]:
-        """Yield the loop's frames until it is at its full level."""
+        """Yield the loop's frames, each a little louder, until the loop is at its full level."""
         while not self._ducker.is_raised:
             frame = self._ducker.apply(encoding.decode(next(self._frames)))
             if self._loop.underruns != self._underruns:
@@ -73,17 +73,17 @@ class Background:
             yield encoding.encode(frame)
 
     def _begin_anew(self) -> None:
-        """Fade in again from the next frame on, because this frame of the loop was not there in time."""
+        """Fade the loop in again from the next frame on, because a frame of the loop was not there in time."""
         self._underruns = self._loop.underruns
         self._ducker.mute()
 
     def _use_encoding(self, encoding: Encoding) -> None:
-        """Take the loop's frames in a stream's encoding, from where it is."""
-        self._underruns = self._loop.underruns  # gaps that are over
+        """Make the loop's frames in a stream's encoding, from the loop's present position on."""
+        self._underruns = self._loop.underruns  # ignores earlier underruns of the loop
         if encoding is self._encoding:
             return
         samples = self._segment.samples
-        period = samples // gcd(samples, FRAME_SAMPLES)  # frames after which a frame begins where the loop begins
+        period = samples // gcd(samples, FRAME_SAMPLES)  # frames after which the loop's start is a frame's start
         played = next(self._taken) - self._loop.underruns
         self._encoding, self._underruns = encoding, 0
         self._loop = Playlist(Repeated([self._segment], None), start=played % period)

@@ -49,7 +49,8 @@ class LevelledPrompt:
             measured = await self.prompt.store.measure_level(self.prompt)
             frames = self.amplified(measured).get_frames(encoding)
             return frames if isinstance(frames, EncodedFrames) else await asyncio.shield(frames)
-        except Exception as error:  # most likely a PromptError: the file is gone, and its frames were evicted
+        # The error is most likely a PromptError: the prompt's file is gone, and its frames were evicted.
+        except Exception as error:
             log.warning("a background is silent for a while", prompt=self.prompt.name, why=str(error))
             return silence(_RETRY_MS).get_frames(encoding)
 

@@ -7,7 +7,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENC
 from mediaserver.playout.sources.source import LIVE, Source
 from mediaserver.wire.encapsulation import Encoding
 
-_SLACK_MS = 200  # ms of audio that may wait beyond the delay, unless the source is told another number of ms
+_SLACK_MS = 200  # ms of audio that may wait beyond a live source's delay by default
 
 
 def _bytes_of(ms: int) -> int:
@@ -17,17 +17,17 @@ def _bytes_of(ms: int) -> int:
 class LiveSource(Source):
     """A source that plays the pushed audio `delay_ms` later, and silence while there is none, until `end`.
 
-    After an underrun, the source sends silence until `delay_ms` of audio wait again. If `slack_ms` more than that
-    wait, all beyond the delay is dropped. `dropped` counts the samples that were dropped because audio was pushed
-    faster than it is played.
+    After an underrun, the source sends silence until `delay_ms` of audio wait again. If more than `delay_ms` and
+    `slack_ms` together wait, the oldest audio is dropped until `delay_ms` wait. `dropped` counts the samples that
+    were dropped because audio was pushed faster than it is played.
     """
 
     def __init__(self, delay_ms: int = 0, slack_ms: int = _SLACK_MS) -> None:
         self._delay_bytes = max(FRAME_BYTES, _bytes_of(delay_ms))
         self._max_bytes = self._delay_bytes + _bytes_of(slack_ms)
         self._max_frames = self._max_bytes // FRAME_BYTES
-        self._waiting_frames: deque[bytes] = deque()  # frames that wait
-        self._rest = b""  # the beginning of another frame
+        self._waiting_frames: deque[bytes] = deque()  # whole frames of PCM that wait to be played
+        self._rest = b""  # pushed PCM after the last whole frame, less than one frame
         self._playing = self._ended = False
         self.underruns = 0
         self.dropped = 0
@@ -46,7 +46,7 @@ class LiveSource(Source):
             self.dropped += over // SAMPLE_BYTES
 
     def end(self) -> None:
-        """End the source when all that waits is played; nothing may be pushed any more."""
+        """End the source when all waiting audio is played. No audio may be pushed after this call."""
         self._ended = True
         if self._rest:
             self._waiting_frames.append(self._rest.ljust(FRAME_BYTES, b"\0"))
@@ -60,12 +60,12 @@ class LiveSource(Source):
 
     @property
     def _waiting(self) -> int:
-        """Bytes of audio that wait."""
+        """The number of bytes of audio that wait to be played."""
         return len(self._waiting_frames) * FRAME_BYTES + len(self._rest)
 
     @property
     def playing(self) -> str:
-        """ "live" while there is audio, whoever has pushed it."""
+        """ "live" while audio is played, "" during silence."""
         return LIVE if self._playing else ""
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:

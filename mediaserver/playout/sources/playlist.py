@@ -23,7 +23,7 @@ class Playlist(Source):
     def __init__(self, segments: Iterable[Segment], start: int = 0) -> None:
         self._segments = segments
         self._start = start
-        self._segment: Segment | None = None  # that plays now
+        self._segment: Segment | None = None  # the segment that plays now
 
     @property
     def playing(self) -> str:
@@ -40,7 +40,7 @@ class Playlist(Source):
         upcoming = next(opened, None)
         while upcoming is not None:
             segment, current = upcoming
-            upcoming = next(opened, None)  # ask for the next segment now, so that it is decoded meanwhile
+            upcoming = next(opened, None)  # the next segment is asked for now, so that it is decoded meanwhile
             while not isinstance(current, EncodedFrames):
                 yield from self._silence_while_pending(current, joiner, encoding)
                 current = current.result()
@@ -51,7 +51,7 @@ class Playlist(Source):
     def _silence_while_pending(
         self, pending: PendingFrames, joiner: "_GaplessJoiner", encoding: Encoding
     ) -> Iterator[Iterable[bytes]]:
-        """Yield silence until a segment is decoded; before it, the partial last frame of the segment before."""
+        """Yield the partial last frame of the previous segment, and then silence until `pending` is decoded."""
         while not pending.done():
             yield from joiner.flush()
             self.underruns += 1

@@ -27,7 +27,7 @@ class PlayoutBuffer(Source):
     def __init__(self, delay_ms: int = 0) -> None:
         self._delay = round(delay_ms / 1000 / PTIME)  # frames for which new audio may be held back
         self._buffer = bytearray()
-        self._playing = False  # whether audio is played; False while it is held back, and while there is none
+        self._playing = False  # whether audio is played; False while audio is held back, and while there is none
         self._delayed = 0  # frames of silence given while audio is held back
         self._silent = _UNDERRUN_FRAMES + 1  # frames for which the buffer has been empty since the last audio
         self._pushed = self._played = 0  # bytes pushed and bytes played so far
@@ -58,7 +58,7 @@ class PlayoutBuffer(Source):
         return True
 
     def clear(self) -> None:
-        """Drop the waiting audio. What is playing fades out in the next frame.
+        """Drop the waiting audio. The audio that is playing fades out in the next frame.
 
         The functions of the audio's marks are called at the next ticks.
         """
@@ -75,7 +75,7 @@ class PlayoutBuffer(Source):
 
     @property
     def playing(self) -> str:
-        """ "live" while there is audio, whoever has pushed it."""
+        """ "live" while audio is played, "" during silence."""
         return LIVE if self._playing else ""
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:

@@ -52,12 +52,12 @@ class Segment(Protocol):
         """The segment's frames in an encoding, or pending frames while they are still being made."""
 
 
-LIVE = "live"  # the name of audio that comes as it is spoken
-SOUND = "sound"  # the name of what has no name of its own, such as a file that is no prompt
+LIVE = "live"  # the name that reports show for audio that is played as it arrives
+SOUND = "sound"  # the name that reports show for a sound without its own name, such as a file that is no prompt
 
 
 def name_of(segment: Segment) -> str:
-    """What a segment is called where somebody asks what plays: its `name`, as prompts have one, else "sound"."""
+    """The name that reports show while a segment plays: its `name`, such as a prompt's, or else "sound"."""
     return str(getattr(segment, "name", SOUND))
 
 
@@ -97,12 +97,12 @@ class Source:
 
     @property
     def playing(self) -> str:
-        """The name of what the source plays now, "" for silence. It is found out only when somebody asks."""
+        """The name of the sound that the source plays now, "" for silence."""
         return SOUND
 
     @property
     def resumable(self) -> bool:
-        """Whether what is left of the source is played later if its turn is interrupted now."""
+        """Whether the rest of the source is played later if another source interrupts it now."""
         return True
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:

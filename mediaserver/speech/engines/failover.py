@@ -26,7 +26,8 @@ from mediaserver.errors import EngineError, RejectedError
 
 PASSED_OVER = 60.0  # seconds for which requests pass over an engine that has failed
 _SHARE = 0.5  # the share of the remaining time that an engine has for its answer, if another engine is left
-# Seconds before the end of its time from which a cancelled request counts as too late. Timers are not exact.
+# A request that is cancelled within this number of seconds before the end of an engine's time counts as the
+# engine's time-out, because timers are not exact.
 _GRACE = 0.05
 
 log = structlog.get_logger()
@@ -38,7 +39,7 @@ def _loop_time() -> float:
 
 @dataclass(slots=True)
 class _Health:
-    """What is known of one engine's health."""
+    """The health of one engine, and the number of requests that the engine has failed."""
 
     is_healthy: bool = True
     retry_at: float = -math.inf  # the time from which a request may try an engine that is not healthy
@@ -68,7 +69,7 @@ class Failover:
         return {engine: state.failures for engine, state in self._states.items()}
 
     def may_try(self, engine: str) -> bool:
-        """Whether requests do not pass an engine over for a failure of the last minute."""
+        """Whether requests may use an engine: it is healthy, or its last failure was at least a minute ago."""
         state = self._state(engine)
         return state.is_healthy or self.clock() >= state.retry_at
 
@@ -111,14 +112,14 @@ class Failover:
             state.is_healthy = True
             log.info("an engine works again", kind=self.kind, engine=engine)
         else:
-            state.retry_at = -math.inf  # the next request tries the engine
+            state.retry_at = -math.inf  # from now on, the next request tries the engine
 
     def _state(self, engine: str) -> _Health:
         return self._states.setdefault(engine, _Health())
 
 
 class Attempts:
-    """The attempts to serve one request, one engine after another. They end where the time is over.
+    """The attempts to serve one request, one engine after another, until the request's time-out.
 
     `usable` engines share the time-out. Engines that are `passed_over` are tried last, if any time is left.
     """
@@ -142,7 +143,7 @@ class Attempts:
         self.deadline = math.inf
 
     def failure(self) -> EngineError:
-        """The error of a request that no engine could serve. Where several were tried, it names each."""
+        """The error of a request that no engine could serve. It names each engine if several were tried."""
         if len(self.reasons) == 1:
             return EngineError(*self.reasons.values())
         return EngineError("; ".join(f"{engine}: {why}" for engine, why in self.reasons.items()))
@@ -172,7 +173,7 @@ class Attempt:
 
     The engine has succeeded if the context ends without an error. An EngineError counts as the engine's failure,
     but a RejectedError does not. Both are swallowed, so that the next engine is tried. A request that is cancelled
-    when its time is over counts as a failure as well: whoever made the request has set the same time-out.
+    when the engine's time is over counts as a failure as well, because that time-out is the request's own.
     """
 
     def __init__(self, attempts: Attempts, engine: str, is_last: bool) -> None:

@@ -34,7 +34,7 @@ class EngineHttpClient:
 
     async def close(self) -> None:
         """Close all connections; later requests fail."""
-        # `_session` creates a session where there is none yet, so that no later request creates one.
+        # Where there is no session yet, `_session` creates one, so that later requests find it closed and fail.
         await self._session().close()
 
     @contextlib.asynccontextmanager
@@ -55,7 +55,7 @@ class EngineHttpClient:
                     error = RejectedError if status in _REJECTIONS else EngineError
                     raise error(f"{host_of(url)}: HTTP status {status}{await _error_text(response, token)}")
                 yield response
-        except TimeoutError:  # once there is a status, the caller's own time-out has raised this error
+        except TimeoutError:  # after the response's status, only a time-out of the calling code raises this error
             if status is None:
                 raise EngineError(f"{host_of(url)}: no connection within {_CONNECT_TIMEOUT:g} s") from None
             raise

@@ -26,8 +26,8 @@ class EngineRequirement(NamedTuple):
 
     kind: EngineKind
     engines: tuple[str, ...] = ()
-    language: str = ""  # a BCP 47 tag
-    voice: str = ""  # of the first engine
+    language: str = ""  # the language to speak or recognise, a BCP 47 tag
+    voice: str = ""  # the name of a voice of the first engine
 
 
 def voice_problems(requirement: EngineRequirement, speech: SpeechSettings) -> list[str]:

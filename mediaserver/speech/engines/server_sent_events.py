@@ -49,7 +49,7 @@ class ServerSentEventParser:
             data, kind = self._data, self._kind or "message"
             self._data, self._kind, self._data_characters = [], "", 0
             return ServerSentEvent("\n".join(data), kind) if data else None
-        field, _, value = line.partition(":")  # a comment begins with a colon, so that its field has no name
+        field, _, value = line.partition(":")  # a comment line begins with a colon, so its field name is empty
         value = value.removeprefix(" ")
         if field == "data":
             self._data.append(value)

@@ -18,9 +18,9 @@ from mediaserver.speech.engines.server_sent_events import MAX_EVENT_CHARACTERS, 
 from mediaserver.speech.engines.tokens import read_token
 from mediaserver.speech.llm.reasoning import ReasoningFilter
 
-MAX_ANSWER_CHARACTERS = 8000  # some ten minutes of speech; a longer answer is cut off
+MAX_ANSWER_CHARACTERS = 8000  # characters of an answer, some ten minutes of speech; a longer answer is cut off
 _END_TIMEOUT = 0.25  # seconds for a finished answer's stream to end, so that its connection can be reused
-_MAX_TOOL_CALLS = 16  # an answer with more tool calls is an error
+_MAX_TOOL_CALLS = 16  # the most tool calls of an answer; more are an error
 _MAX_SHOWN = 200  # characters of a server's error text that are repeated in an EngineError
 
 Message = dict[str, Any]
@@ -80,7 +80,7 @@ class ChatClient:
     async def _next(
         self, pieces: AsyncGenerator[str, None], reader: "_CompletionReader", attempt: Attempt
     ) -> str | None:
-        """The answer's next piece of text; None at its end. Raises EngineError where it takes too long."""
+        """The answer's next piece of text; None at its end. Raises EngineError if no piece comes in time."""
         try:
             async with asyncio.timeout(_END_TIMEOUT if reader.finish_reason else attempt.seconds_left):
                 return await anext(pieces, None)
@@ -106,7 +106,7 @@ class ChatClient:
                     if (text := reader.feed(document)) is not None:
                         yield text
         except EngineError:
-            if not reader.finish_reason:  # an error after the answer's end does no harm
+            if not reader.finish_reason:  # an error after the end of the answer is ignored
                 raise
         except _ServerReportedError as error:
             shown = "an error" if token and token in str(error) else single_line(str(error))[:_MAX_SHOWN]
@@ -150,14 +150,14 @@ class _ToolCallPart(BaseModel):
 
 class _Delta(BaseModel):
     content: str | None = None
-    reasoning: Any = None  # some servers use this key, others `reasoning_content`
+    reasoning: Any = None  # reasoning is under this key or under `reasoning_content`, depending on the server
     reasoning_content: Any = None
     tool_calls: list[_ToolCallPart] | None = None
 
 
 class _Choice(BaseModel):
     delta: _Delta | None = None
-    message: _Delta | None = None  # in place of `delta`, from a server that does not stream
+    message: _Delta | None = None  # the whole answer, in place of `delta`, from a server that does not stream
     finish_reason: str | None = None
 
 
@@ -176,9 +176,9 @@ class _CompletionReader:
     """Reads a model's answer, one JSON document at a time, and collects its tool calls."""
 
     def __init__(self) -> None:
-        self.started = False  # whether any text or tool call has arrived
+        self.started = False  # whether any text or tool call of the answer has arrived
         self.reasoning = ReasoningFilter()
-        self.finish_reason = ""  # as the server gives it; "" until the answer is complete
+        self.finish_reason = ""  # why the server ended the answer; "" until the answer is complete
         self.tool_calls: dict[int, ToolCall] = {}
 
     def feed(self, document: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Answers of several chat models (LLM): the next one answers, or continues the answer, where a model fails."""
+"""Failover of chat models (LLM): if a model fails, the next model answers, or continues the broken answer."""
 
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ CONTINUE = "Your answer broke off after these words. Continue it there, and repe
 class FailoverChat:
     """Requests each answer from the first of several chat models that gives it.
 
-    The models share the `timeout` seconds in which an answer has to begin, and to go on.
+    Within `timeout` seconds, the answer has to begin, or its next piece has to follow. The models share this time.
     """
 
     def __init__(self, clients: Mapping[str, ChatClient], failover: Failover, timeout: float) -> None:

@@ -13,9 +13,9 @@ from mediaserver.speech.stt.interface import Recognition, SttEngine
 class FailoverStt:
     """Recognises each utterance by the first of several STT engines that succeeds.
 
-    The next engine gets the utterance from its beginning, which is kept in memory for that. It gets what is still
-    being said as it is said. The engines share the `timeout` seconds after the utterance's end: the last engine
-    has all that is left, and it is the caller of `recognise` who ends that.
+    After a failure, the next engine gets the utterance from its beginning, which is kept in memory, and then the
+    rest as the caller speaks it. The engines share the `timeout` seconds after the utterance's end. The last
+    engine has all of the remaining time.
 
     `find_problem` returns why an engine cannot recognise a language, or "". Such an engine is left out.
     """
@@ -79,7 +79,7 @@ class FailoverStt:
 
     @property
     def not_ready_reason(self) -> str:
-        """Why no engine is ready yet; "" once one of them is."""
+        """Why no engine is ready yet; "" once one engine is ready."""
         reasons = [f"{name} {engine.not_ready_reason}" for name, engine in self._engines.items()]
         ready = any(not engine.not_ready_reason for engine in self._engines.values())
         return "" if ready else ", ".join(reasons)
@@ -89,22 +89,23 @@ class FailoverStt:
 
 
 class _KeptAudio:
-    """The audio of one utterance, which is read once while it comes, and can be replayed if it is to be kept."""
+    """The audio of one utterance, which is read once as it arrives, and can be replayed if `keep` is set."""
 
     def __init__(self, audio: AsyncIterator[bytes], keep: bool) -> None:
         self._audio, self._keep = audio, keep
         self._pieces: list[bytes] = []
-        self._reading: asyncio.Task[bytes | None] | None = None  # reads the next piece of audio that is to be kept
-        self.ended = False  # whether all of the audio has come
+        # The task that reads the next piece of audio, if audio is kept.
+        self._reading: asyncio.Task[bytes | None] | None = None
+        self.ended = False  # whether all of the utterance's audio has been read
 
     def close(self) -> None:
         """Read no more audio."""
         if self._reading is not None:
             self._reading.cancel()
-            self._reading = None  # a cancelled task refers to its coroutine, and so to this object
+            self._reading = None  # breaks a cycle of references
 
     async def replay(self, on_end: Callable[[], None]) -> AsyncGenerator[bytes, None]:
-        """Yield the audio from its beginning, and what is still to come. `on_end` is called when it ends."""
+        """Yield the utterance's audio from its beginning. `on_end` is called when the last audio is read first."""
         for number in itertools.count():
             if number >= len(self._pieces):
                 piece = None if self.ended else await self._next_piece()
@@ -120,8 +121,8 @@ class _KeptAudio:
     async def _next_piece(self) -> bytes | None:
         """The next piece of audio; None at its end.
 
-        An engine that fails is cancelled while it waits for audio. A task of its own reads the audio, so that the
-        cancellation neither loses a piece nor ends the audio for the next engine.
+        An engine that fails is cancelled while it waits for audio. A separate task reads the audio, so that the
+        cancellation of the engine neither loses a piece nor ends the audio for the next engine.
         """
         if not self._keep:
             return await self._read()

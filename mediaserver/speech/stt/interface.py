@@ -11,7 +11,7 @@ class Recognition(NamedTuple):
     """The transcript of an utterance; `text` is empty where no words were recognised."""
 
     text: str
-    confidence: float | None = None  # 0 to 1; None where the engine does not report it
+    confidence: float | None = None  # the engine's confidence in the text, 0 to 1; None if not reported
 
 
 class SttEngine(Protocol):
@@ -49,4 +49,4 @@ async def send_while_receiving(sending: Coroutine[Any, Any, None], receiving: Co
         return await receiving
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)  # where `sending` fails, `receiving` fails, too
+        await asyncio.gather(task, return_exceptions=True)  # ignores errors of `sending`

@@ -6,5 +6,7 @@ the serving process does not import the worker's module, which loads PocketSphin
 
 import struct
 
-AUDIO = struct.Struct(">I")  # to the worker: the size in bytes of the PCM that follows; 0 ends the utterance
-RESULT = struct.Struct(">?I")  # from the worker: whether it is the final result; the size of the JSON that follows
+# A header to the worker: the size in bytes of the PCM that follows; 0 ends the utterance.
+AUDIO = struct.Struct(">I")
+# A header from the worker: whether a result is final, and the size in bytes of its JSON, which follows.
+RESULT = struct.Struct(">?I")

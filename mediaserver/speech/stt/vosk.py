@@ -1,8 +1,8 @@
 """The STT engine `vosk`: a vosk-server, by its WebSocket protocol. Each utterance has a connection of its own.
 
 The client sends a configuration, the audio, and an end mark. The server answers every message but the first with
-what it has recognised. In an answer, `partial` has the words of a segment that goes on, and `text` has the words
-of a segment that has ended. An utterance may have several segments.
+the words that it has recognised. In an answer, `partial` has the words of a segment that goes on, and `text` has
+the words of a segment that has ended. An utterance may have several segments.
 """
 
 import json
@@ -19,7 +19,7 @@ from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.stt.interface import Recognition, send_while_receiving
 
 _CONFIG = json.dumps({"config": {"sample_rate": SAMPLE_RATE, "words": True, "max_alternatives": 0}})
-_END = '{"eof" : 1}'  # with exactly these spaces, because the server compares the text
+_END = '{"eof" : 1}'  # the end mark, with exactly these spaces, because the server compares the text
 
 
 class VoskStt:
@@ -36,7 +36,7 @@ class VoskStt:
             connection = _VoskConnection(websocket, host_of(self._url))
             return await send_while_receiving(connection.send_audio(audio), connection.receive_result(on_partial))
 
-    not_ready_reason = ""  # always "", because the first request is sent for the first utterance
+    not_ready_reason = ""  # "", because the engine is a server that needs no start
 
     def preload(self) -> None:
         """Do nothing, because this engine has no process to start."""

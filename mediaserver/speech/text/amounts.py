@@ -12,21 +12,22 @@ from typing import Any
 
 from mediaserver.speech.text.languages import Language
 
-_MAX_DIGITS = 18  # a value with more digits raises ValueError
+_MAX_DIGITS = 18  # the most digits of a value; a value with more digits raises ValueError
 _NUMBER = re.compile(r"([-+\u2212]?)([0-9]+(?:\.[0-9]+)?)")
 _MONEY = re.compile(
     r"([-+\u2212]?)\s*([A-Za-z]{3}|[$€£¥₩₹])?\s*([-+\u2212]?)([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]{3}|[$€£¥₩₹])?"
 )
 _CURRENCY_SYMBOLS = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₩": "KRW", "₹": "INR"}
-# Decimals of an amount, by currency, where they are not two: the minor units of ISO 4217. CLDR (Babel's data) has
-# the decimals that are used in cash, which change with its version: it would round forints to whole ones.
+# The number of decimals (minor units of ISO 4217) by currency, where it is not two. CLDR (Babel's data) is not
+# used, because its decimals are those of cash, change with CLDR's version, and would round to whole forints.
 _MINOR_DIGITS = {
     **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF"), 0),
     **dict.fromkeys(("UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
     **dict.fromkeys(("CLF", "UYW"), 4),
 }
-_WITHOUT_BRACKETS = dict.fromkeys(map(ord, "()（）"))  # CLDR has them in names such as the Thai one of pounds
+# Deletes brackets, which CLDR has in names of currencies, such as the Thai name of the pound.
+_WITHOUT_BRACKETS = dict.fromkeys(map(ord, "()（）"))
 _DOLLAR = ("dollar", "dollars", "cent", "cents")
 # English names by currency: one unit, several units, one hundredth, several hundredths. The names of CLDR (Babel's
 # data) are not used, because CLDR says "US dollars" for dollars, and has no names of hundredths such as cents.
@@ -125,8 +126,8 @@ def _amount_words(sign: str, amount: Decimal, code: str, language: Language) -> 
 def _round(amount: Decimal, code: str) -> Decimal:
     """The amount, rounded to the decimals of its currency, but never to fewer than two.
 
-    In a currency without decimals, an amount such as 2.50 is not paid, but it must not be spoken as another one.
-    Its last zeros are left out, so that 2.50 becomes 2.5 and 2.00 becomes 2.
+    An amount such as 2.50 keeps its decimals even in a currency without decimals, so that no wrong amount is
+    spoken. Only its last zeros are left out there: 2.50 becomes 2.5, and 2.00 becomes 2.
     """
     digits = _MINOR_DIGITS.get(code, 2)
     amount = amount.quantize(Decimal(1).scaleb(-max(digits, 2)), ROUND_HALF_UP)
@@ -152,9 +153,9 @@ def _foreign_amount(amount: Decimal, code: str, language: Language) -> str:
         speak: Any = CONVERTER_CLASSES[language.num2words_code].to_currency
         words: str = speak(amount, currency=code, separator="|")
         joint = signature(speak).parameters["separator"].default
-    except Exception:  # num2words raises errors of many classes, and has few currencies for most languages
+    except Exception:  # num2words raises many kinds of errors, mostly because it lacks the currency
         return ""
-    words = " ".join(words.replace(",", "").split())  # a TTS engine would speak commas as pauses
+    words = " ".join(words.replace(",", "").split())  # without commas, which a TTS engine would speak as pauses
     major, _, minor = (part.strip() for part in words.partition("|"))
     if not minor or not amount % 1:
         return major

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 # num2words' codes of languages, by their codes in BCP 47 tags, where the two codes differ.
 _NUM2WORDS_CODES = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he"}
-# num2words' words of these languages are not used: Amharic never returns from some numbers, and writes others with
-# Latin letters in them.
+# Languages for which num2words is not used. In Amharic, num2words never returns from some numbers, and puts Latin
+# letters into others.
 _WITHOUT_WORDS = {"am"}
 # Words for the decimal point, where num2words lacks them.
 _DECIMAL_POINTS = {
@@ -34,11 +34,14 @@ _DECIMAL_POINTS = {
 }
 # Words before a negative number, where num2words has none, or has "(-)", which cannot be spoken.
 _MINUS = {"bn": "মাইনাস", "ce": "минус", "kn": "ಮೈನಸ್", "te": "మైనస్", "vi": "âm"}
-# What follows a year that is spoken as a plain number. num2words' Japanese years are those of an era.
+# By language, the word after a year that is spoken as a plain number. num2words itself counts Japanese years from
+# the beginning of an era.
 _YEAR_SUFFIXES = {"ja": "年"}
-# What num2words 0.5.14 gets wrong, as patterns with what is right, by the first part of num2words' codes.
+# Corrections of words that num2words 0.5.14 gets wrong: pairs of a pattern and its replacement, by the language in
+# num2words' codes.
 _CORRECTIONS = {
-    "es": ((r"\bveintiuno(?= mil)", "veintiún"), (r"\buno(?= mil)", "un")),  # before mil, millones
+    # In Spanish, 21 and 1 have short forms before mil and millones.
+    "es": ((r"\bveintiuno(?= mil)", "veintiún"), (r"\buno(?= mil)", "un")),
     "fr": ((r"vingtsième\b", "vingtième"),),
     "sv": ((r"etttusen", "ettusen"), (r"\btjugode\b", "tjugonde")),
 }
@@ -49,9 +52,9 @@ _AMERICAN_TERRITORIES = {None, "US", "CA", "PH"}  # None is for the tag "en", wh
 class Language:
     """A language by its tag, with num2words' code and Babel's locale for it."""
 
-    tag: str  # a BCP 47 tag, such as en-GB
-    num2words_code: str  # "" where num2words has no words for the numbers of the language
-    babel_locale: "Locale | None"  # None where Babel does not know the language
+    tag: str  # the language's BCP 47 tag, such as en-GB
+    num2words_code: str  # num2words' code of the language; "" if num2words does not know it
+    babel_locale: "Locale | None"  # Babel's locale of the language; None if Babel does not know it
 
     @property
     def locale(self) -> "Locale":
@@ -156,8 +159,8 @@ def _number_words(number: int, language: str, form: str, american: bool) -> str:
     try:
         words = str(speak(number, lang=language, to=form))
     except Exception as error:  # num2words raises errors of many classes: KeyError, TypeError, …
-        raise ValueError(f"the language {language} has no words for it") from error
-    words = " ".join(words.replace(",", "").split())  # a TTS engine would speak commas as pauses
+        raise ValueError(f"the language {language} has no words for this number") from error
+    words = " ".join(words.replace(",", "").split())  # without commas, which a TTS engine would speak as pauses
     for wrong, right in _CORRECTIONS.get(language.partition("_")[0], ()):
         words = re.sub(wrong, right, words)
     return words.replace(" and ", " ") if american else words

@@ -95,7 +95,7 @@ def _character_words(character: str, language: Language) -> str:
     if value is not None:
         return language.number_words(int(value)) if language.num2words_code else str(value)
     if character in "Aa" and language.english:
-        return "A."  # with a dot, because a TTS engine speaks "A" as an article
+        return "A."  # the letter A has a dot, because a TTS engine would speak "A" as an article
     if character == "#" and language.english and not language.american:
         return "hash"
     return (_SIGN_NAMES.get(character) if language.english else None) or character.upper()

@@ -25,7 +25,7 @@ class Placeholder(NamedTuple):
 
     before: str
     name: str
-    format: str  # a key of `formats.FORMATS`; "" for the value as it is
+    format: str  # the format of the value, a key of `formats.FORMATS`; "" to speak the value as it is
     argument: str
 
 

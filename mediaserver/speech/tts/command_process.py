@@ -18,8 +18,8 @@ from mediaserver.speech.engines import worker_process
 from mediaserver.support.processes import child_main
 
 _MAX_SOUND_BYTES = 32_000_000  # bytes of sound that a program may write: some minutes at any sampling rate
-# Bytes that each file which the program writes may have. Shared memory counts as a file, too. The espeak-ng of
-# Linux distributions takes 64 MB of shared memory for PulseAudio, though it plays nothing here.
+# The size limit in bytes of each file that the program writes. Shared memory counts as a file, too: the espeak-ng
+# of Linux distributions takes 64 MB of shared memory for PulseAudio, even when it plays nothing.
 _MAX_FILE_BYTES = 4 * 64 * 1024 * 1024
 _MAX_STDERR_BYTES = 4096  # bytes at the end of a program's standard error that are kept for an error message
 
@@ -54,7 +54,7 @@ def synthesise(job: dict[str, Any]) -> bytes:
     except PromptError as error:
         raise EngineError(f"what the program wrote {error}") from error
     finally:
-        file.unlink(missing_ok=True)  # the serving process removes the file, too, but may have ended
+        file.unlink(missing_ok=True)  # the serving process also removes the sound file, unless it has ended
 
 
 def _run_program(arguments: list[str], text: bytes, configured: dict[str, str]) -> bytes:
@@ -88,7 +88,7 @@ def _run_program(arguments: list[str], text: bytes, configured: dict[str, str]) 
         raise _too_much_sound()
     code = process.wait()
     for thread in threads:
-        thread.join(1.0)  # seconds; no longer, because a process that the program started may keep the pipes open
+        thread.join(1.0)  # waits 1 s at most: a process that the program started may keep the pipes open
     if code == -signal.SIGXFSZ:
         limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
         raise EngineError(f"the program wrote a file of more than {limit} bytes")

@@ -2,7 +2,7 @@
 
 hibari's package contains one voice. Any other voice is downloaded when a sentence first needs it. The download
 runs in a thread, so that the process can go on with sentences of other voices. The first sentence for a voice
-waits for the download for at most DOWNLOAD_WAIT seconds. Later sentences fail at once until the voice is there.
+waits for the download for at most DOWNLOAD_WAIT seconds. Later sentences fail at once until the download is over.
 """
 
 import sys
@@ -24,7 +24,7 @@ _MAX_LOADED = 4  # voices that are kept in memory, some 30 MB each
 _RETRY = 60.0  # seconds from the start of a failed download until it may be tried again
 _GAIN = 2.0  # amplification that makes speech about as loud as the prompts shipped with the server
 _MAX_PEAK = 0.9  # the highest allowed peak after amplification, as a fraction of full scale
-_AUDIBLE = 0.001  # a fraction of full scale; a smaller sample counts as silence
+_AUDIBLE = 0.001  # samples below this fraction of full scale count as silence
 # Seconds of silence kept before and after a sentence. hibari itself gives 0.3 and 0.45 seconds.
 _LEADING_SILENCE, _TRAILING_SILENCE = 0.04, 0.32
 
@@ -44,7 +44,7 @@ class VoiceStore:
         self._download_wait = download_wait
         self._loaded: OrderedDict[str, Hibari] = OrderedDict()
         self._downloads: dict[str, _VoiceDownload] = {}
-        self._load(DEFAULT)("Ready.")  # warm up: the first sentence takes ten times as long as any other
+        self._load(DEFAULT)("Ready.")  # a warm-up: the first sentence takes ten times as long as a later one
 
     def synthesise(self, job: dict[str, Any]) -> bytes:
         """The speech of a sentence: 16-bit PCM at 8 kHz in whole frames. Equal jobs give equal PCM."""
@@ -87,7 +87,7 @@ class _VoiceDownload:
     def _run(self) -> None:
         try:
             voice_path(self._name)
-        except Exception as error:  # the network and the disk raise errors of many classes
+        except Exception as error:  # the download raises many classes of errors, from the network and the disk
             self._error = str(error)
 
     @property
@@ -102,7 +102,7 @@ class _VoiceDownload:
     def raise_unless_done(self) -> None:
         """Raise EngineError where the download is still running, or has failed."""
         if self._thread.is_alive():
-            raise EngineError(f'the voice "{self._name}" is not here yet: it is being downloaded')
+            raise EngineError(f'the voice "{self._name}" is not ready yet: it is being downloaded')
         if self._error:
             raise EngineError(f'the voice "{self._name}" cannot be had: {self._error}')
 

@@ -12,8 +12,8 @@ class Voice(NamedTuple):
     engine: str
     name: str = ""  # the engine's name for the voice; "" for the engine's default voice
     rate: float = 1.0  # the speed, as a multiple of the engine's normal speed
-    language: str = "en"  # a BCP 47 tag
-    others: tuple["Voice", ...] = ()  # one voice of each engine that is tried next, in order
+    language: str = "en"  # the language of the text, a BCP 47 tag
+    others: tuple["Voice", ...] = ()  # the voices of the engines that are tried after this one, in order
 
     @property
     def in_order(self) -> "tuple[Voice, ...]":

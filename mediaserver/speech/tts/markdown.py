@@ -4,17 +4,18 @@ import re
 
 from mediaserver.speech.text.formats import to_printable
 
-_STEPS = (  # patterns and their replacements, applied in this order
-    (re.compile(r"^\s*(?:```|~~~)\w*\s*"), ""),  # the fence of a code block, and the language named after it
-    (re.compile(r"^\s*(?:[-*_]\s*){3,}$"), ""),  # a horizontal rule
-    (re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+•]\s+(?:\[[ xX]\]\s+)?)?"), ""),  # quotations, headings, bullets
-    (re.compile(r"\s#{1,6}\s*$"), ""),  # the closing marks of a heading
+_STEPS = (  # patterns of Markdown and their replacements, applied in this order
+    (re.compile(r"^\s*(?:```|~~~)\w*\s*"), ""),  # removes a code block's fence and language
+    (re.compile(r"^\s*(?:[-*_]\s*){3,}$"), ""),  # removes a horizontal rule
+    # Removes marks of quotations, headings and bullets.
+    (re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+•]\s+(?:\[[ xX]\]\s+)?)?"), ""),
+    (re.compile(r"\s#{1,6}\s*$"), ""),  # removes the closing marks of a heading
     # Links and images are replaced by their text.
     (re.compile(r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\s[^()]*)?\)|\[[^\[\]]*\])"), r"\1"),
-    (re.compile(r"<(https?://[^<>\s]+)>"), r"\1"),  # the brackets around a URL
-    (re.compile(r"`+"), ""),  # the marks of code
-    (re.compile(r"\*+(?=\S)|(?<=\S)\*+|~~"), ""),  # the marks of emphasis and strikethrough
-    (re.compile(r"(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)"), ""),  # the marks of emphasis, but not in snake_case
+    (re.compile(r"<(https?://[^<>\s]+)>"), r"\1"),  # removes the brackets around a URL
+    (re.compile(r"`+"), ""),  # removes the marks of code
+    (re.compile(r"\*+(?=\S)|(?<=\S)\*+|~~"), ""),  # removes the marks of emphasis and strikethrough
+    (re.compile(r"(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)"), ""),  # removes marks of emphasis, but not from snake_case
 )
 
 

@@ -19,8 +19,8 @@ from mediaserver.speech.tts.interface import Voice
 
 _TOKEN_KEY = "speech.openai.token"  # noqa: S105 - the setting's name
 RESPONSE_RATE = 24_000  # Hz of a response in the format "pcm", which is 16-bit little-endian mono
-_CHUNK_BYTES = RESPONSE_RATE // 10 * 2  # bytes of a tenth of a second: the size of a piece of a response
-_MAX_RESPONSE_BYTES = 180 * RESPONSE_RATE * 2  # three minutes of PCM; a longer response is an error
+_CHUNK_BYTES = RESPONSE_RATE // 10 * 2  # bytes of one piece of a response: a tenth of a second of PCM
+_MAX_RESPONSE_BYTES = 180 * RESPONSE_RATE * 2  # bytes of three minutes of PCM; a longer response is an error
 _PCM_TYPES = {"audio/pcm", "audio/l16", "audio/raw", "audio/x-raw", "application/octet-stream", ""}
 _WAV_TYPES = {"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"}
 # Bytes that are read of a text response, and characters of these that are repeated in an error message.
@@ -63,7 +63,7 @@ class OpenAiTts:
             async for pcm in pcm_pieces:
                 yield pcm
 
-    not_ready_reason = ""  # always "", because the first request is sent for the first sentence
+    not_ready_reason = ""  # "", because the engine is a server that needs no start
 
     def preload(self) -> None:
         """Do nothing, because this engine has no process to start."""

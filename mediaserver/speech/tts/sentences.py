@@ -6,11 +6,12 @@ nothing but white space.
 
 import re
 
-MAX_CHARACTERS = 200  # a longer sentence is split at a clause, so that its first part can be played soon
-_MIN_CHARACTERS = 10  # characters; a shorter sentence is spoken together with the next sentence
-_MIN_WIDE = 4  # _MIN_CHARACTERS in scripts whose characters are words, such as Chinese
+# A sentence of more characters is split at a clause, so that its first part can be played soon.
+MAX_CHARACTERS = 200
+_MIN_CHARACTERS = 10  # a sentence of fewer characters is spoken together with the next sentence
+_MIN_WIDE = 4  # minimum length of a sentence in a script whose characters are words, such as Chinese
 _MIN_CLAUSE = 20  # a first clause of fewer characters (some four words) is not spoken by itself
-_MIN_WIDE_CLAUSE = 8  # _MIN_CLAUSE in scripts whose characters are words, such as Chinese
+_MIN_WIDE_CLAUSE = 8  # minimum length of a first clause in a script whose characters are words, such as Chinese
 _OPENING = "\"'“‘„«»‹›([{*_`"  # quotes, brackets and Markdown marks that may stand before a word
 # A place where a sentence may end: after punctuation with closing quotes and brackets, or before a newline.
 _END = re.compile(r"""(?:[.!?…]+["'”’“‘»«›)\]}*_`]*(?=\s)|[。！？｡]+["'”’»」』）】〉》]*)|(?=\n)""")
@@ -73,7 +74,8 @@ class SentenceSplitter:
 
     def _end(self, start: int, final: bool) -> int:
         """The index of the end of the sentence that begins at `start`; 0 if none is known yet."""
-        window = self._text[start : start + self._max_characters + 2]  # 2 more: a space, and the letter after it
+        # The window has 2 characters more than a sentence may have: a space, and the letter after it.
+        window = self._text[start : start + self._max_characters + 2]
         clause = _first_clause_end(window[: self._max_characters + 1]) if self._early_first else 0
         for mark in _END.finditer(window):
             if mark.end() > (clause or self._max_characters):

@@ -21,14 +21,14 @@ class SentenceAudio:
     is complete.
 
     Where an engine dies in mid-sentence, another engine speaks the whole sentence anew. `restarted_at` is then the
-    index of the first clip of that engine, and the clips before it are a broken start.
+    index of the new engine's first clip, and the clips before this index are a broken start.
     """
 
     def __init__(self, on_abandoned: Callable[[], object] = lambda: None) -> None:
         self.clips: list[Clip] = []
         self.restarted_at = 0
-        self.complete = False  # whether all audio is synthesised, or synthesis has failed
-        self.error = ""  # why synthesis failed, if it did
+        self.complete = False  # whether the whole sentence is synthesised, or its synthesis has failed
+        self.error = ""  # why the synthesis has failed; "" if it has not
         self.users = 0  # the number of `SpokenText`s that use the sentence
         self._on_abandoned = on_abandoned
         self._begun, self._completed = asyncio.Event(), asyncio.Event()
@@ -44,7 +44,7 @@ class SentenceAudio:
         self._begun.set()
 
     def restart(self) -> None:
-        """Take the clips so far for a broken start, because another engine now speaks the whole sentence."""
+        """Mark the clips so far as a broken start, because another engine now speaks the whole sentence."""
         self.restarted_at = len(self.clips)
 
     def without_broken_start(self) -> "SentenceAudio":
@@ -85,11 +85,11 @@ class SpokenText:
     called once with the reason. Without a fallback, the playlist raises EngineError. A SpokenText that is
     garbage-collected releases its sentences, so that no engine synthesises them in vain.
 
-    Where an engine dies in mid-sentence and another engine stands in, a caller who has not heard any of the
-    sentence hears it by the other engine alone. A caller who has heard some of it hears what there is of it, until
-    the other engine's first sound is there; then it fades out, and the other engine speaks the sentence from its
-    beginning. Nobody knows at which word the sound ended, so that to go on in the middle could lose a word or a
-    digit; people who lose their thread begin a sentence again as well.
+    Where an engine dies in mid-sentence, another engine speaks the whole sentence anew. A caller who has not heard
+    any of the broken sentence hears the new one only. A caller who has heard a part hears the broken sentence
+    until the first audio of the new one is there; then the broken sentence fades out, and the new one plays from
+    its beginning. Playback does not continue in the middle of the new sentence, because it is not known at which
+    word the broken sentence ended, and a word or a digit could be lost.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class SpokenText:
         self.sentences: list[SentenceAudio] = []  # the sentences whose synthesis was requested so far
         self._synthesise, self._fallback, self._on_failure = synthesise, fallback, on_failure
         self._failure_reported = False
-        self._passages: dict[int, _Passage] = {}  # what was played of each sentence since the text's beginning
+        self._passages: dict[int, _Passage] = {}  # by a sentence's index, the clips that were played of it
 
     def __del__(self) -> None:
         for sentence in self.sentences:
@@ -121,7 +121,7 @@ class SpokenText:
             if sentence.error:
                 yield _FailedRest(self, sentence.error)
                 return
-        self._passages = {}  # an iteration that follows repeats the text, without any broken start
+        self._passages = {}  # the next iteration repeats the text, without clips of broken starts
 
     async def wait_begun(self) -> None:
         """Wait until the text's first audio is there, or its synthesis has failed."""
@@ -161,14 +161,14 @@ class SpokenText:
 
 
 class _PendingFrames(NamedTuple):
-    """`PendingFrames` made of two functions: whether the encoded frames exist yet, and their value."""
+    """`PendingFrames` made of two functions: `done` says whether the frames exist, and `result` returns them."""
 
     done: Callable[[], bool]
     result: Callable[[], EncodedFrames | PendingFrames]
 
 
 class _Passage:
-    """One sentence as one text plays it, clip by clip. Which clip is next is decided when its turn has come.
+    """One sentence as one text plays it, clip by clip. The next clip is chosen only when it is due.
 
     A passage remembers the clips that were played, so that a playlist that starts anew in the middle of a text
     gets the same clips again.
@@ -177,7 +177,7 @@ class _Passage:
     def __init__(self, sentence: SentenceAudio) -> None:
         self._sentence = sentence
         self._played: list[Clip] = []
-        self._index = 0  # of the next clip, among those of the sentence
+        self._index = 0  # the index of the next clip in the sentence's clips
 
     def may_have(self, number: int) -> bool:
         """Whether there is, or may still be synthesised, a clip to be played as `number`, counted from 0."""
@@ -193,9 +193,9 @@ class _Passage:
         return self._sentence.complete
 
     def get(self, number: int) -> Clip | None:
-        """The clip with this number; None if there is none. A clip that was not played yet is chosen now.
+        """The clip with this number, counted from 0; None if there is none. The next clip to play is chosen now.
 
-        Where the sentence was restarted, that is the faded end of the broken start, and then the new start.
+        In a restarted sentence, one clip fades out the broken start, and the clips of the new engine follow.
         """
         clips, restarted_at, index = self._sentence.clips, self._sentence.restarted_at, self._next_index
         if number == len(self._played) and index < len(clips):
@@ -222,7 +222,7 @@ class _SentencePart:
     """
 
     name = "text"
-    samples = 0  # not known before the part's turn has come
+    samples = 0  # stands for a length that is not known before the part is played
 
     def __init__(self, passage: _Passage, part: int) -> None:
         self._passage, self._part = passage, part

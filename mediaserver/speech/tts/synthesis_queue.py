@@ -40,7 +40,7 @@ class SynthesisQueue:
     def __init__(self, size: int) -> None:
         self._size = size
         self._busy = self._busy_untrusted = 0
-        # The waiting tickets, by whether they are untrusted, and then by path. The first path has the next turn.
+        # Waiting tickets by path, of trusted (False) and untrusted (True) texts. The first path is served next.
         self._waiting: dict[bool, dict[str, deque[QueueTicket]]] = {False: {}, True: {}}
 
     @asynccontextmanager
@@ -60,7 +60,7 @@ class SynthesisQueue:
             self._start_next()
 
     def promote(self, ticket: QueueTicket, origin: Origin) -> None:
-        """Give a waiting untrusted ticket a trusted `origin`, because a trusted text has the same sentence."""
+        """Give a waiting untrusted ticket a trusted `origin`, because a trusted text also needs its sentence."""
         if ticket.origin.untrusted and not origin.untrusted and not ticket.started.is_set():
             self._remove(ticket)
             ticket.origin = origin

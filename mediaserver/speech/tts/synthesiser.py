@@ -33,7 +33,7 @@ class SynthesisJob:
 
 
 class Synthesiser:
-    """Has one TTS engine speak sentences: at most `concurrency` at a time, or any number if that is 0."""
+    """Has one TTS engine speak sentences: at most `concurrency` at a time, or any number if `concurrency` is 0."""
 
     def __init__(self, engine: TtsEngine, concurrency: int = 0) -> None:
         self.engine = engine
@@ -66,7 +66,7 @@ class Synthesiser:
 
 
 async def _next(audio: AsyncGenerator[bytes, None], attempt: Attempt) -> bytes | None:
-    """The next piece of an engine's PCM, None at its end. Raises EngineError where it takes too long."""
+    """The next piece of an engine's PCM, None at the end. Raises EngineError if no piece comes in time."""
     try:
         async with asyncio.timeout(attempt.seconds_left):
             return await anext(audio, None)

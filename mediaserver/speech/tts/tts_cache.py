@@ -31,9 +31,9 @@ log = structlog.get_logger()
 class _Found(NamedTuple):
     """Where a complete sentence came from."""
 
-    key: str  # the key of the engine that has spoken it
-    result: str  # one of RESULTS
-    pcm: bytes = b""  # what is to be saved to disk; b"" if it is there already
+    key: str  # the sentence's key in the cache, which names the engine that has spoken it
+    result: str  # where the sentence came from, one of `RESULTS`
+    pcm: bytes = b""  # the PCM to save to disk; b"" for a sentence from the cache
 
 
 class TtsCache:
@@ -66,13 +66,13 @@ class TtsCache:
         self._bytes = 0  # bytes of memory that complete sentences take
         self._tasks: dict[SentenceAudio, asyncio.Task[None]] = {}
         self._jobs: dict[SentenceAudio, SynthesisJob] = {}
-        self._store_error = ""  # the last error of the store that was logged
-        self._logged_failure = ("", 0.0)  # the last failure that was logged, and when
+        self._store_error = ""  # the last error of the disk cache that was logged
+        self._logged_failure = ("", 0.0)  # the last failure that was logged, and its time in seconds
 
     def get_or_synthesise(self, text: str, voice: Voice, origin: Origin = TRUSTED) -> SentenceAudio:
-        """A sentence's audio, which may still be in synthesis. `origin` decides its turn in an engine's queue.
+        """A sentence's audio, which may still be in synthesis. `origin` decides the turn in an engine's queue.
 
-        What the first engine has spoken before is used even while the first engine fails.
+        A sentence that the first engine has spoken before is used even while the first engine fails.
         """
         voices = voice.in_order
         key = "\n".join(self._key(text, each) for each in voices)
@@ -97,7 +97,7 @@ class TtsCache:
         return json.dumps([identity, voice.name, voice.rate, voice.language, text])
 
     def _find(self, text: str, voices: Sequence[Voice], key: str) -> SentenceAudio | None:
-        """A sentence in memory: in synthesis, spoken by the first engine, or by the engine that stands in now."""
+        """Find a sentence in memory: in synthesis, or spoken by the first engine, or by the one that stands in."""
         first = next((voice for voice in voices if self._failover.may_try(voice.engine)), voices[0])
         for each in dict.fromkeys([key, *(self._key(text, voice) for voice in (voices[0], first))]):
             found = self._sentences.get(each)
@@ -142,7 +142,7 @@ class TtsCache:
             sentence.finish(error)
             self.results[result] += 1
             if self._sentences.get(key) is sentence:
-                del self._sentences[key]  # where it failed, it is tried again for the next call that needs it
+                del self._sentences[key]  # a failed sentence is tried again for the next call that needs it
             if not error and found.key not in self._sentences:
                 self._add_and_evict(found.key, sentence.without_broken_start())
         if found.pcm and not error:
@@ -168,7 +168,7 @@ class TtsCache:
         raise attempts.failure()
 
     async def _fill_from_cache(self, sentence: SentenceAudio, key: str) -> str:
-        """Fill a sentence with what the cache has of it. Returns "memory" or "disk", or "" if neither has it."""
+        """Fill a sentence from the cache. Returns where it was found: "memory", "disk", or "" for nowhere."""
         kept = self._sentences.get(key)
         if kept is not None and kept.complete:
             pcm, result = b"".join(clip.pcm for clip in kept.clips), "memory"

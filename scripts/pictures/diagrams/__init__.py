@@ -1,7 +1,7 @@
-"""Diagrams of boxes and arrows, placed by hand and written as plain SVG: the same diagram gives the same file.
+"""Diagrams of boxes and arrows, which are placed by hand and written as plain SVG, reproducible to the byte.
 
-A diagram that does not read well is refused, such as one with a text that is wider than its box, or an arrow
-through a box.
+A diagram that is hard to read raises an error, such as a diagram with a text that is wider than its box, or with
+an arrow through a box.
 """
 
 from collections.abc import Callable

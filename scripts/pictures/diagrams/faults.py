@@ -1,4 +1,4 @@
-"""What makes a diagram hard to read: texts that are cut or covered, and arrows through a box or to nowhere."""
+"""Finds faults that make a diagram hard to read: cut or covered texts, and arrows through a box or to nowhere."""
 
 from collections.abc import Iterator
 from itertools import combinations, pairwise
@@ -6,11 +6,11 @@ from itertools import combinations, pairwise
 from scripts.pictures.diagrams.shapes import Arrow, Box, Diagram, Point, Rectangle, Text
 
 _PADDING = 5  # pixels between a text and the edges of its box
-_NEAR = 0.01  # pixels: what a sum of floats may be off
+_NEAR = 0.01  # pixels by which a sum of floats may be inexact
 
 
 def faults(diagram: Diagram) -> list[str]:
-    """All that is wrong, a sentence each."""
+    """One sentence for each fault of a diagram."""
     return [*_of_boxes(diagram), *_of_labels(diagram), *_of_arrows(diagram)]
 
 
@@ -61,7 +61,7 @@ def _of_arrows(diagram: Diagram) -> Iterator[str]:
 
 
 def _labels(diagram: Diagram) -> list[Text]:
-    """Of arrows, and titles of frames."""
+    """The labels of arrows, and the titles of frames."""
     of_arrows = [arrow.label for arrow in diagram.arrows if arrow.label is not None]
     return [*of_arrows, *(frame.label for frame in diagram.frames)]
 
@@ -76,7 +76,7 @@ def _padded(text: Text) -> Rectangle:
 
 
 def _crosses(arrow: Arrow, area: Rectangle) -> bool:
-    """Whether a part of the arrow, each of which is level or upright, is within the area."""
+    """Whether a stretch of an arrow overlaps an area. All stretches are horizontal or vertical."""
     return any(
         area.overlaps(
             Rectangle(

@@ -1,4 +1,4 @@
-"""The server in two diagrams: what it stands between, and the parts that a call passes."""
+"""Two diagrams of the server: the server between its peers, and the parts of the server that a call passes."""
 
 from scripts.pictures.diagrams.shapes import Arrow, Box, Diagram, Frame, Kind
 
@@ -6,7 +6,7 @@ _CARRIED = "WebSocket, or\nAudioSocket over TCP:\na frame every 20 ms"
 
 
 def overview() -> Diagram:
-    """What the server stands between."""
+    """The diagram of the server between VoIPBIN, the user's own services, and the prompts."""
     caller = Box("caller", 16, 50, 76, 50, Kind.OTHERS)
     voipbin = Box("VoIPBIN\nflow: external_media_start", 130, 50, 206, 50, Kind.OTHERS)
     yours = Box("your webhooks, bot,\nTTS, STT and LLM engines", 130, 170, 206, 50, Kind.OTHERS)
@@ -35,7 +35,7 @@ def overview() -> Diagram:
 
 
 def parts() -> Diagram:
-    """The parts that a call passes."""
+    """The diagram of the parts of the server that a call passes."""
     peer = Box("VoIPBIN or\nAsterisk", 14, 140, 96, 50, Kind.OTHERS)
     engines = Box("TTS, STT:\nprocesses or servers", 494, 14, 152, 46, Kind.OTHERS)
     transport = Box("transport", 210, 120, 86, 160)

@@ -1,10 +1,10 @@
-"""The states of a session."""
+"""The diagram of the states of a session."""
 
 from scripts.pictures.diagrams.shapes import Arrow, Box, Diagram, Frame, Kind, Point, Side, dot
 
 
 def states() -> Diagram:
-    """From a connection to its end."""
+    """The diagram of a session's states, from the connection to its end."""
     connects, attach = dot(26, 37, Kind.BEGIN), dot(26, 117, Kind.BEGIN)
     handshake, refused = _state("Handshake", 340, 20), _state("Refused", 650, 20)
     dialling, starting = _state("Dialling", 86, 100), _state("Starting", 340, 100)

@@ -1,4 +1,4 @@
-"""What a diagram consists of. Lengths are in pixels, from the upper left corner; y grows downwards."""
+"""The shapes of a diagram. Lengths are in pixels, from the upper left corner; y grows downwards."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from typing import NamedTuple
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-FONT = 13  # pixels
+FONT = 13  # the size of the font in pixels
 LINE = 17  # pixels from one line of text to the next
 RIM = 6  # pixels: half the height of the ellipse on top of a cylinder
 _GAP = 7  # pixels between an arrow and its label
-_DEJAVU = FontProperties(family="DejaVu Sans", size=FONT)  # which matplotlib brings along
+_DEJAVU = FontProperties(family="DejaVu Sans", size=FONT)  # matplotlib contains this font
 _BOLD = FontProperties(family="DejaVu Sans", size=FONT, weight="bold")
 
 
 class Point(NamedTuple):
-    """A place."""
+    """A point in a diagram, in pixels."""
 
     x: float
     y: float
 
 
 class Rectangle(NamedTuple):
-    """An area."""
+    """A rectangular area of a diagram, in pixels."""
 
     left: float
     top: float
@@ -34,18 +34,18 @@ class Rectangle(NamedTuple):
     bottom: float
 
     def overlaps(self, other: "Rectangle") -> bool:
-        """Whether they have more than an edge in common."""
+        """Whether two rectangles have more than an edge in common."""
         across = self.left < other.right and other.left < self.right
         return across and self.top < other.bottom and other.top < self.bottom
 
     def holds(self, other: "Rectangle") -> bool:
-        """Whether the other is within this one."""
+        """Whether the rectangle `other` is within this rectangle."""
         across = self.left <= other.left and other.right <= self.right
         return across and self.top <= other.top and other.bottom <= self.bottom
 
 
 class Anchor(StrEnum):
-    """Which part of a text is at its x, as SVG names it."""
+    """The part of a text that is at the text's x, as SVG names it."""
 
     START = "start"
     MIDDLE = "middle"
@@ -53,7 +53,7 @@ class Anchor(StrEnum):
 
 
 class Side(StrEnum):
-    """On which side of its arrow a label stands."""
+    """The side of an arrow on which its label stands."""
 
     ABOVE = "above"
     BELOW = "below"
@@ -62,19 +62,19 @@ class Side(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a box stands for, which decides its colours and its form."""
+    """The kind of thing that a box stands for, which decides the box's colours and form."""
 
     OURS = "ours"  # a part of the server
-    OTHERS = "others"  # whatever the server talks with
-    STORE = "store"  # what is kept: a cylinder
-    STATE = "state"  # a state of something: with round ends
-    BEGIN = "begin"  # where the states begin: a dot without a text
-    END = "end"  # where they end: a dot in a ring
+    OTHERS = "others"  # a system that the server talks with
+    STORE = "store"  # a store of data, drawn as a cylinder
+    STATE = "state"  # a state in a state diagram, drawn with round ends
+    BEGIN = "begin"  # the begin of a state diagram, drawn as a dot without a text
+    END = "end"  # an end of a state diagram, drawn as a dot in a ring
 
 
 @dataclass(frozen=True)
 class Text:
-    """Lines of text. `y` is the middle of all of them."""
+    """Lines of text. `y` is the middle of the lines' whole height."""
 
     lines: Sequence[str]
     x: float
@@ -84,7 +84,7 @@ class Text:
 
     @property
     def area(self) -> Rectangle:
-        """The area that the text takes in DejaVu Sans; in Arial, Helvetica and their like it takes less."""
+        """The area that the text takes in DejaVu Sans. In Arial or Helvetica, the text takes less."""
         font = _BOLD if self.bold else _DEJAVU
         widths = [text_to_path.get_text_width_height_descent(line, font, ismath=False)[0] for line in self.lines]
         width, half = max(widths), LINE * len(self.lines) / 2
@@ -110,7 +110,7 @@ class Box:
 
     @property
     def label(self) -> Text:
-        """The text, where it stands."""
+        """The text of the box, at its position."""
         lower = RIM if self.kind is Kind.STORE else 0
         return Text(self.text.split("\n"), self.x + self.width / 2, self.y + self.height / 2 + lower)
 
@@ -119,7 +119,7 @@ class Box:
         return Point(self.x, self.y + self.height * part)
 
     def right(self, part: float = 0.5) -> Point:
-        """A point on the right edge."""
+        """A point on the right edge; `part` is how far down it is, from 0 to 1."""
         return Point(self.x + self.width, self.y + self.height * part)
 
     def top(self, part: float = 0.5) -> Point:
@@ -127,7 +127,7 @@ class Box:
         return Point(self.x + self.width * part, self.y)
 
     def bottom(self, part: float = 0.5) -> Point:
-        """A point on the lower edge."""
+        """A point on the lower edge; `part` is how far to the right it is, from 0 to 1."""
         return Point(self.x + self.width * part, self.y + self.height)
 
 
@@ -137,21 +137,21 @@ class Frame(Box):
 
     @property
     def label(self) -> Text:
-        """The title, where it stands."""
+        """The title of the frame, at its position."""
         return Text([self.text], self.x + 10, self.y + 6 + LINE / 2, Anchor.START, bold=True)
 
 
 def dot(x: float, y: float, kind: Kind) -> Box:
-    """The begin or the end of a diagram of states, around a point."""
+    """The box for the begin or an end of a state diagram, around a point."""
     return Box("", x - 8, y - 8, 16, 16, kind)
 
 
 @dataclass(frozen=True)
 class Arrow:
-    """An arrow along a path, whose stretches are level or upright.
+    """An arrow along a path, whose stretches are horizontal or vertical.
 
-    Its label stands on a `side` of the stretch with the number `stretch`, or of the longest, `part` (from 0 to 1)
-    along it.
+    The label stands on a `side` of the stretch with the number `stretch`, or of the longest stretch. `part`, from
+    0 to 1, says how far along the stretch the label stands.
     """
 
     path: Sequence[Point]
@@ -159,11 +159,11 @@ class Arrow:
     side: Side = Side.ABOVE
     part: float = 0.5
     stretch: int | None = None
-    both: bool = False  # whether it has a head at both ends
+    both: bool = False  # whether the arrow has a head at both ends
 
     @property
     def label(self) -> Text | None:
-        """The label, where it stands; None where the arrow has none."""
+        """The label of the arrow, at its position; None if the arrow has no label."""
         if not self.text:
             return None
         lines = self.text.split("\n")
@@ -185,7 +185,7 @@ class Arrow:
 
 @dataclass(frozen=True)
 class Diagram:
-    """A diagram. `description` says in words what it shows, for those who cannot see it."""
+    """A diagram. `description` tells its content in words, for readers who cannot see it."""
 
     title: str
     description: str

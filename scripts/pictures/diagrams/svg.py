@@ -1,4 +1,4 @@
-"""Writing a diagram as SVG, on white as all pictures are: pages are light and dark."""
+"""Writes a diagram as SVG on white, because pages may be light or dark."""
 
 from pathlib import Path
 from xml.etree import ElementTree
@@ -8,18 +8,18 @@ from scripts.pictures.diagrams.faults import faults
 from scripts.pictures.diagrams.shapes import FONT, LINE, RIM, Arrow, Box, Diagram, Frame, Kind, Text
 
 _INK, _GREY = "#222222", "#666666"
-_FONTS = "Helvetica, Arial, 'DejaVu Sans', sans-serif"  # none wider than DejaVu Sans, by which texts are measured
-_COLOURS = {  # fill and edge; the hues are those of Okabe and Ito, which the colour-blind tell apart
+_FONTS = "Helvetica, Arial, 'DejaVu Sans', sans-serif"  # texts are measured in DejaVu Sans, the widest
+_COLOURS = {  # fill and edge of boxes, in hues of Okabe and Ito, which colour-blind readers can tell apart
     Kind.OURS: ("#e3f0f8", "#0072B2"),
     Kind.STORE: ("#e3f0f8", "#0072B2"),
     Kind.STATE: ("#e3f0f8", "#0072B2"),
     Kind.OTHERS: ("#fbeadd", "#D55E00"),
 }
-_BASELINE = 0.35  # of the font's size: how far the baseline is under the middle of a line
+_BASELINE = 0.35  # how far the baseline is under the middle of a line, as a share of the font's size
 
 
 def write(diagram: Diagram, file: Path) -> None:
-    """Write the diagram; ValueError tells what is wrong with one that does not read well."""
+    """Write a diagram into a file. ValueError lists the faults of a diagram that is hard to read."""
     if wrong := faults(diagram):
         raise ValueError(f"{diagram.title}: {'; '.join(wrong)}")
     size = {"width": f"{diagram.width}", "height": f"{diagram.height}"}
@@ -40,7 +40,7 @@ def write(diagram: Diagram, file: Path) -> None:
 
 
 def _define_head(defs: Element) -> None:
-    """The head of arrows; at the begin of an arrow it is turned round."""
+    """Define the head of arrows, which is turned round at an arrow's begin."""
     place = {"refX": "9", "refY": "5", "markerWidth": "8", "markerHeight": "8", "orient": "auto-start-reverse"}
     head = SubElement(defs, "marker", {"id": "head", "viewBox": "0 0 10 10", **place})
     SubElement(head, "path", d="M 0 1 L 10 5 L 0 9 z", fill=_GREY)
@@ -90,7 +90,7 @@ def _cylinder(root: Element, box: Box, look: dict[str, str]) -> None:
 
 
 def _text(root: Element, text: Text, colour: str = _INK) -> None:
-    """Each line is an element of its own."""
+    """Add a text to the SVG, each line as an element of its own."""
     first = text.y - LINE * (len(text.lines) - 1) / 2 + FONT * _BASELINE
     for number, line in enumerate(text.lines):
         look = {"fill": colour, "text-anchor": text.anchor} | ({"font-weight": "bold"} if text.bold else {})
