@@ -40,6 +40,7 @@ _FILES = (
     "pages/prompt_uploads.js",
     "pages/prompts.js",
     "pages/stream.js",
+    "pages/stream_settings.js",
     "pages/timeline.js",
     "pages/waveform.js",
 )

@@ -24,6 +24,7 @@ SHORT = np.repeat(np.arange(1, 6, dtype=np.int16) * -1000, 160)
 LONG = np.repeat(np.arange(1, 1001, dtype=np.int16) * 8, 160)
 CONFIG = """
 token = "of-the-admin"
+recordings = [RECORDINGS]
 [admin.tokens.reader]
 token = "of-the-reader"
 [prompts]
@@ -81,7 +82,9 @@ expect.set_options(timeout=PATIENCE * 1000)
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("console")
     program = [sys.executable, "-c", SPEAK, "{text}", "{file}"]
-    config = write_config(folder, CONFIG.replace("[PROGRAM]", json.dumps(program)))
+    recordings = json.dumps(str(folder / "recordings"))
+    text = CONFIG.replace("[PROGRAM]", json.dumps(program)).replace("[RECORDINGS]", recordings)
+    config = write_config(folder, text)
     write_wav(folder / "prompts" / "short.wav", SHORT)
     write_wav(folder / "prompts" / "long.wav", LONG)
     write_wav(folder / "prompts" / "<b>bold.wav", SHORT)

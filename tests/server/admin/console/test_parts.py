@@ -108,6 +108,24 @@ other 9.0
     }
 
 
+async def test_a_mark_in_the_timeline_is_told_in_words(open_page: OpenPage) -> None:
+    page = await open_page("health")
+    told = await page.evaluate(
+        """async () => {
+            const { Timeline } = await import("./console/pages/timeline.js");
+            const timeline = new Timeline();
+            const everywhere = { path: "/hold", resource: "", variables: {} };
+            const add = (type, data) =>
+                timeline.add({ type, time: "2026-01-02T03:04:05Z", data: { ...everywhere, ...data } });
+            add("mark", { name: "greeted", complete: true });
+            add("mark", { name: "greeted", complete: false });
+            add("toString", { of: "a handler" });
+            return [...timeline.list.children].map((line) => line.lastChild.textContent.trim());
+        }"""
+    )
+    assert told == ["greeted: all before it was sent", "greeted: sound before it was stopped", "of a handler"]
+
+
 async def test_levels_and_sound_are_offered_where_the_server_has_them(
     server: ServerProcess, open_page: OpenPage, tab: Page
 ) -> None:

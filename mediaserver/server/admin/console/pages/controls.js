@@ -1,8 +1,9 @@
-/** What can be done with a stream: play, say, press keys, pause recordings, hang up. */
+/** What can be done with a stream: play, say, press keys, change what is set on it, hang up. */
 
 import { can, request, requestAll } from "../lib/api.js";
 import { button, el, labelled } from "../lib/dom.js";
 import { confirmation, Outcome } from "../lib/outcome.js";
+import { streamSettings } from "./stream_settings.js";
 
 const KEYS = ["1", "2", "3", "A", "4", "5", "6", "B", "7", "8", "9", "C", "*", "0", "#", "D"];
 
@@ -14,37 +15,36 @@ async function fillPrompts(select, play) {
 }
 
 /**
- * The controls of a stream. Without the scope `control` they are there, but disabled. Returns their element, and
- * `disable` for when the stream is over.
+ * The controls of a stream. Without the scope `control` they are there, but disabled. `changed` is called when a
+ * request may have changed what the stream's description says. Returns their element, `show` for a new description,
+ * and `disable` for when the stream is over.
  */
-export function controls(id, notice) {
+export function controls(id, changed, notice) {
   const path = `/v1/streams/${id}`;
   const result = new Outcome(notice);
   const disabled = !can("control");
   const off = { disabled };
 
+  // Makes a request about the stream. `done` returns what there is to tell of its answer.
   const act = (done, method, at, body) =>
-    result.run(async () => {
-      const answer = await request(method, at, { body });
-      return answer?.id ? `${done}: playback ${answer.id}` : done;
-    });
+    result.run(async () => done(await request(method, `${path}${at}`, { body })));
 
   const interrupt = el("input", { type: "checkbox", ...off });
-  const sound = (what) => act(interrupt.checked ? "Plays at once" : "Waits for its turn", "POST", `${path}/play`, {
-    play: what,
-    interrupt: interrupt.checked,
-  });
+  const sound = (what) => {
+    const how = interrupt.checked ? "Plays at once" : "Waits for its turn";
+    const body = { play: what, interrupt: interrupt.checked };
+    return act((answer) => `${how}: playback ${answer.id}`, "POST", "/play", body);
+  };
 
   const prompts = el("select", off);
   const play = button("Play", () => sound(prompts.value), off);
   const text = el("input", { type: "text", maxlength: "2000", ...off });
   const say = button("Say", () => text.value.trim() && sound({ say: text.value }), off);
   text.addEventListener("keydown", (event) => event.key === "Enter" && say.click());
-  const press = (key) => act(`Pressed ${key}`, "POST", `${path}/digits`, { digits: key });
+  const press = (key) => act(() => `Pressed ${key}`, "POST", "/digits", { digits: key });
   const pad = KEYS.map((key) => button(key, () => press(key), { "aria-label": `Key ${key}`, ...off }));
-  const recording = (paused) =>
-    act(paused ? "Recordings are paused" : "Recordings go on", "PUT", `${path}/recording`, { paused });
-  const hangUp = confirmation("End this call?", "Hang up", () => act("Hung up", "DELETE", path));
+  const settings = streamSettings({ act, changed, off });
+  const hangUp = confirmation("End this call?", "Hang up", () => act(() => "Hung up", "DELETE", ""));
   const element = el(
     "div",
     { class: "controls" },
@@ -55,22 +55,18 @@ export function controls(id, notice) {
       "div",
       { class: "tools" },
       el("label", { class: "check" }, interrupt, "interrupt what plays"),
-      button("Stop all sound", () => act("All sound is stopped", "DELETE", `${path}/play`), off),
+      button("Stop all sound", () => act(() => "All sound is stopped", "DELETE", "/play"), off),
     ),
     el("div", { class: "keypad", role: "group", "aria-label": "Keypad" }, ...pad),
-    el(
-      "div",
-      { class: "tools" },
-      button("Pause recording", () => recording(true), off),
-      button("Resume recording", () => recording(false), off),
-    ),
+    ...settings.elements,
     el("div", { class: "tools" }, button("Hang up…", () => hangUp.showModal(), { class: "danger", ...off })),
     hangUp,
     result.element,
   );
-  if (!disabled) fillPrompts(prompts, play).catch(notice);
+  if (!disabled) Promise.all([fillPrompts(prompts, play), settings.fill()]).catch(notice);
   return {
     element,
+    show: settings.show,
     disable: () => {
       hangUp.close();
       for (const each of element.querySelectorAll("button, input, select")) each.disabled = true;

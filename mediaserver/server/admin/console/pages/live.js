@@ -37,11 +37,16 @@ const COLUMNS = [
     minor: true,
   },
   { key: "call", label: "Call", value: callOf, text: callOf },
+  { key: "label", label: "Label", value: labelOf, text: labelOf },
 ];
 const LEVELS = { key: "levels", label: "Caller, us", fill: (cell) => fillLevels(cell) };
 
 function callOf(stream) {
   return stream.call ?? stream.resource ?? "";
+}
+
+function labelOf(stream) {
+  return stream.label ?? "";
 }
 
 function fillLevels(cell) {

@@ -15,6 +15,7 @@ const EVERY = 2; // seconds between two looks at the stream
 // Keys of a stream's description, with what they are called here: what it is, and what was counted.
 const FACTS = [
   ["path", "path"],
+  ["label", "label"],
   ["direction", "direction"],
   ["peer", "peer"],
   ["wire", "wire format"],
@@ -72,7 +73,7 @@ export function streamPage(root, id, notice) {
     el("span", { "aria-hidden": "true" }, "Us"),
     meters.us.element,
   );
-  const actions = controls(id, notice);
+  const actions = controls(id, () => look().catch(notice), notice);
   root.append(
     el("h1", {}, "Stream ", el("code", {}, id)),
     state,
@@ -103,6 +104,7 @@ export function streamPage(root, id, notice) {
       if (over) return;
       setText(state, stream.connected ? "In progress" : "Being dialled");
       about.replaceChildren(...describe(stream));
+      actions.show(stream);
       timeline.began(stream.duration_s);
       feed.measure([id]);
     } catch (error) {

@@ -6,10 +6,25 @@ import { brief, offset } from "../lib/format.js";
 const MOST = 500; // events that are shown; the oldest go
 const EVERYWHERE = new Set(["path", "resource", "variables"]); // what all events of a stream have
 
+// What the data of an event says, in words, where the names of its keys do not say it.
+const WORDS = {
+  mark: ({ name, complete }) => `${name}: ${complete ? "all before it was sent" : "sound before it was stopped"}`,
+  "stream.switched": ({ previous, path, by }) => `from ${previous} to ${path}, by ${by}`,
+};
+
 /** The kind of an event as a class: what went wrong, what came from the caller, what we did. */
 function tone(type) {
   if (/failed|lost|invalid|timeout|disconnected|inbound$/.test(type)) return "wrong";
   return /^(digits|speech|tone|keyword|transcript|silence)/.test(type) ? "heard" : "done";
+}
+
+/** What the data of an event says: texts and elements. */
+function tell({ type, data }) {
+  if (Object.hasOwn(WORDS, type)) return [WORDS[type](data)];
+  const pairs = Object.entries(data).filter(([key]) => !EVERYWHERE.has(key));
+  const ended = type === "stream.ended";
+  const shown = ended ? pairs.filter(([key]) => ["reason", "why", "duration_s"].includes(key)) : pairs;
+  return shown.map(([key, value]) => el("span", {}, el("i", {}, key), ` ${brief(value)} `));
 }
 
 export class Timeline {
@@ -39,11 +54,8 @@ export class Timeline {
       this.setStart(at);
     }
     const node = el("time", { datetime: event.time }, this.start === null ? "" : offset((at - this.start) / 1000));
-    const pairs = Object.entries(event.data).filter(([key]) => !EVERYWHERE.has(key));
-    const ended = event.type === "stream.ended";
-    const shown = ended ? pairs.filter(([key]) => ["reason", "why", "duration_s"].includes(key)) : pairs;
-    const words = shown.map(([key, value]) => el("span", {}, el("i", {}, key), ` ${brief(value)} `));
-    this.list.append(el("li", { class: tone(event.type) }, node, el("b", {}, event.type), el("span", {}, ...words)));
+    const told = el("span", {}, ...tell(event));
+    this.list.append(el("li", { class: tone(event.type) }, node, el("b", {}, event.type), told));
     this.times.push({ node, at });
     if (this.times.length > MOST) {
       this.times.shift();
