@@ -19,7 +19,7 @@ error is JSON, `{"error": "…"}`, with the status of [its reason](refusals.md#t
 
 def operations() -> list[Operation]:
     """All operations of an admin endpoint that is not run."""
-    endpoint = AdminEndpoint(cast("Any", SimpleNamespace(events=EventHub())), *[cast("Any", None)] * 3)
+    endpoint = AdminEndpoint(cast("Any", SimpleNamespace(events=EventHub())), *[cast("Any", None)] * 4)
     return endpoint.operations
 
 
