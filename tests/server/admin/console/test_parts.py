@@ -38,6 +38,7 @@ def stream(number: int) -> dict[str, Any]:
 
 async def test_of_thousands_of_streams_some_are_rendered_and_all_are_found(open_page: OpenPage) -> None:
     page = await open_page("health")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Health")
     asked: list[int] = []
 
     async def answer(route: Route) -> None:

@@ -2,8 +2,7 @@
 
 import { ApiError, can, request, requestAll } from "../lib/api.js";
 import { button, el, labelled, setText } from "../lib/dom.js";
-
-const KEYS = ["1", "2", "3", "A", "4", "5", "6", "B", "7", "8", "9", "C", "*", "0", "#", "D"];
+import { keypad } from "../lib/keypad.js";
 
 /** A question that must be answered before something is done that cannot be undone. */
 function confirmation(question, yes, onyes) {
@@ -59,7 +58,6 @@ export function controls(id, notice) {
   const say = button("Say", () => text.value.trim() && sound({ say: text.value }), off);
   text.addEventListener("keydown", (event) => event.key === "Enter" && say.click());
   const press = (key) => act(`Pressed ${key}`, "POST", `${path}/digits`, { digits: key });
-  const pad = KEYS.map((key) => button(key, () => press(key), { "aria-label": `Key ${key}`, ...off }));
   const recording = (paused) =>
     act(paused ? "Recordings are paused" : "Recordings go on", "PUT", `${path}/recording`, { paused });
   const hangUp = confirmation("End this call?", "Hang up", () => act("Hung up", "DELETE", path));
@@ -75,7 +73,7 @@ export function controls(id, notice) {
       el("label", { class: "check" }, interrupt, "interrupt what plays"),
       button("Stop all sound", () => act("All sound is stopped", "DELETE", `${path}/play`), off),
     ),
-    el("div", { class: "keypad", role: "group", "aria-label": "Keypad" }, ...pad),
+    keypad(press, off),
     el(
       "div",
       { class: "tools" },
