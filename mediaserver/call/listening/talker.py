@@ -16,6 +16,10 @@ _DELAY_MS = 60  # ms for which audio waits, so that a network's jitter is no gap
 _SLACK_MS = 500  # ms of audio that may wait beyond the delay; more is dropped, or the talk would lag
 
 
+# Seconds after which nothing is heard of one who has left: all that waits is played by then, unless it is held up.
+_AFTER_LEAVING = (_DELAY_MS + _SLACK_MS + 100) / 1000
+
+
 class Role(StrEnum):
     """What a listener does besides listening."""
 
@@ -56,9 +60,13 @@ class Talker:
         self._live.push_audio(pcm)
 
     def finish(self) -> None:
-        """Play what was pushed, and then no more; nothing of it where somebody else has the turn."""
+        """Play what was pushed, and then no more; nothing of it where somebody else has the turn.
+
+        What the far end holds up for longer than it lasts, by XOFF or as a slow peer, is not played either.
+        """
         if self._live is not None:
             self._live.end()
+            asyncio.get_running_loop().call_later(_AFTER_LEAVING, self._overlay.close)
         if self._played is not None:
             self._pacer.withdraw(self._played)
 
