@@ -90,6 +90,10 @@ class EventHub:
         for subscription in self._subscriptions:
             subscription.push(kept)
 
+    def has_kept(self, stream: str) -> bool:
+        """Whether an event of a stream is kept, be the stream over or not."""
+        return any(event.stream == stream for event in self._kept)
+
     def subscribe(self, after: int | None = None, wanted: EventFilter = _all) -> tuple[Subscription, int | None]:
         """Subscribe to wanted events from now on, and, with `after`, to kept ones with a higher sequence.
 

@@ -230,8 +230,13 @@ class AdminEndpoint:
         return web.json_response({"ticket": self._tickets.issue(asked.path, request[GRANT])})
 
     async def _stream_events(self, request: web.Request) -> web.StreamResponse:
-        """The events of one stream, by WebSocket; `type` and `after` as for those of all."""
-        return await self._events.serve(request, self._streams.session_of(request).stream.id)
+        """The events of one stream, by WebSocket; `type` and `after` as for those of all.
+
+        A stream that is over is known as long as one of its events is kept.
+        """
+        name = request.match_info["id"]
+        is_known = self._engine.events.has_kept(name)
+        return await self._events.serve(request, name if is_known else self._streams.session_of(request).stream.id)
 
     async def _end_lasting(self, _: web.Application) -> None:
         """End the requests that last, as the server is shutting down."""

@@ -16,7 +16,16 @@ import pytest
 from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import SILENCE, from_bytes, to_bytes
 from mediaserver.wire.rtp import Packetizer, PayloadType
-from tests.server.process import Heard, ServerProcess, client_session, connected, listen, serving, write_config
+from tests.server.process import (
+    Heard,
+    ServerProcess,
+    client_session,
+    connected,
+    listen,
+    serving,
+    until_nobody_plays,
+    write_config,
+)
 from tests.sound import write_wav
 from tests.timing import PATIENCE, eventually
 
@@ -253,6 +262,10 @@ async def test_events_of_one_stream_continue_after_the_last_that_was_seen(server
     assert (first["data"]["digits"], second["data"]["digits"]) == ("5", "6")
     assert start["sequence"] < first["sequence"] < second["sequence"]
     assert first["stream"] == second["stream"] == stream
+    await until_nobody_plays(server, headers=bearer("reader"))
+    async with connected(f"{url}?after={second['sequence']}", headers=bearer("reader")) as events:
+        assert (await event(events, "stream.ended"))["stream"] == stream
+    assert (await ask(server, "GET", f"/v1/streams/{'0' * 12}/events"))[0] == 404
 
 
 async def test_a_ticket_opens_one_path_once(server: ServerProcess) -> None:
