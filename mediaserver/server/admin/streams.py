@@ -26,7 +26,7 @@ from mediaserver.server.admin.requests import (
 )
 from mediaserver.wire.encapsulation import Encapsulation
 
-_DESCRIBED_AT_ONCE = 25  # streams that are described in one turn of the event loop
+_DESCRIBED_AT_ONCE = 10  # streams that are described in one turn of the event loop, which takes some 0.2 ms
 
 
 class StreamRequests:
