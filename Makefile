@@ -108,7 +108,7 @@ bench: $(VENV)/.bench  ## what pacing costs, beside a bare loop and a naive serv
 bench-quick: $(VENV)/.bench  ## the same in a minute, only printed
 	$(BIN)/python -m benchmarks.pacing --quick $(ARGS)
 
-bench-scenarios: $(VENV)/.bench  ## what crowds, reloads, starts and time do to it: ARGS='idle crowd replace speech start drift memory'
+bench-scenarios: $(VENV)/.bench  ## what crowds, reloads, starts and time do to it: ARGS='idle crowd console replace speech start drift memory'
 	$(BIN)/python -m benchmarks.scenarios $(ARGS)
 
 bench-inbound: $(VENV)/.bench  ## what a received frame costs, beside a bare aiohttp reader; ARGS=--write writes it down

@@ -1,6 +1,6 @@
 """What may happen to a server, one thing at a time, and what its figures are held to meanwhile.
 
-    python -m benchmarks.scenarios [idle crowd replace speech start drift memory] [--minutes 10] [--write]
+    python -m benchmarks.scenarios [idle crowd console replace speech start drift memory] [--minutes 10] [--write]
 
 It prints a row for each scenario, and ends with 1 where one does not hold. --write puts the table of all of them
 into benchmarks/README.md. The server gets the first core, its load the second; for `start` and `speech` it has
@@ -20,6 +20,7 @@ from rich.console import Console
 from benchmarks.machine import LOAD_CORE, describe, need_two_cores
 from benchmarks.tables import Results, write_section
 
+from .console import console
 from .crowd import crowd
 from .drift import drift
 from .idle import idle
@@ -38,6 +39,7 @@ def scenarios(minutes: float) -> Mapping[str, Callable[[Path], Outcome]]:
     return {
         "idle": idle,
         "crowd": crowd,
+        "console": console,
         "replace": replace,
         "speech": speech,
         "start": start,
@@ -70,15 +72,15 @@ def main() -> int:
         parser.error("--write takes all scenarios: the table is written as a whole")
     need_two_cores()
     os.sched_setaffinity(0, {LOAD_CORE})
-    console = Console()
-    if not console.is_terminal:
-        console.width = _WIDTH
+    terminal = Console()
+    if not terminal.is_terminal:
+        terminal.width = _WIDTH
     outcomes = {}
     for name in options.names or known:
-        with console.status(name), tempfile.TemporaryDirectory() as folder:
+        with terminal.status(name), tempfile.TemporaryDirectory() as folder:
             outcomes[name] = known[name](Path(folder))
-    console.print(describe(), soft_wrap=True, highlight=False)
-    console.print(table(outcomes).on_terminal())
+    terminal.print(describe(), soft_wrap=True, highlight=False)
+    terminal.print(table(outcomes).on_terminal())
     if options.write:
         when = datetime.datetime.now(datetime.UTC).date()
         write_section(_README, "scenarios", f"{describe()}; {when}.\n\n{table(outcomes).as_markdown()}")

@@ -1,19 +1,35 @@
-"""The envelope of an event: the JSON object in which webhooks and the admin port's WebSockets carry the event."""
+"""An event, and its envelope: the JSON object in which webhooks and the admin port's WebSockets carry it."""
 
 import json
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 to_json = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
-def envelope(stream: str, kind: str, sequence: int, data: Mapping[str, Any]) -> str:
-    """The JSON of an event; its `time` is now (UTC, ISO 8601), and its `id` is new. ValueError if it is no JSON.
+class Event:
+    """An event of a stream, that has just happened. Whoever gets it gets the same `time` and the same `id`."""
 
-    `sequence` counts the events of one stream for a webhook, and those of all streams for a WebSocket.
-    """
-    moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    head = {"type": kind, "stream": stream, "sequence": sequence, "time": moment, "id": str(uuid.uuid4())}
-    return to_json(head | {"data": dict(data)})
+    def __init__(self, stream: str, kind: str, data: Mapping[str, Any]) -> None:
+        self.stream, self.kind, self.data = stream, kind, data
+        self._moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._id = str(uuid.uuid4())
+
+    def envelope(self, sequence: int) -> str:
+        """The JSON of the event; its `time` is UTC in ISO 8601. Raises the encoder's error if its data is no JSON.
+
+        `sequence` counts the events of one stream for a webhook, and those of all streams for a WebSocket. The
+        data is serialized once, at the first call, and may change afterwards.
+        """
+        head, rest = self._json
+        return f'{head},"sequence":{sequence},{rest}'
+
+    @cached_property
+    def _json(self) -> tuple[str, str]:
+        """The JSON object before and after its `sequence`."""
+        head = to_json({"type": self.kind, "stream": self.stream})
+        rest = to_json({"time": self._moment, "id": self._id, "data": dict(self.data)})
+        return head[:-1], rest[1:]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from mediaserver.events.envelope import envelope
+from mediaserver.events.envelope import Event
 
 KEPT = 1000  # the latest events, kept for subscribers that come back
 MAX_PENDING = 1000  # events that wait for one subscriber; the oldest are dropped
@@ -77,18 +77,22 @@ class EventHub:
         self._subscriptions: set[Subscription] = set()
         self._closed = False
 
-    def publish(self, stream: str, kind: str, data: Mapping[str, Any]) -> None:
-        """Pass an event on. The method returns at once and raises nothing; `data` may change afterwards."""
+    def publish(self, event: Event) -> None:
+        """Pass an event on. The method returns at once and raises nothing; the data may change afterwards."""
         self.sequence += 1
         try:
-            text = envelope(stream, kind, self.sequence, data)
+            text = event.envelope(self.sequence)
         except Exception:  # a bug of ours must not stop the call
-            log.exception("event is not JSON", stream=stream, type=kind)
+            log.exception("event is not JSON", stream=event.stream, type=event.kind)
             return
-        event = HubEvent(self.sequence, stream, kind, data, text)
-        self._kept.append(event)
+        kept = HubEvent(self.sequence, event.stream, event.kind, event.data, text)
+        self._kept.append(kept)
         for subscription in self._subscriptions:
-            subscription.push(event)
+            subscription.push(kept)
+
+    def has_kept(self, stream: str) -> bool:
+        """Whether an event of a stream is kept, be the stream over or not."""
+        return any(event.stream == stream for event in self._kept)
 
     def subscribe(self, after: int | None = None, wanted: EventFilter = _all) -> tuple[Subscription, int | None]:
         """Subscribe to wanted events from now on, and, with `after`, to kept ones with a higher sequence.

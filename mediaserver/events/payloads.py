@@ -20,7 +20,7 @@ class StreamEnded(TypedDict):
     """A stream is over. The line `stream ended` of the log has the same keys."""
 
     path: Annotated[str, "the path of the URL"]
-    peer: Annotated[str, "the peer's address and port"]
+    peer: Annotated[str, "the peer's address and port; `console` for a call by the admin port"]
     wire: Annotated[str, "encapsulation and framing, such as `audiosocket/pcm`"]
     inbound: Annotated[str, "codec of what was received; `auto` where the peer sent nothing"]
     frames: Annotated[int, "frames of 20 ms sent"]

@@ -17,7 +17,7 @@ import stamina
 import structlog
 
 from mediaserver.errors import WebhookError
-from mediaserver.events.envelope import envelope, to_json
+from mediaserver.events.envelope import Event, to_json
 from mediaserver.events.webhook_client import RetryableError, UnsentError, WebhookClient, host_of
 
 _IN_FLIGHT = 16  # events that are posted at the same time, each of a different stream
@@ -39,7 +39,7 @@ class WebhookSettings:
 
 
 @dataclass(slots=True)
-class _Event:
+class _Delivery:
     kind: str
     sequence: int
     body: bytes
@@ -50,7 +50,7 @@ class _Event:
 @dataclass(slots=True)
 class _Stream:
     sequence: int = 0
-    waiting: deque[_Event] = field(default_factory=deque)  # undelivered events; the first may be on its way
+    waiting: deque[_Delivery] = field(default_factory=deque)  # undelivered events; the first may be on its way
     sender: asyncio.Task[None] | None = None  # the task that posts, while any event waits
     over: bool = False
 
@@ -83,12 +83,12 @@ class Webhooks:
         settings = self._settings
         return bool(settings.url) and (settings.events is None or kind in settings.events)
 
-    def emit(self, stream: str, kind: str, data: Mapping[str, Any]) -> None:
-        """Queue one event. `data` is serialized at once, and may change afterwards.
+    def emit(self, event: Event) -> None:
+        """Queue one event. Its data is serialized at once, and may change afterwards.
 
         Never blocks, and raises nothing. An event that is dropped or fails leaves a gap in the sequence numbers.
         """
-        settings = self._settings
+        settings, stream, kind = self._settings, event.stream, event.kind
         if not self.is_subscribed(kind):
             return
         if self._closed:
@@ -103,13 +103,13 @@ class Webhooks:
                 log.warning("webhook events are dropped: too many wait", host=host_of(settings.url))
             return
         try:
-            body = envelope(stream, kind, state.sequence, data).encode()
+            body = event.envelope(state.sequence).encode()
         except Exception:  # a bug of ours must not stop the call
             self.results["failed"] += 1
             log.exception("webhook event is not JSON", stream=stream, type=kind, sequence=state.sequence)
             return
         loop = asyncio.get_running_loop()
-        state.waiting.append(_Event(kind, state.sequence, body, loop.time() + settings.give_up))
+        state.waiting.append(_Delivery(kind, state.sequence, body, loop.time() + settings.give_up))
         self.waiting += 1
         if state.sender is None:
             state.sender = loop.create_task(self._send_all(stream, state))
@@ -174,7 +174,7 @@ class Webhooks:
         if state.over and state.sender is None:
             self._streams.pop(stream, None)
 
-    async def _send(self, stream: str, event: _Event) -> bool:
+    async def _send(self, stream: str, event: _Delivery) -> bool:
         """Post an event until it is delivered; return False if the event is given up."""
         facts = {"stream": stream, "type": event.kind, "sequence": event.sequence}
         try:
@@ -192,7 +192,7 @@ class Webhooks:
             return False
         return True
 
-    async def _attempt(self, event: _Event) -> None:
+    async def _attempt(self, event: _Delivery) -> None:
         settings = self._settings
         # Between two attempts, the semaphore is released, so that the events of other streams can be posted.
         async with self._slots:

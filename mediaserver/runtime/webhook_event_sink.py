@@ -5,6 +5,7 @@ from typing import Any
 
 from mediaserver.call import Stream
 from mediaserver.events import Webhooks
+from mediaserver.events.envelope import Event
 from mediaserver.events.hub import EventHub
 from mediaserver.events.kinds import EventKind
 from mediaserver.support.metrics import Metrics
@@ -26,9 +27,9 @@ class WebhookEventSink:
             "variables": dict(stream.variables),
             **data,
         }
-        self._hub.publish(stream.id, kind, facts)
-        if self._webhooks.is_subscribed(kind):
-            self._webhooks.emit(stream.id, kind, facts)
+        event = Event(stream.id, kind, facts)
+        self._hub.publish(event)
+        self._webhooks.emit(event)
 
     def _count(self, kind: str, data: Mapping[str, Any]) -> None:
         """Update the metrics of some kinds of events from the event's data."""

@@ -48,7 +48,7 @@ class Server:
         self.attacher = Attacher(self.engine)
         self.flows = FlowEndpoint(self.engine, self.endpoint.connections, self.attacher)
         self.admin = AdminEndpoint(
-            self.engine, self.attacher, lambda: self._why_closed, lambda: self._why_not_ready
+            self.engine, self.endpoint, self.attacher, lambda: self._why_closed, lambda: self._why_not_ready
         )
         self._garbage_collector = GarbageCollector(lambda: len(self.engine.streams))
         self._admin_runner: web.AppRunner | None = None

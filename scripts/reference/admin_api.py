@@ -19,7 +19,7 @@ slashes. An error is JSON, `{"error": "…"}`, with the status of [its reason](r
 
 def operations() -> list[Operation]:
     """All operations of the admin endpoint, which is created but not started."""
-    endpoint = AdminEndpoint(cast("Any", SimpleNamespace(events=EventHub())), *[cast("Any", None)] * 3)
+    endpoint = AdminEndpoint(cast("Any", SimpleNamespace(events=EventHub())), *[cast("Any", None)] * 4)
     return endpoint.operations
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+from mediaserver.events.envelope import Event
 from mediaserver.events.hub import KEPT, MAX_PENDING, EventHub, Subscription
 
 
@@ -13,7 +14,7 @@ async def taken(subscription: Subscription) -> list[int]:
 
 def publish(hub: EventHub, *kinds: str) -> None:
     for kind in kinds:
-        hub.publish("s", kind, {"path": "/p"})
+        hub.publish(Event("s", kind, {"path": "/p"}))
 
 
 async def test_a_subscriber_gets_what_it_wants_from_now_on() -> None:
@@ -63,9 +64,10 @@ async def test_an_event_is_json_as_it_was_when_it_happened() -> None:
     hub = EventHub()
     subscription, _ = hub.subscribe()
     data = {"digits": "1"}
-    hub.publish("s", "digits", data)
+    hub.publish(Event("s", "digits", data))
     data["digits"] = "2"
-    hub.publish("s", "broken", {"number": float("nan")})  # a bug of a handler's, which must not stop its call
+    # A bug of a handler's must not stop its call.
+    hub.publish(Event("s", "broken", {"number": float("nan")}))
     subscription.close()
     (event,) = [json.loads(event.json) async for event in subscription]
     assert (event["type"], event["stream"], event["sequence"], event["data"]) == (

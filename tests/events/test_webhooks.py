@@ -22,8 +22,13 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 
 from mediaserver import __version__
+from mediaserver.call import Stream
 from mediaserver.errors import MediaServerError
 from mediaserver.events import WebhookError, Webhooks, WebhookSettings, signature
+from mediaserver.events.envelope import Event
+from mediaserver.events.hub import EventHub
+from mediaserver.runtime.webhook_event_sink import WebhookEventSink
+from mediaserver.support.metrics import Metrics
 from tests.timing import PATIENCE, UNIT, eventually, late
 
 QUICK = 0.002  # seconds of backoff, where it is not what is tested
@@ -139,9 +144,9 @@ async def settled(hooks: Webhooks) -> dict[str, int]:
 async def test_an_event_arrives_in_its_envelope(backend: Backend) -> None:
     data = {"reason": "peer hung up", "frames": [1, 2]}
     async with webhooks(backend.url()) as hooks:
-        hooks.emit("4f2a", "stream.ended", MappingProxyType(data))
+        hooks.emit(Event("4f2a", "stream.ended", MappingProxyType(data)))
         data["frames"] = "changed since"
-        hooks.emit("4f2a", "stream.ended", {})
+        hooks.emit(Event("4f2a", "stream.ended", {}))
         assert await settled(hooks) == results(sent=2)
     first, second = backend.got
     event = first.event
@@ -160,9 +165,25 @@ async def test_an_event_arrives_in_its_envelope(backend: Backend) -> None:
     assert "X-Mediaserver-Signature" not in first.headers
 
 
+async def test_a_webhook_and_a_websocket_tell_the_same_event(backend: Backend) -> None:
+    hub, metrics = EventHub(), Metrics()
+    subscription, _ = hub.subscribe()
+    async with webhooks(backend.url(), events=frozenset({"digits"})) as hooks:
+        sink = WebhookEventSink(hooks, hub, metrics)
+        sink.emit(Stream("4f2a", "/menu", "192.0.2.1:5060", call="c-7"), "menu.entered", {"menu": "main"})
+        sink.emit(Stream("4f2a", "/menu", "192.0.2.1:5060", call="c-7"), "digits", {"digits": "1"})
+        assert await settled(hooks) == results(sent=1)
+    hub.close()
+    _, told = [json.loads(event.json) async for event in subscription]
+    (got,) = backend.got
+    assert told == got.event | {"sequence": 2}
+    assert got.event["sequence"] == 1
+    assert got.event["data"] == {"path": "/menu", "resource": "calls/c-7", "variables": {}, "digits": "1"}
+
+
 async def test_a_receiver_verifies_the_signature_by_hmac_alone(backend: Backend) -> None:
     async with webhooks(backend.url(), secret=KEY) as hooks:
-        hooks.emit("s", "dtmf", {"digit": "5"})
+        hooks.emit(Event("s", "dtmf", {"digit": "5"}))
         await settled(hooks)
     (got,) = backend.got
     timestamp = got.headers["X-Mediaserver-Timestamp"]
@@ -179,7 +200,7 @@ async def test_emitting_is_no_io(backend: Backend) -> None:
     async with webhooks(backend.url()) as hooks:
         assert not inspect.iscoroutinefunction(hooks.emit)
         for _ in range(100):
-            hooks.emit("s", "dtmf", {})  # awaits nothing, so nothing else has run in between
+            hooks.emit(Event("s", "dtmf", {}))  # awaits nothing, so nothing else has run in between
         assert hooks.waiting == 100
         assert hooks.results == results()
         assert backend.got == []
@@ -196,8 +217,8 @@ async def test_events_of_a_stream_keep_their_order_while_each_fails_at_first(bac
     backend.answer = answer
     async with webhooks(backend.url()) as hooks:
         for _ in range(4):
-            hooks.emit("s", "dtmf", {})
-            hooks.emit("other", "dtmf", {})
+            hooks.emit(Event("s", "dtmf", {}))
+            hooks.emit(Event("other", "dtmf", {}))
         assert await settled(hooks) == results(sent=8)
     for stream in ("s", "other"):
         assert backend.sequences(stream) == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]
@@ -209,11 +230,11 @@ async def test_streams_that_are_tried_again_do_not_hold_up_others(backend: Backe
     backend.answer = lambda got: OK if got.event["stream"] == "s" else 503
     async with webhooks(backend.url(), backoff=NEVER, give_up=NEVER) as hooks:
         for number in range(40):
-            hooks.emit(f"stuck {number}", "dtmf", {})
-            hooks.emit(f"stuck {number}", "dtmf", {})
+            hooks.emit(Event(f"stuck {number}", "dtmf", {}))
+            hooks.emit(Event(f"stuck {number}", "dtmf", {}))
         await eventually(lambda: len(retries) == 40)
         for _ in range(10):
-            hooks.emit("s", "dtmf", {})
+            hooks.emit(Event("s", "dtmf", {}))
         await eventually(lambda: hooks.results["sent"] == 10)
         assert hooks.waiting == 80
     assert backend.sequences() == list(range(1, 11))
@@ -225,10 +246,10 @@ async def test_one_stream_that_hangs_does_not_hold_up_the_others(backend: Backen
 
     backend.answer = answer
     async with webhooks(backend.url()) as hooks:
-        hooks.emit("stuck", "dtmf", {})
-        hooks.emit("stuck", "dtmf", {})
+        hooks.emit(Event("stuck", "dtmf", {}))
+        hooks.emit(Event("stuck", "dtmf", {}))
         for _ in range(10):
-            hooks.emit("s", "dtmf", {})
+            hooks.emit(Event("s", "dtmf", {}))
         await eventually(lambda: hooks.results["sent"] == 10)
         assert backend.sequences("stuck") == [1]
 
@@ -237,7 +258,7 @@ async def test_no_more_than_16_requests_are_on_their_way(backend: Backend) -> No
     backend.answer = backend.hang
     async with webhooks(backend.url()) as hooks:
         for number in range(40):
-            hooks.emit(str(number), "dtmf", {})
+            hooks.emit(Event(str(number), "dtmf", {}))
         await eventually(lambda: backend.now == 16)
         backend.over.set()
         assert await settled(hooks) == results(sent=40)
@@ -248,7 +269,7 @@ async def test_no_more_than_16_requests_are_on_their_way(backend: Backend) -> No
 async def test_a_status_that_may_pass_is_tried_again(backend: Backend, status: int) -> None:
     backend.answer = lambda got: OK if len(backend.got) == 2 else status
     async with webhooks(backend.url()) as hooks:
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", {}))
         assert await settled(hooks) == results(sent=1)
     assert len(backend.got) == 2
 
@@ -257,8 +278,8 @@ async def test_a_status_that_may_pass_is_tried_again(backend: Backend, status: i
 async def test_any_other_status_is_final(backend: Backend, status: int, logs: list[Any]) -> None:
     backend.answer = lambda got: OK if got.event["sequence"] == 2 else status
     async with webhooks(backend.url()) as hooks:
-        hooks.emit("s", "dtmf", {})
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", {}))
+        hooks.emit(Event("s", "dtmf", {}))
         assert await settled(hooks) == results(sent=1, failed=1)
     assert backend.sequences() == [1, 2]
     (line,) = logs
@@ -280,7 +301,7 @@ async def test_redirects_are_not_followed(backend: Backend, status: int, logs: l
 
     backend.answer = answer
     async with webhooks(backend.url()) as hooks:
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", {}))
         assert await settled(hooks) == results(failed=1)
     assert [got.path for got in backend.got] == ["/events"]
     assert logs[0]["why"].endswith(f"HTTP status {status}: redirects are not followed")
@@ -294,8 +315,8 @@ async def test_2xx_is_delivered_whatever_comes_with_it(backend: Backend, status:
 
     backend.answer = answer
     async with webhooks(backend.url()) as hooks:
-        hooks.emit("s", "dtmf", {})
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", {}))
+        hooks.emit(Event("s", "dtmf", {}))
         assert await settled(hooks) == results(sent=2)
 
 
@@ -306,7 +327,7 @@ async def test_a_backend_that_is_down_gets_everything_when_it_is_up(
     late = Backend()
     async with webhooks(f"http://127.0.0.1:{port}/") as hooks:
         for _ in range(3):
-            hooks.emit("s", "dtmf", {})
+            hooks.emit(Event("s", "dtmf", {}))
         await eventually(lambda: len(retries) >= 2)
         await late.start(port)
         assert await settled(hooks) == results(sent=3)
@@ -322,7 +343,7 @@ async def test_a_backend_too_slow_is_tried_again(backend: Backend, retries: list
 
     backend.answer = answer
     async with webhooks(backend.url(), timeout=0.5 * UNIT) as hooks:
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", {}))
         assert await settled(hooks) == results(sent=1)
     assert backend.sequences() == [1, 1]
     assert str(retries[0].caused_by).endswith(f"no answer within {0.5 * UNIT:g} s")
@@ -332,7 +353,7 @@ async def test_an_event_is_given_up_by_its_age(logs: list[Any]) -> None:
     async with webhooks(f"http://127.0.0.1:{unused_port()}/", give_up=0.3 * UNIT) as hooks:
         begun = time.monotonic()
         for _ in range(20):
-            hooks.emit("s", "dtmf", {})
+            hooks.emit(Event("s", "dtmf", {}))
         assert await settled(hooks) == results(failed=20)
     assert 0.3 * UNIT <= time.monotonic() - begun < 3 * UNIT + late()  # not twenty times over
     assert [line["sequence"] for line in logs] == list(range(1, 21))
@@ -343,12 +364,12 @@ async def test_an_event_is_given_up_by_its_age(logs: list[Any]) -> None:
 async def test_an_event_too_old_is_not_sent(backend: Backend) -> None:
     backend.answer = lambda got: 503  # which leaves a connection ready for the next
     async with webhooks(backend.url(), backoff=NEVER, give_up=UNIT) as hooks:
-        hooks.emit("s", "dtmf", {})
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", {}))
+        hooks.emit(Event("s", "dtmf", {}))
         # The process stalls until both are too old, however long it took to emit the second one after the first.
         asyncio.get_running_loop().call_later(0.3 * UNIT, time.sleep, 0.8 * UNIT)
         assert await settled(hooks) == results(failed=2)
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", {}))
         await eventually(lambda: 3 in backend.sequences())
     assert backend.sequences() == [1, 3]
 
@@ -363,17 +384,17 @@ async def test_too_many_are_dropped_and_two_lines_say_so(backend: Backend, logs:
     backend.answer = answer
     async with webhooks(backend.url(), queue=4) as hooks:
         for _ in range(10):
-            hooks.emit("s", "dtmf", {})
+            hooks.emit(Event("s", "dtmf", {}))
         assert (hooks.waiting, hooks.results) == (4, results(dropped=6))
         turns.release()
         await eventually(lambda: hooks.waiting == 3)
-        hooks.emit("s", "dtmf", {})  # there is place for it
-        hooks.emit("s", "dtmf", {})  # and for this none again, which is no news
+        hooks.emit(Event("s", "dtmf", {}))  # there is place for it
+        hooks.emit(Event("s", "dtmf", {}))  # and for this none again, which is no news
         assert (hooks.waiting, hooks.results) == (4, results(sent=1, dropped=7))
         for _ in range(5):
             turns.release()
         await settled(hooks)
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", {}))
         assert await settled(hooks) == results(sent=6, dropped=7)
     assert [line["event"] for line in logs] == [
         "webhook events are dropped: too many wait",
@@ -404,8 +425,8 @@ async def test_a_payload_that_is_not_json_is_logged_as_our_bug(
     backend: Backend, data: Any, logs: list[Any]
 ) -> None:
     async with webhooks(backend.url()) as hooks:
-        hooks.emit("s", "dtmf", data)
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", data))
+        hooks.emit(Event("s", "dtmf", {}))
         assert await settled(hooks) == results(sent=1, failed=1)
     assert backend.sequences() == [2]
     (line,) = logs
@@ -416,40 +437,40 @@ async def test_a_payload_that_is_not_json_is_logged_as_our_bug(
 
 async def test_a_kind_that_no_header_can_hold_costs_that_event_alone(backend: Backend, logs: list[Any]) -> None:
     async with webhooks(backend.url()) as hooks:
-        hooks.emit("s", "two\r\nlines", {})
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "two\r\nlines", {}))
+        hooks.emit(Event("s", "dtmf", {}))
         assert await settled(hooks) == results(sent=1, failed=1)
     assert (logs[0]["event"], logs[0]["why"]) == ("webhook event failed", "ValueError")
 
 
 async def test_only_subscribed_kinds_are_sent(backend: Backend) -> None:
     async with webhooks(backend.url(), events=frozenset({"dtmf"})) as hooks:
-        hooks.emit("s", "stream.started", {})
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "stream.started", {}))
+        hooks.emit(Event("s", "dtmf", {}))
         assert await settled(hooks) == results(sent=1)
     assert backend.sequences() == [1]  # what is not wanted leaves no gap
 
 
 async def test_without_a_url_events_go_nowhere() -> None:
     async with webhooks("") as hooks:
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", {}))
         assert (hooks.waiting, hooks.results) == (0, results())
 
 
 async def test_sequences_go_on_until_a_stream_has_ended(backend: Backend) -> None:
     async with webhooks(backend.url()) as hooks:
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", {}))
         await settled(hooks)
-        hooks.emit("s", "dtmf", {})
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", {}))
+        hooks.emit(Event("s", "dtmf", {}))
         hooks.end_stream("s")  # while two wait: they are sent first
-        hooks.emit("s", "late", {})  # should not be, but comes in its place
+        hooks.emit(Event("s", "late", {}))  # should not be, but comes in its place
         await settled(hooks)
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", {}))
         await settled(hooks)
         hooks.end_stream("s")
         hooks.end_stream("unknown")
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", {}))
         await settled(hooks)
     assert backend.sequences() == [1, 2, 3, 4, 1, 1]
 
@@ -457,7 +478,7 @@ async def test_sequences_go_on_until_a_stream_has_ended(backend: Backend) -> Non
 async def test_proxies_of_the_environment_are_not_used(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{unused_port()}")
     async with webhooks(backend.url()) as hooks:
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", {}))
         assert await settled(hooks) == results(sent=1)
 
 
@@ -467,7 +488,7 @@ async def test_proxies_of_the_environment_are_not_used(backend: Backend, monkeyp
 async def test_closing_delivers_what_waits(backend: Backend, logs: list[Any]) -> None:
     async with webhooks(backend.url()) as hooks:
         for _ in range(20):
-            hooks.emit("s", "dtmf", {})
+            hooks.emit(Event("s", "dtmf", {}))
         await hooks.close(PATIENCE)  # before anything could be sent
         assert hooks.results == results(sent=20)
         await hooks.close()
@@ -482,14 +503,14 @@ async def test_closing_takes_no_longer_than_it_may(backend: Backend, backoff: fl
     backend.answer = answer
     async with webhooks(backend.url(), backoff=backoff) as hooks:
         for _ in range(3):
-            hooks.emit("hangs", "dtmf", {})
-            hooks.emit("fails", "dtmf", {})
+            hooks.emit(Event("hangs", "dtmf", {}))
+            hooks.emit(Event("fails", "dtmf", {}))
         await eventually(lambda: len(backend.got) >= 2)
         async with asyncio.timeout(PATIENCE):
             await hooks.close(0.1 * UNIT)
         assert hooks.results == results(dropped=6)
         assert hooks.waiting == 0
-        hooks.emit("late", "dtmf", {})
+        hooks.emit(Event("late", "dtmf", {}))
         assert hooks.results == results(dropped=7)
         with pytest.raises(WebhookError, match="shutting down"):
             await hooks.ask(backend.url(), {})
@@ -618,7 +639,7 @@ async def test_an_event_goes_by_the_status_where_the_rest_breaks_off(
 ) -> None:
     words = f"HTTP/1.1 {status} So\r\nContent-Length: 9\r\n\r\n{{".encode()
     async with saying(words) as (url, requests), webhooks(url) as hooks:
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", {}))
         assert await settled(hooks) == expected
     assert len(requests) == 1
 
@@ -659,7 +680,7 @@ async def test_a_url_that_is_none_is_reported(url: str, logs: list[Any]) -> None
     async with webhooks(url) as hooks:
         with pytest.raises(WebhookError, match="no URL"):
             await hooks.ask(url, {})
-        hooks.emit("s", "dtmf", {})
+        hooks.emit(Event("s", "dtmf", {}))
         assert await settled(hooks) == results(failed=1 if url else 0)
 
 
@@ -692,8 +713,8 @@ async def test_nothing_secret_is_logged_or_raised(
         url = f"http://user:hunter2@{place}?token=s3cret"
         async with webhooks(url, secret=KEY, timeout=0.1 * UNIT, give_up=0.2 * UNIT, queue=2) as hooks:
             for _ in range(3):
-                hooks.emit("s", "dtmf", {"a": object()})
-                hooks.emit("s", "dtmf", {})
+                hooks.emit(Event("s", "dtmf", {"a": object()}))
+                hooks.emit(Event("s", "dtmf", {}))
             assert await settled(hooks) == results(failed=4, dropped=2)
             with pytest.raises(WebhookError) as caught:
                 await hooks.ask(url, {})

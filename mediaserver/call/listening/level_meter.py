@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from mediaserver.audio.level.levels import SILENCE_DB, rms_dbfs
 from mediaserver.audio.pcm import from_bytes
@@ -37,12 +37,14 @@ class LevelMeter:
         Audio is measured once only. A level is None if there was no new audio, or nothing but digital silence.
         """
         caller = _level(self._received)
-        us = _level(encoding.decode(frame) for encoding, frame in self._sent)
+        us = _level([encoding.decode(frame) for encoding, frame in self._sent])
         self._received.clear()
         self._sent.clear()
         return {"caller": caller, "us": us}
 
 
-def _level(frames: Iterable[bytes]) -> float | None:
+def _level(frames: Collection[bytes]) -> float | None:
+    if not frames:
+        return None
     level = rms_dbfs(from_bytes(b"".join(frames)))
     return round(level, 1) if level > SILENCE_DB else None

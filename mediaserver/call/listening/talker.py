@@ -14,6 +14,8 @@ from mediaserver.wire.encapsulation import L16
 
 _DELAY_MS = 60  # ms for which an operator's audio waits, so that the network's jitter makes no gaps
 _SLACK_MS = 500  # ms of audio that may wait beyond the delay; more is dropped, or the talk would lag
+# Seconds after which nothing of a talker who has left is heard: waiting audio is played by then, or is held up.
+_AFTER_LEAVING = (_DELAY_MS + _SLACK_MS + 100) / 1000
 
 
 class Role(StrEnum):
@@ -57,9 +59,13 @@ class Talker:
         self._live.push_audio(pcm)
 
     def finish(self) -> None:
-        """Play the pushed audio that is left, and then no more. It is dropped if another source has the turn."""
+        """Play the pushed audio that is left, and then no more. It is dropped if another source has the turn.
+
+        Audio that the far end holds up for longer than the audio lasts, by XOFF or as a slow peer, is dropped, too.
+        """
         if self._live is not None:
             self._live.end()
+            asyncio.get_running_loop().call_later(_AFTER_LEAVING, self._overlay.close)
         if self._played is not None:
             self._pacer.withdraw(self._played)
 

@@ -130,6 +130,12 @@ class AdminConnection(HttpProtocol):
         self._owner.untrack(self)
         super().connection_lost(exc)
 
+    def detach(self, receive: Callable[[bytes], None]) -> None:
+        """Count the connection no longer, because it leaves HTTP for a stream, and the media ports count it."""
+        self._stop_timeout()
+        self._owner.untrack(self)
+        super().detach(receive)
+
     def data_received(self, data: bytes) -> None:
         """Parse bytes of a request. The time limit of a request begins with its first byte."""
         if self._timeout is None and not self._is_handling:

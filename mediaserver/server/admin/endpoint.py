@@ -1,6 +1,5 @@
 """The admin listener's application: which request needs which scope, who may ask, and what is logged of it."""
 
-import asyncio
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -21,23 +20,22 @@ from mediaserver.server.admin.control.switching import SwitchRequests
 from mediaserver.server.admin.hosts import validate_host, validate_origin
 from mediaserver.server.admin.idempotency import IdempotentAnswers
 from mediaserver.server.admin.live.event_stream import EventStreams
+from mediaserver.server.admin.live.lasting import ASKED, LastingRequests
 from mediaserver.server.admin.live.levels import LevelStreams
 from mediaserver.server.admin.live.listen import ListenRequests
+from mediaserver.server.admin.live.path_calls import PathCalls
 from mediaserver.server.admin.openapi import Handler, Operation
 from mediaserver.server.admin.paths import PathRequests
 from mediaserver.server.admin.prompts import PromptRequests
 from mediaserver.server.admin.requests import AUDITED, TicketRequest, parse_body
 from mediaserver.server.admin.streams import StreamRequests
 from mediaserver.server.http import aiohttp_defaults
+from mediaserver.server.http.media import MediaEndpoint
 from mediaserver.support import metrics
 from mediaserver.support.aiohttp_adapter import on_request_read, protocol_of
 
 _PROBES = {"/healthz", "/readyz"}  # paths that need no token, because health probes have none
 _MAX_BODY = 64 * 1024  # bytes of a request's body
-# Connections whose requests last, such as those for events. The others are left for metrics and requests.
-_MAX_LASTING = 16
-_WATCH_SECONDS = 1.0  # between two checks whether the tokens of requests that last are in force
-_ASKED = web.RequestKey("asked", dict[str, str])  # the query of a request that lasts, while it is handled
 
 log = structlog.get_logger()
 
@@ -54,6 +52,7 @@ class AdminEndpoint:
     def __init__(
         self,
         engine: Engine,
+        media: MediaEndpoint,
         attacher: Attacher,
         why_closed: Callable[[], str],
         why_not_ready: Callable[[], str],
@@ -68,9 +67,9 @@ class AdminEndpoint:
         self._events = EventStreams(engine.events)
         self._listen = ListenRequests(find, lambda: engine.settings.server.handshake_timeout)
         self._levels = LevelStreams(engine)
+        self._path_calls = PathCalls(media, why_closed)
         self._tickets, self._answers = Tickets(), IdempotentAnswers()
-        self._lasting: dict[asyncio.Task[object], Grant] = {}  # requests that last, in progress
-        self._watch: asyncio.TimerHandle | None = None  # checks their grants
+        self._lasting = LastingRequests(lambda: self._grants)
         self._connections: AdminConnections | None = None
 
     @property
@@ -104,6 +103,7 @@ class AdminEndpoint:
             *self._switching.operations,
             *self._prompts.operations,
             Operation("GET", "/v1/paths", read, self._paths.list_paths),
+            Operation("GET", "/v1/paths/call", control, self._path_calls.serve, query=("path",), lasting=True),
         ]
 
     async def run(self) -> tuple[web.AppRunner, AdminConnections]:
@@ -137,7 +137,7 @@ class AdminEndpoint:
                 grant.require(operation.scope)
             audited = operation.scope not in (None, Scope.READ)
             if operation.lasting:
-                response = await self._handle_lasting(operation, request, audited=audited)
+                response = await self._lasting.handle(operation, request, audited=audited)
             elif operation.method == "POST":
                 response = await self._answers.handle(request, grant.name, operation.handler)
             else:
@@ -148,43 +148,10 @@ class AdminEndpoint:
 
         return handle
 
-    async def _handle_lasting(
-        self, operation: Operation, request: web.Request, *, audited: bool
-    ) -> web.StreamResponse:
-        """Handle a request that lasts, if there are not too many of them.
-
-        If it is `audited`, the log says when its answer begins, too.
-        """
-        if len(self._lasting) >= _MAX_LASTING:
-            raise RefusedError(RefusalReason.CONNECTIONS, f"{_MAX_LASTING} such requests are in progress already")
-        if audited:
-            request[_ASKED] = {key: request.query[key] for key in operation.query if key in request.query}
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - aiohttp handles each request in a task
-        self._lasting[task] = request[GRANT]
-        self._watch_grants()
-        try:
-            return await operation.handler(request)
-        finally:
-            del self._lasting[task]
-            request.pop(_ASKED, None)
-
     @property
     def _grants(self) -> Mapping[Grant, str]:
         """The grants that are in force, each with its token."""
         return in_force(self._engine.settings.admin, self._engine.configuration.secrets)
-
-    def _watch_grants(self) -> None:
-        """End requests that last once their token is in force no longer, as after a reload."""
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-        grants = self._grants
-        for task, grant in self._lasting.items():
-            if grant not in grants:
-                task.cancel()
-        if self._lasting:
-            self._watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._watch_grants)
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -253,13 +220,17 @@ class AdminEndpoint:
         return web.json_response({"ticket": self._tickets.issue(asked.path, request[GRANT])})
 
     async def _stream_events(self, request: web.Request) -> web.StreamResponse:
-        """The events of one stream, by WebSocket; `type` and `after` as for those of all."""
-        return await self._events.serve(request, self._find(request).stream.id)
+        """The events of one stream, by WebSocket; `type` and `after` as for those of all.
+
+        A stream that is over is known as long as one of its events is kept.
+        """
+        name = request.match_info["id"]
+        is_known = self._engine.events.has_kept(name)
+        return await self._events.serve(request, name if is_known else self._find(request).stream.id)
 
     async def _end_lasting(self, _: web.Application) -> None:
         """End the requests that last, as the server is shutting down."""
-        if self._watch is not None:
-            self._watch.cancel()
+        self._lasting.close()
         self._engine.events.close()
         self._levels.close()
         for session in self._engine.streams:
@@ -280,7 +251,7 @@ def _log_audit(request: web.Request, grant: Grant, **facts: object) -> None:
 
 async def _log_beginning(request: web.Request, _: web.StreamResponse) -> None:
     """Log who has begun a request that lasts, and what was asked for."""
-    asked = request.get(_ASKED)
+    asked = request.get(ASKED)
     if asked is not None:
         _log_audit(request, request[GRANT], begins=True, **asked)
 

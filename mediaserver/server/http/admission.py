@@ -1,7 +1,7 @@
 """Admission control of WebSocket calls: decides whether a request is upgraded, or for which reason it is refused.
 
 A request passes the checks of its path, access, handshake rate, query, spoken texts and number of streams, in this
-order.
+order. An operator's own call, which the admin port has authorised, needs no access to the path.
 """
 
 import itertools
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
+from yarl import URL
 
 from mediaserver.call import Stream
 from mediaserver.call.stream import CREDENTIALS
@@ -23,13 +24,16 @@ from mediaserver.runtime.engine import Engine
 from mediaserver.server.http.connections import Connections
 from mediaserver.server.http.peers import Peer
 from mediaserver.support.rate_limit import LogLimiter
-from mediaserver.wire.encapsulation import WireSettings
+from mediaserver.wire.codec import InboundCodec
+from mediaserver.wire.encapsulation import Encapsulation, WireSettings
 
 _CALL_KEYS = ("call_id", "call")  # path variables and query keys that may hold the peer's call id
 _CALL_HEADERS = ("X-Call-ID", "X-VoIPBIN-Call-ID")
 _MAX_CALL_ID = 128  # characters that are kept of a call id
 _KEYS_COMPARED = 10  # unknown keys of one query that are compared with the known keys
 _MISSPELT_KEYS_LOGGED = 5  # log lines a second about misspelt keys in the queries of URLs
+# The peer of an operator's call. No limit of streams per peer counts it.
+_OPERATOR = Peer(address="", name="console", is_direct=True, limit_key="")
 
 log = structlog.get_logger()
 
@@ -64,30 +68,28 @@ class AdmissionControl:
             )
         route.access.authorize(peer.address, url, request.headers.get("Authorization", ""), time.time())
         self._connections.admit_handshake()  # checked after the access, so that only peers with access count
-        # A handler must not see tokens and signatures. On a path without tokens, query keys of these names are no
-        # credentials, and are passed on.
-        query = {
-            key: value for key, value in url.query.items() if not route.access.tokens or key not in CREDENTIALS
-        }
+        query = _without_credentials(route, url.query)
         handler, wire = self._resolve_handler(request, route, variables, query)
         self._texts.admit(
             peer.limit_key, route, handler, (variables, query), self._engine.settings.server.max_texts_per_peer
         )
         self._engine.streams.admit(route, peer.limit_key)
         self._warn_of_misspelt_key(request.path, query)
-        call = _call_id(variables, query, request.headers)
-        stream_variables = route.stream_variables(query, variables)
-        stream = Stream(
-            secrets.token_hex(6),
-            request.path,
-            peer.name,
-            query,
-            stream_variables,
-            route=route.pattern,
-            untrusted=route.access.is_open,
-            call=call,
-        )
+        stream = _new_stream(url, peer, route, variables, query, request.headers)
         return Admission(route, handler, wire, stream, peer)
+
+    async def admit_operator(self, url: URL) -> Admission:
+        """Check that an operator's call of a path may become a stream, and describe that stream.
+
+        RefusedError says what is wrong. Whatever wire format the path has, an operator sends and gets PCM alone.
+        """
+        route, variables = await self._engine.table.match_route(url)
+        query = _without_credentials(route, url.query)
+        spoken_queries.validate_text_query(route, query)
+        handler = route.build_handler(variables, query, self._engine.library.snapshot)
+        self._engine.streams.admit(route)
+        wire = WireSettings(Encapsulation.SLN, inbound=InboundCodec.SLIN, lead=route.wire.lead)
+        return Admission(route, handler, wire, _new_stream(url, _OPERATOR, route, variables, query, {}), _OPERATOR)
 
     def _resolve_handler(
         self, request: web.BaseRequest, route: Route, variables: Mapping[str, str], query: Mapping[str, str]
@@ -126,6 +128,34 @@ class AdmissionControl:
         if hint and (unlogged := self._misspelt_key_log.try_acquire()) is not None:
             hint = hint.strip(" ()")
             log.warning("unknown key in the URL's query", path=path, key=key, hint=hint, **unlogged)
+
+
+def _without_credentials(route: Route, query: Mapping[str, str]) -> dict[str, str]:
+    """The query of a URL without tokens and signatures, which a handler must not see.
+
+    On a path without tokens, query keys of these names are no credentials, and are passed on.
+    """
+    return {key: value for key, value in query.items() if not route.access.tokens or key not in CREDENTIALS}
+
+
+def _new_stream(
+    url: URL,
+    peer: Peer,
+    route: Route,
+    variables: Mapping[str, str],
+    query: Mapping[str, str],
+    headers: Mapping[str, str],
+) -> Stream:
+    return Stream(
+        secrets.token_hex(6),
+        url.path,
+        peer.name,
+        query,
+        route.stream_variables(query, variables),
+        route=route.pattern,
+        untrusted=route.access.is_open,
+        call=_call_id(variables, query, headers),
+    )
 
 
 def _call_id(variables: Mapping[str, str], query: Mapping[str, str], headers: Mapping[str, str]) -> str:

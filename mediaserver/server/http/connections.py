@@ -108,19 +108,29 @@ class Connections(HttpServer):
         for waiting in (self.awaiting_tls, self.handshaking, self.refused, self._accepted):
             waiting.pop(connection, None)
 
-    def upgrade(self, transport: asyncio.Transport) -> ServerWebSocket:
-        """Make the WebSocket of a connection whose HTTP handshake is done, and count it."""
+    def upgrade(self, http: HttpProtocol, response: bytes) -> ServerWebSocket:
+        """Send the handshake's `response` on an HTTP connection, go on with it as a WebSocket, and count that.
+
+        The connection is one of these ports, or of the admin port. ConnectionResetError if the peer is gone.
+        """
+        transport = http.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError
+        bound_send_buffer(transport)
+        transport.write(response)
         websocket = ServerWebSocket(transport, self.settings().max_message_bytes, self._websockets.discard)
         self._websockets.add(websocket)
+        http.detach(websocket.data_received)
         return websocket
 
-    def run_stream(self, stream: Coroutine[Any, Any, None], on_done: Callable[[], None]) -> None:
-        """Run a stream in a task of its own; `on_done` is called when the task ends, even if the stream never
-        began.
+    def run_stream(self, stream: Coroutine[Any, Any, None], on_done: Callable[[], None]) -> asyncio.Task[None]:
+        """Run a stream in a task of its own, and return it. `on_done` is called when the task ends, even if the
+        stream never began.
         """
         task = asyncio.create_task(stream)
         self._stream_tasks.add(task)
         task.add_done_callback(lambda task: self._on_stream_done(task, on_done))
+        return task
 
     def _on_stream_done(self, task: asyncio.Task[None], on_done: Callable[[], None]) -> None:
         self._stream_tasks.discard(task)
@@ -207,7 +217,6 @@ class HttpConnection(HttpProtocol):
             return
         super().connection_made(transport)
         self.keep_addresses()
-        bound_send_buffer(transport)
         self._owner.handshaking[self] = None
         timeout = self._owner.settings().handshake_timeout
         self._timeout = asyncio.get_running_loop().call_later(timeout, self._on_timeout)
@@ -225,16 +234,6 @@ class HttpConnection(HttpProtocol):
             self.reject(RefusedError(RefusalReason.HEADERS, f"the request's head is larger than {limit} bytes"))
         else:
             super().data_received(data)
-
-    def upgrade(self, response: bytes) -> ServerWebSocket:
-        """Send the handshake's `response`, and go on as a WebSocket; ConnectionResetError if the peer is gone."""
-        transport = self.transport
-        if transport is None or transport.is_closing():
-            raise ConnectionResetError
-        transport.write(response)
-        websocket = self._owner.upgrade(transport)
-        self.detach(websocket.data_received)
-        return websocket
 
     def on_request_read(self) -> None:
         """Stop the time limit of the request: the request has come, or the connection is closed."""

@@ -35,7 +35,7 @@ class MediaEndpoint:
         self._engine, self._streams = engine, engine.streams
         self._warned_of_proxy = False
         self.connections = Connections(self._handle, lambda: engine.settings.server, engine.metrics)
-        self._gate = AdmissionControl(engine, self.connections)
+        self.admission = AdmissionControl(engine, self.connections)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Begin a stream for a request, or refuse the request."""
@@ -48,8 +48,8 @@ class MediaEndpoint:
             return web.Response()
         peer = self._resolve_peer(request, http)
         try:
-            admitted = await self._gate.admit(request, peer)
-            websocket = http.upgrade(upgrade.upgrade_response(request))
+            admitted = await self.admission.admit(request, peer)
+            websocket = self.connections.upgrade(http, upgrade.upgrade_response(request))
         except RefusedError as error:
             self.connections.refusals.record(error, peer.name, request.path)
             return refusals.response(error)
@@ -57,7 +57,7 @@ class MediaEndpoint:
             log.debug("the peer was gone before the upgrade", path=request.path, peer=peer.name)
         else:  # nothing was awaited since the admission, so the stream's place is still free
             has_media_start = upgrade.select_subprotocol(request) is not None
-            self._begin(admitted, websocket, has_media_start=has_media_start)
+            self.begin(admitted, websocket, has_media_start=has_media_start)
         return web.Response()  # aiohttp wants a response, and drops it: the connection is no longer HTTP
 
     def _resolve_peer(self, request: web.BaseRequest, http: HttpConnection) -> Peer:
@@ -68,8 +68,14 @@ class MediaEndpoint:
             log.warning("X-Forwarded-For from none of server.trusted_proxies is not believed", peer=peer.name)
         return peer
 
-    def _begin(self, admitted: Admission, websocket: ServerWebSocket, *, has_media_start: bool) -> None:
-        """Begin a session on a WebSocket. With `has_media_start`, the peer's first message names its codec."""
+    def begin(
+        self, admitted: Admission, websocket: ServerWebSocket, *, has_media_start: bool = False
+    ) -> tuple[Session, asyncio.Task[None]]:
+        """Begin a session on a WebSocket that was just made; return it, and the task that serves it to its end.
+
+        With `has_media_start`, the peer's first message names its codec. Nothing may be awaited between the
+        admission and this call, or another stream could take the place.
+        """
         transport = websocket.transport
         assert transport is not None  # noqa: S101 - the upgrade was written to it in this turn of the event loop
         wire = Wire(admitted.wire)
@@ -81,7 +87,7 @@ class MediaEndpoint:
             session.expect_media_start()
         self._streams.register(session, admitted.route, admitted.peer.limit_key)
         serving = self._serve(session, admitted.handler, websocket, transport)
-        self.connections.run_stream(serving, lambda: self._streams.unregister(session))
+        return session, self.connections.run_stream(serving, lambda: self._streams.unregister(session))
 
     async def _serve(
         self, session: Session, handler: Handler, websocket: ServerWebSocket, transport: asyncio.Transport

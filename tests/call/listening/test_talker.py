@@ -226,6 +226,18 @@ async def test_nobody_is_heard_after_leaving_nor_after_the_end(loop: VirtualLoop
     assert len(again.session.operator.listeners) == 0
 
 
+@pytest.mark.parametrize(("held", "count"), [(300, 10), (700, 0)])
+@in_virtual_time
+async def test_a_whisper_that_the_far_end_holds_up_for_long_is_not_heard(
+    loop: VirtualLoop, held: int, count: int
+) -> None:
+    caller = on(loop)
+    talking, pacer = Talking(caller, Role.WHISPER), caller.stage.pacer
+    acts = [(100, talking.come), (200, pacer.xoff), (200, talking.say(SPEECH[: 10 * FRAME_BYTES]))]
+    await caller.call(wait, 2000, *acts, (210, talking.go), (210 + held, pacer.xon))
+    assert [frame for frame in heard(caller) if frame != SILENCE] == cut(SPEECH)[:count]
+
+
 @in_virtual_time
 async def test_a_talk_that_was_cleared_goes_on_with_what_is_said_next(loop: VirtualLoop) -> None:
     caller = on(loop)

@@ -15,7 +15,15 @@ from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import SILENCE, from_bytes
 from mediaserver.wire.rtp import Packetizer, PayloadType
 from tests.server.admin.live_calls import CONFIG, LONG, SHORT, ask, bearer, calling, event, message, parts
-from tests.server.process import ServerProcess, client_session, connected, serving, upgrade_request, write_config
+from tests.server.process import (
+    ServerProcess,
+    client_session,
+    connected,
+    serving,
+    until_nobody_plays,
+    upgrade_request,
+    write_config,
+)
 from tests.sound import write_wav
 from tests.timing import PATIENCE, eventually
 
@@ -259,6 +267,10 @@ async def test_events_of_one_stream_continue_after_the_last_that_was_seen(server
     assert (first["data"]["digits"], second["data"]["digits"]) == ("5", "6")
     assert start["sequence"] < first["sequence"] < second["sequence"]
     assert first["stream"] == second["stream"] == stream
+    await until_nobody_plays(server, headers=bearer("reader"))
+    async with connected(f"{url}?after={second['sequence']}", headers=bearer("reader")) as events:
+        assert (await event(events, "stream.ended"))["stream"] == stream
+    assert (await ask(server, "GET", f"/v1/streams/{'0' * 12}/events"))[0] == 404
 
 
 async def test_a_ticket_opens_one_path_once(server: ServerProcess) -> None:
@@ -326,21 +338,29 @@ async def test_variables_are_set_and_removed(server: ServerProcess) -> None:
 
 
 async def test_a_token_that_is_taken_away_ends_what_lasts(tmp_path: Path) -> None:
-    tokens = "".join(f'[admin.tokens.{name}]\ntoken = "of-the-{name}"\n' for name in ("reader", "agent"))
+    tokens = "".join(f'[admin.tokens.{name}]\ntoken = "of-the-{name}"\n' for name in ("reader", "agent", "caller"))
+    tokens += 'scopes = ["control"]\n'
     config = write_config(tmp_path, f'{tokens}[paths."/s"]\nhandler = "silence"')
     with serving(config) as server:
-        url = server.admin_url("/v1/events").replace("http", "ws")
+        url = server.admin_url("/v1/events?type=listening.*").replace("http", "ws")
+        calls = server.admin_url("/v1/paths/call?path=/s").replace("http", "ws")
         async with (
             connected(url, headers=bearer("reader")) as gone,
             connected(url, headers=bearer("agent")) as kept,
+            connected(calls, headers=bearer("caller")) as called,
         ):
             await message(gone)
             await message(kept)
+            await message(called)
             ticket = (await ask(server, "POST", "/v1/tickets", {"path": "/v1/tickets"}, by="reader"))[1]["ticket"]
-            config.write_text(config.read_text().replace("of-the-reader", "of-another"))
+            text = config.read_text().replace("of-the-reader", "of-another")
+            config.write_text(text.replace("of-the-caller", "of-another-caller"))
             server.process.send_signal(signal.SIGHUP)
             async with asyncio.timeout(PATIENCE):
                 assert (await gone.receive()).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE)
+                while (last := await called.receive()).type is aiohttp.WSMsgType.BINARY:
+                    pass
+            assert (called.close_code, last.extra) == (1008, "the token is not in force any more")
             path = f"/v1/tickets?ticket={ticket}"
             assert (await ask(server, "POST", path, {"path": "/v1/events"}, by="reader"))[0] == 401
             assert (await ask(server, "POST", "/v1/tickets", {"path": "/v1/events"}))[0] == 200

@@ -43,6 +43,8 @@ handler = "analyse"
 [paths."/play/{prompt:.+}"]
 handler = "playback"
 prompt = "{prompt}"
+[paths."/echo"]
+handler = "echo"
 [paths."/menu"]
 handler = "menu"
 tokens = ["of-a-caller"]
@@ -53,6 +55,7 @@ keys.7 = { play = "short", hangup = true }
 [paths."/menu".menus.sales]
 play = "short"
 keys.9 = { menu = "main" }
+timeout = 60
 on_timeout = { menu = "main" }
 """
 # A TTS engine: a frame of alternating samples for each letter of the text.
@@ -72,6 +75,16 @@ TYPED = """{
         sessionStorage.setItem("mediaserver.token", token);
         sessionStorage.setItem("typed", token);
     }
+}"""
+# Notes what the page has the browser play: when, and the samples of the last channel.
+NOTED = """() => {
+    const start = window.startSource ??= AudioBufferSourceNode.prototype.start;
+    window.played = [];
+    AudioBufferSourceNode.prototype.start = function (when) {
+        const last = this.buffer.getChannelData(this.buffer.numberOfChannels - 1);
+        window.played.push([when, Array.from(last, (sample) => Math.round(sample * 32768))]);
+        start.call(this, when);
+    };
 }"""
 OpenPage = Callable[..., Awaitable[Page]]
 

@@ -5,22 +5,11 @@ import pytest
 from playwright.async_api import Page, expect
 
 from mediaserver.audio.pcm import SILENCE, from_bytes
-from tests.server.admin.console.conftest import LONG, OpenPage, calling
+from tests.server.admin.console.conftest import LONG, NOTED, OpenPage, calling
 from tests.server.process import ServerProcess
 from tests.timing import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
-
-# Notes what the page has the browser play: when, and the samples of the last channel.
-NOTED = """() => {
-    window.played = [];
-    const start = AudioBufferSourceNode.prototype.start;
-    AudioBufferSourceNode.prototype.start = function (when) {
-        const last = this.buffer.getChannelData(this.buffer.numberOfChannels - 1);
-        window.played.push([when, Array.from(last, (sample) => Math.round(sample * 32768))]);
-        start.call(this, when);
-    };
-}"""
 
 
 async def listen(page: Page, role: str = "only listen") -> None:

@@ -15,6 +15,7 @@ export class PcmPlayer {
     this.context = new AudioContext({ sampleRate: RATE });
     this.next = 0; // the time of the context at which the sound so far ends
     this.seconds = 0; // of sound, so far
+    this.finishing = false;
   }
 
   /** Play an ArrayBuffer of samples after all that came before. */
@@ -37,7 +38,14 @@ export class PcmPlayer {
     this.seconds += frames / RATE;
   }
 
+  /** Play what waits, and then close. */
+  finish() {
+    this.finishing = true;
+    setTimeout(() => this.context.close(), 1000 * Math.max(0, this.next - this.context.currentTime));
+  }
+
+  /** Play no more, unless `finish` was called. */
   close() {
-    this.context.close();
+    if (!this.finishing) this.context.close();
   }
 }

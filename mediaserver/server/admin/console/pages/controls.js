@@ -2,10 +2,9 @@
 
 import { can, request, requestAll } from "../lib/api.js";
 import { button, el, labelled } from "../lib/dom.js";
+import { keypad } from "../lib/keypad.js";
 import { confirmation, Outcome } from "../lib/outcome.js";
 import { streamSettings } from "./stream_settings.js";
-
-const KEYS = ["1", "2", "3", "A", "4", "5", "6", "B", "7", "8", "9", "C", "*", "0", "#", "D"];
 
 /** The names of all prompts, into a list from which one is chosen. */
 async function fillPrompts(select, play) {
@@ -42,7 +41,6 @@ export function controls(id, changed, notice) {
   const say = button("Say", () => text.value.trim() && sound({ say: text.value }), off);
   text.addEventListener("keydown", (event) => event.key === "Enter" && say.click());
   const press = (key) => act(() => `Pressed ${key}`, "POST", "/digits", { digits: key });
-  const pad = KEYS.map((key) => button(key, () => press(key), { "aria-label": `Key ${key}`, ...off }));
   const settings = streamSettings({ act, changed, off });
   const hangUp = confirmation("End this call?", "Hang up", () => act(() => "Hung up", "DELETE", ""));
   const element = el(
@@ -57,7 +55,7 @@ export function controls(id, changed, notice) {
       el("label", { class: "check" }, interrupt, "interrupt what plays"),
       button("Stop all sound", () => act(() => "All sound is stopped", "DELETE", "/play"), off),
     ),
-    el("div", { class: "keypad", role: "group", "aria-label": "Keypad" }, ...pad),
+    keypad(press, off),
     ...settings.elements,
     el("div", { class: "tools" }, button("Hang up…", () => hangUp.showModal(), { class: "danger", ...off })),
     hangUp,

@@ -1,9 +1,10 @@
 /** Paths: what is configured, who may dial it, and where the keys of menus lead. */
 
 import { request } from "../lib/api.js";
-import { el, facts, setText } from "../lib/dom.js";
+import { button, el, facts, setText } from "../lib/dom.js";
 import { count, duration } from "../lib/format.js";
 import { poll } from "../lib/poll.js";
+import { callPanel, canCall } from "./call_panel.js";
 import { menuGraph } from "./menu_graph.js";
 
 const EVERY = 5; // seconds between two looks at the paths
@@ -35,12 +36,14 @@ function describe(path) {
   return facts(pairs);
 }
 
-/** A path, with the node whose text is the number of its streams. */
-function card(path) {
+/** A path, with the node whose text is the number of its streams. `oncall` gets the pattern to be called. */
+function card(path, oncall) {
   const streams = el("span", { class: "streams" });
   const filter = encodeURIComponent(path.path.split("{")[0]);
   const link = el("a", { href: `#/live/${filter}` }, streams);
-  const parts = [el("h2", {}, el("code", {}, path.path)), el("p", {}, link), describe(path)];
+  const call = canCall() && button("Call…", () => oncall(path.path), { "aria-label": `Call ${path.path}…` });
+  const line = el("div", { class: "tools" }, link, call);
+  const parts = [el("h2", {}, el("code", {}, path.path)), line, describe(path)];
   if (path.menus.length) {
     const graph = menuGraph(path.menus, path.start, `Menus of ${path.path}: the table below says the same`);
     const scroll = { class: "scroll", tabindex: "0", role: "region", "aria-label": `Menus of ${path.path}` };
@@ -53,13 +56,14 @@ export function pathsPage(root, _, notice) {
   const cards = el("div", { class: "cards" });
   let shown = "";
   let counts = [];
-  root.append(el("h1", {}, "Paths"), cards);
-  return poll(
+  const panel = callPanel(notice);
+  root.append(el("h1", {}, "Paths"), panel.element, cards);
+  const stop = poll(
     async () => {
       const { paths } = await request("GET", "/v1/paths");
       const now = JSON.stringify(paths.map((path) => ({ ...path, streams: 0 })));
       if (now !== shown) {
-        const made = paths.map(card);
+        const made = paths.map((path) => card(path, panel.choose));
         cards.replaceChildren(...made.map(({ element }) => element));
         counts = made.map(({ streams }) => streams);
         shown = now;
@@ -69,4 +73,8 @@ export function pathsPage(root, _, notice) {
     EVERY,
     notice,
   );
+  return () => {
+    stop();
+    panel.close();
+  };
 }

@@ -1,0 +1,60 @@
+"""Requests of the admin port that last, such as for events: how many there may be, and until when."""
+
+import asyncio
+from collections.abc import Callable, Collection
+
+from aiohttp import web
+
+from mediaserver.errors import RefusalReason, RefusedError
+from mediaserver.server.admin.authorization import GRANT, Grant
+from mediaserver.server.admin.openapi import Operation
+
+# Connections whose requests last. The others are left for metrics and requests.
+_MAX_LASTING = 16
+_WATCH_SECONDS = 1.0  # between two checks whether the tokens of requests that last are in force
+# What was asked for by a request that lasts and is audited, for the log: its query, unless it says otherwise.
+ASKED = web.RequestKey("asked", dict[str, str])
+
+
+class LastingRequests:
+    """The requests that last, in progress. `grants` returns the grants that are in force."""
+
+    def __init__(self, grants: Callable[[], Collection[Grant]]) -> None:
+        self._grants = grants
+        self._tasks: dict[asyncio.Task[object], Grant] = {}
+        self._watch: asyncio.TimerHandle | None = None  # checks their grants
+
+    async def handle(self, operation: Operation, request: web.Request, *, audited: bool) -> web.StreamResponse:
+        """Handle a request that lasts, if there are not too many of them.
+
+        If it is `audited`, the log says when its answer begins, too.
+        """
+        if len(self._tasks) >= _MAX_LASTING:
+            raise RefusedError(RefusalReason.CONNECTIONS, f"{_MAX_LASTING} such requests are in progress already")
+        if audited:
+            request[ASKED] = {key: request.query[key] for key in operation.query if key in request.query}
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - aiohttp handles each request in a task
+        self._tasks[task] = request[GRANT]
+        self._watch_grants()
+        try:
+            return await operation.handler(request)
+        finally:
+            del self._tasks[task]
+            request.pop(ASKED, None)
+
+    def close(self) -> None:
+        """Check grants no longer, as the server is shutting down."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    def _watch_grants(self) -> None:
+        """End requests whose token is in force no longer, as after a reload."""
+        self.close()
+        grants = self._grants()
+        for task, grant in self._tasks.items():
+            if grant not in grants:
+                task.cancel()
+        if self._tasks:
+            self._watch = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._watch_grants)

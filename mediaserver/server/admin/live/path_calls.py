@@ -1,0 +1,89 @@
+"""The admin port's request to call a path as a caller does, such as to try a menu in a browser."""
+
+import asyncio
+import json
+from collections.abc import Callable
+
+from aiohttp import web
+from yarl import URL
+
+from mediaserver.call import CloseCode, End, EndReason
+from mediaserver.errors import RefusalReason, RefusedError
+from mediaserver.server.admin.connections import AdminConnection
+from mediaserver.server.admin.live.lasting import ASKED
+from mediaserver.server.http.eviction import NO_ROOM
+from mediaserver.server.http.media import MediaEndpoint
+from mediaserver.server.http.upgrade import upgrade_response
+from mediaserver.support.aiohttp_adapter import protocol_of
+from mediaserver.transport import connection
+from mediaserver.transport.server_websocket import ServerWebSocket
+
+# The close code of a call that is refused is this number and the HTTP status (RFC 6455, section 7.4.2: codes from
+# 4000 on are for private use). Browsers tell a page nothing of a handshake that fails, so a refusal is told on a
+# WebSocket.
+REFUSED = 4000
+
+
+class PathCalls:
+    """Makes a stream of the media ports of a WebSocket of the admin port.
+
+    `why_closed` returns why the server takes no calls; "" while it does.
+    """
+
+    def __init__(self, media: MediaEndpoint, why_closed: Callable[[], str]) -> None:
+        self._media, self._why_closed = media, why_closed
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Call `path`, such as `/menu?customer=7`, by WebSocket: PCM of 16 bits at 8 kHz both ways.
+
+        The path's tokens and networks are not asked for; all else is as in a call by the media port. The first
+        message is text, and names the stream. A call that is refused is closed with 4000 and the HTTP status, and
+        with the reason.
+        """
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            raise RefusedError(RefusalReason.NOT_WEBSOCKET, "a call is made by WebSocket")
+        response = upgrade_response(request)
+        http, connections = protocol_of(request), self._media.connections
+        assert isinstance(http, AdminConnection)  # noqa: S101 - `AdminConnections` makes no others
+        if not connections.make_room(http):
+            raise NO_ROOM
+        try:
+            if reason := self._why_closed():
+                raise RefusedError(RefusalReason.NO_CALLS, reason)
+            admitted = await self._media.admission.admit_operator(_url(request.query.get("path", "")))
+        except RefusedError as error:
+            await _close(connections.upgrade(http, response), error)
+            return web.Response(status=error.status)
+        websocket = connections.upgrade(http, response)
+        websocket.write_text(json.dumps({"type": "connected", "stream": admitted.stream.id}))
+        session, serving = self._media.begin(admitted, websocket)
+        # What was asked for is logged without its query, which may have secrets.
+        request[ASKED] = {"called": admitted.stream.path, "stream": admitted.stream.id}
+        await request.app.on_response_prepare.send(request, web.Response())  # which logs who calls
+        try:
+            await asyncio.wait((serving,))
+        except asyncio.CancelledError:
+            session.finish(End(EndReason.HUNG_UP, CloseCode.POLICY, "the token is not in force any more"))
+            raise
+        return web.Response()  # aiohttp wants a response, and drops it: the connection is no longer HTTP
+
+
+def _url(path: str) -> URL:
+    """The URL of a path and its query; RefusedError 400 where it is none, or names a host."""
+    try:
+        url = URL(path)
+    except ValueError as error:
+        raise RefusedError(RefusalReason.BAD_QUERY, f"path: {error}") from None
+    if url.absolute or not path.startswith("/"):
+        raise RefusedError(RefusalReason.BAD_QUERY, "path should begin with one /, and may have a query")
+    return url
+
+
+async def _close(websocket: ServerWebSocket, error: RefusedError) -> None:
+    """Tell the peer of a new WebSocket that its call is refused, and why."""
+    transport = websocket.transport
+    assert transport is not None  # noqa: S101 - the upgrade was written to it in this turn of the event loop
+    try:
+        await connection.close(websocket, transport, End(EndReason.REFUSED, REFUSED + error.status, str(error)))
+    finally:
+        websocket.release()
