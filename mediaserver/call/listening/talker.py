@@ -61,7 +61,7 @@ class Talker:
     def finish(self) -> None:
         """Play the pushed audio that is left, and then no more. It is dropped if another source has the turn.
 
-        Audio that the far end holds up for longer than the audio lasts, by XOFF or as a slow peer, is dropped, too.
+        Audio that the far end holds up, by XOFF or as a slow peer, for longer than it lasts, is dropped, too.
         """
         if self._live is not None:
             self._live.end()

@@ -103,7 +103,9 @@ class AdminEndpoint:
             *self._switching.operations,
             *self._prompts.operations,
             Operation("GET", "/v1/paths", read, self._paths.list_paths),
-            Operation("GET", "/v1/paths/call", control, self._path_calls.serve, query=("path",), lasting=True),
+            Operation(
+                "GET", "/v1/paths/call", Scope.CONTROL, self._path_calls.serve, query=("path",), lasting=True
+            ),
         ]
 
     async def run(self) -> tuple[web.AppRunner, AdminConnections]:

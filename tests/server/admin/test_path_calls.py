@@ -12,7 +12,7 @@ import pytest
 
 from mediaserver.audio.pcm import SILENCE, to_bytes
 from mediaserver.audio.tones import dtmf, render
-from tests.server.admin.test_control import LONG, SHORT, ask, bearer, event, message, parts
+from tests.server.admin.live_calls import LONG, SHORT, ask, bearer, event, message, parts
 from tests.server.process import (
     UPGRADE,
     ServerProcess,
