@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mediaserver.audio.detection.speech_detector import SpeechDetector
 from mediaserver.call.control.call_control import CallControl
 from mediaserver.call.event_sink import EventSink
 from mediaserver.call.inbound.barge_in import BargeIn, PlaybackGuard, play_until_barge_in, wait_for_speech
@@ -102,9 +103,15 @@ class Call(CallControl):
         """Iterate over the peer's events from now on. Where more than 250 are queued, the oldest are dropped."""
         return self._receiver.events()
 
-    def listen(self, listener: EventListener) -> contextlib.AbstractContextManager[None]:
-        """Call `listener` with every event as it arrives, within a `with` block. `listener` must not block."""
-        return self._receiver.listen(listener)
+    def listen(
+        self, listener: EventListener, detector: SpeechDetector | None = None
+    ) -> contextlib.AbstractContextManager[None]:
+        """Call `listener` with every event as it arrives, within a `with` block. `listener` must not block.
+
+        A listener that has a speech detector gives it as well, and feeds it by `Audio.feed_to`. Where it can be,
+        the detector is fed together with those of other calls, which costs much less.
+        """
+        return self._receiver.listen(listener, detector)
 
     def listen_pcm(self, listener: PcmListener) -> contextlib.AbstractContextManager[None]:
         """Call `listener` with the PCM of the caller's audio as it arrives, within a `with` block.
@@ -238,7 +245,7 @@ class Call(CallControl):
         try:
             with self._recordings.recording(recorder), contextlib.ExitStack() as stack:
                 stack.enter_context(
-                    self.listen(recorder.on_event)
+                    self.listen(recorder.on_event, recorder.detector)
                     if max_silence is not None
                     else self.listen_pcm(recorder.push_pcm)
                 )

@@ -1,11 +1,13 @@
 """The events that a peer sends, such as audio and digits. They are the same for every encapsulation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from uuid import UUID
 
 import numpy as np
 
+from mediaserver.audio.detection.speech_detector import SpeechDetector
 from mediaserver.audio.pcm import Samples
 
 
@@ -28,8 +30,8 @@ class Audio:
     """Audio from the peer: 16-bit little-endian PCM at 8 kHz, usually one frame of 320 bytes.
 
     If the frame was decoded together with those of other calls, `digits` are those that the stream's DTMF detector
-    has found in it, `key_held` is whether a key was held at its end, and row `row` of `measured` is the frame.
-    Otherwise `digits` and `measured` are None.
+    has found in it, `key_held` is whether a key was held at its end, row `row` of `measured` is the frame, and
+    `fed` are the speech detectors that have got it. Otherwise `digits` and `measured` are None.
     """
 
     pcm: bytes
@@ -38,11 +40,19 @@ class Audio:
     key_held: bool = field(default=False, compare=False)
     measured: FramePowers | None = field(default=None, compare=False)
     row: int = field(default=0, compare=False)
+    fed: Sequence[SpeechDetector] = field(default=(), compare=False)
 
     @property
     def power(self) -> float | None:
         """The mean square of the samples, where it costs little: of a frame decoded together with others."""
         return self.measured.powers[self.row] if self.measured is not None else None
+
+    def feed_to(self, detector: SpeechDetector, tone: bool) -> bool:
+        """Whether somebody speaks after this audio. The detector is fed, unless it has got the audio already.
+
+        `tone` marks the audio as a DTMF tone.
+        """
+        return detector.speaking if detector in self.fed else detector.feed(self.pcm, tone, self.power)
 
 
 @dataclass(frozen=True, slots=True)

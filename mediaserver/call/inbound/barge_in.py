@@ -102,7 +102,7 @@ async def play_until_barge_in(
 
 
 async def wait_for_speech(
-    listen: Callable[[Callable[[Event], None]], contextlib.AbstractContextManager[None]],
+    listen: Callable[[Callable[[Event], None], SpeechDetector], contextlib.AbstractContextManager[None]],
     observe: Callable[[Callable[[Encoding, bytes], None]], contextlib.AbstractContextManager[None]],
     dtmf_active: Callable[[], bool],
     mode: int,
@@ -115,8 +115,8 @@ async def wait_for_speech(
     detector = SpeechDetector(mode, sent.take)
 
     def on_event(event: Event) -> None:
-        if isinstance(event, Audio) and detector.feed(event.pcm, dtmf_active(), event.power):
+        if isinstance(event, Audio) and event.feed_to(detector, dtmf_active()):
             spoken.set()
 
-    with observe(sent.on_frame_sent), listen(on_event):
+    with observe(sent.on_frame_sent), listen(on_event, detector):
         await spoken.wait()

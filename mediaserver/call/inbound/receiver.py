@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from mediaserver.audio.detection.speech_detector import SpeechDetector
 from mediaserver.audio.pcm import FRAME_BYTES, nearest_frame_count
 from mediaserver.call.inbound.keypad import Keypad
 from mediaserver.errors import ProtocolError
@@ -73,6 +74,7 @@ class Receiver:
         self._paused_at: float | None = None  # time at which the connection was lost; None while there is one
         self._packets = PacketCounts()  # counts of the jitter buffer up to its last flush
         self.keypad: Keypad | None = None  # its DTMF detector searches frames together with those of other calls
+        self.speech_detectors: tuple[SpeechDetector, ...] = ()  # fed together with those of other calls
         self.listening = False  # whether audio is decoded, because there is a listener or a callback for it
         self.awaits_sound = True  # whether all audio so far was silence, or `on_next_audio` waits for audio
         self.irregular = False  # whether the latest polled frame was not the only one of its ptime
@@ -85,7 +87,7 @@ class Receiver:
     def close(self) -> None:
         """Drop all listeners and callbacks, so that no cycle of references keeps an ended stream in memory."""
         self.on_listener_error, self._on_signal, self._on_audio = _ignore, _ignore, None
-        self._on_first_listener, self.keypad = _ignore, None
+        self._on_first_listener, self.keypad, self.speech_detectors = _ignore, None, ()
         self._set_listeners((), ())
 
     def pause(self) -> None:
@@ -196,12 +198,19 @@ class Receiver:
         self.listening = self._has_listeners or self._on_audio is not None
 
     @contextlib.contextmanager
-    def listen(self, listener: EventListener) -> Iterator[None]:
-        """Call `listener` with every event, within a `with` block."""
+    def listen(self, listener: EventListener, detector: SpeechDetector | None = None) -> Iterator[None]:
+        """Call `listener` with every event, within a `with` block.
+
+        A listener that has a speech detector gives it as well, and feeds it by `Audio.feed_to`. Where it can be,
+        the detector is fed together with those of other calls.
+        """
         self.add_listener(listener)
+        if detector is not None:
+            self.speech_detectors = (*self.speech_detectors, detector)
         try:
             yield
         finally:
+            self.speech_detectors = tuple(each for each in self.speech_detectors if each is not detector)
             self._before_removal()
             self._set_listeners(tuple(each for each in self.listeners if each is not listener), self.pcm_listeners)
 
