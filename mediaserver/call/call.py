@@ -9,7 +9,7 @@ from typing import Any
 from mediaserver.audio.detection.speech_detector import SpeechDetector
 from mediaserver.call.control.call_control import CallControl
 from mediaserver.call.event_sink import EventSink
-from mediaserver.call.inbound.barge_in import BargeIn, PlaybackGuard, play_until_barge_in, wait_for_speech
+from mediaserver.call.inbound.barge_in import BargeIn, SentFrames, play_until_barge_in, wait_for_speech
 from mediaserver.call.inbound.endpointing import Endpointer
 from mediaserver.call.inbound.keypad import CollectedDigits, Keypad
 from mediaserver.call.inbound.receiver import EventListener, PacketCounts, PcmListener, Receiver
@@ -188,20 +188,20 @@ class Call(CallControl):
     @contextlib.contextmanager
     def utterances(self, barge_in: bool = False, **options: Any) -> Iterator[Endpointer]:
         """Cut what the caller says into utterances, within a `with` block. `options` are those of `Endpointer`.
-        With `barge_in`, only speech begins one while something is played: no noise, tone, music or echo.
+        With `barge_in`, the echo of what is played begins none.
 
         with call.utterances(end_silence=0.5) as utterances:
             async for utterance in utterances:
                 found = await utterance.transcribe(call.speech.recogniser(), timeout=5)
         """
         keypad = self.keypad
-        guard = PlaybackGuard() if barge_in else None
-        utterances = Endpointer(self._clock, lambda: keypad.dtmf_active, guard=guard, **options)
+        sent = SentFrames() if barge_in else None
+        utterances = Endpointer(self._clock, lambda: keypad.dtmf_active, sent=sent, **options)
         try:
             with contextlib.ExitStack() as stack:
-                if guard is not None:
-                    stack.enter_context(self._pacer.observe(guard.sent.on_frame_sent))
-                stack.enter_context(self.listen(utterances.on_event))
+                if sent is not None:
+                    stack.enter_context(self._pacer.observe(sent.on_frame_sent))
+                stack.enter_context(self.listen(utterances.on_event, utterances.detector))
                 yield utterances
         finally:
             utterances.close()

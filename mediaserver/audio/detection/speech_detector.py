@@ -8,7 +8,7 @@ of steady partials, as of a tone, hum or a held note, speaks against it.
 The frames of many streams are weighed together, as one numpy operation for all costs little more than for one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -94,18 +94,24 @@ class SpeechDetector:
         samples, where it is known already.
         """
         if len(pcm) == FRAME_BYTES and self.at_frame_start:  # the usual case
-            self._feed_frame(from_bytes(pcm), tone, power)
+            self.feed_frame(pcm, tone, power)
             return self.speaking
-        for frame in self._chunker.feed(pcm):
-            self._feed_frame(from_bytes(frame), tone, None)
+        for frame in self.whole_frames(pcm):
+            self.feed_frame(frame, tone)
         return self.speaking
+
+    def whole_frames(self, pcm: bytes) -> Iterable[bytes]:
+        """The frames of 320 bytes that are whole with this audio. They are to be fed by `feed_frame`."""
+        return self._chunker.feed(pcm)
 
     @property
     def at_frame_start(self) -> bool:
         """Whether the audio so far was whole frames, so that `detect_speech` may be given the next one."""
         return not self._chunker.rest
 
-    def _feed_frame(self, samples: Samples, tone: bool, power: float | None) -> None:
+    def feed_frame(self, frame: bytes, tone: bool = False, power: float | None = None) -> None:
+        """Take the next whole frame, of 320 bytes."""
+        samples = from_bytes(frame)
         if power is None:
             signal: Signal = samples.astype(float)
             power = float(signal.dot(signal)) / FRAME_SAMPLES
@@ -158,10 +164,14 @@ class SpeechDetector:
         evidence = self._evidence
         if evidence == 0 and gained > 0:
             self.began_frame = self.frames
-        self._evidence = evidence = min(max(0.0, evidence + gained), self._threshold)
-        if evidence == self._threshold:
+        self._evidence = min(max(0.0, evidence + gained), self._threshold)
+        self._decide(gained > 0)
+
+    def _decide(self, voiced: bool) -> None:
+        """Tell whether somebody speaks after a frame; `voiced`: the frame spoke for speech."""
+        if self._evidence == self._threshold:
             self.speaking = True
-        elif not evidence:
+        elif not self._evidence:
             self.speaking = False
 
     def _evidence_of(
