@@ -6,59 +6,46 @@ A floor takes up to 2.2 s to follow a rise, and falls at once.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mediaserver.audio.detection.spectrum import BANDS, Window
 from mediaserver.audio.pcm import Signal
 
 _SMOOTHING = 0.6  # the share of the frames before in a smoothed power
-_BLOCK_FRAMES, _BLOCKS = 12, 8  # the minimum is that of 96 frames and those of the block that is not full yet
+BLOCK_FRAMES, _BLOCKS = 12, 8  # the minimum is that of 96 frames and those of the block that is not full yet
 _BIAS = 1.6  # the mean power of noise, as a multiple of the least smoothed one
 
 # What is known of a stream's noise is a row of so many numbers.
-_SMOOTHED = slice(0, BANDS)  # the smoothed powers; below 0 before the first frame
+_SMOOTHED = slice(0, BANDS)  # the smoothed powers; no numbers before the first frame
 _BLOCK = slice(BANDS, 2 * BANDS)  # minima of the block that is not full yet
 _MINIMA = slice(2 * BANDS, 3 * BANDS)  # over the full blocks
-_FRAMES = 3 * BANDS  # frames so far, modulo those of all blocks
-_FULL = _FRAMES + 1  # where the minima of the full blocks begin, one block after another
+_FULL = 3 * BANDS  # where the minima of the full blocks begin, one block after another
 FLOOR_WIDTH = _FULL + _BLOCKS * BANDS
 
 
 def new_floor() -> Window:
-    """What is known of a stream's noise before its first frame, shape (155,)."""
+    """What is known of a stream's noise before its first frame, shape (154,)."""
     row = np.full(FLOOR_WIDTH, np.inf, np.float32)
-    row[_SMOOTHED], row[_FRAMES] = -1, 0
+    row[_SMOOTHED] = np.nan
     return row
 
 
 def push_powers(rows: Window, bands: Window) -> Signal:
     """Take a frame's powers, shape (..., 14), and return the noise floor of each band.
 
-    `rows` is what is known of the noise, shape (..., 155); it is updated.
+    `rows` is what is known of the noise, shape (..., 154); it is updated. After each 12 frames of a
+    stream, `end_block` is to be called.
     """
-    before = rows[..., _SMOOTHED]
-    first = before[..., 0] < 0
-    smoothed = _SMOOTHING * before
+    smoothed = _SMOOTHING * rows[..., _SMOOTHED]
     smoothed += (1 - _SMOOTHING) * bands
-    if np.count_nonzero(first):
-        smoothed[first] = bands[first]
-    rows[..., _SMOOTHED] = smoothed
+    rows[..., _SMOOTHED] = smoothed = np.where(np.isnan(smoothed), bands, smoothed)
     rows[..., _BLOCK] = block = np.minimum(rows[..., _BLOCK], smoothed)
     floor: Signal = _BIAS * np.minimum(block, rows[..., _MINIMA]).astype(np.float64)
-    rows[..., _FRAMES] += 1
-    full = rows[..., _FRAMES] % _BLOCK_FRAMES == 0
-    if np.count_nonzero(full):
-        _end_blocks(rows, full)
     return floor
 
 
-def _end_blocks(rows: Window, full: NDArray[np.bool_]) -> None:
-    """Begin a new block in the rows whose block is full."""
-    every = np.atleast_2d(rows)
-    for row in (every[n] for n in np.flatnonzero(full)):
-        number = int(row[_FRAMES]) // _BLOCK_FRAMES % _BLOCKS
-        row[_FRAMES] = number * _BLOCK_FRAMES
-        blocks = row[_FULL:].reshape(_BLOCKS, BANDS)
-        blocks[number] = row[_BLOCK]
-        row[_BLOCK] = np.inf
-        row[_MINIMA] = blocks.min(axis=0)
+def end_block(row: Window, number: int) -> None:
+    """Begin a new block of frames of one stream. `number` counts its full blocks, from 1."""
+    blocks = row[_FULL:].reshape(_BLOCKS, BANDS)
+    blocks[number % _BLOCKS] = row[_BLOCK]
+    row[_BLOCK] = np.inf
+    row[_MINIMA] = blocks.min(axis=0)

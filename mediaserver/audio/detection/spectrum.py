@@ -27,6 +27,7 @@ BANDS = len(_EDGES)
 _SHORTEST, _LONGEST = SAMPLE_RATE // 400, SAMPLE_RATE // 70 + 1  # samples of a pitch period: 400 and 70 Hz
 _CORRELATED = 384  # samples of the transform for a correlation: a window and the longest pitch period fit in
 _AROUND = 2  # bins at each side of the strongest one that a tone fills, by the window and by 16 Hz of modulation
+_TONE = np.ones(2 * _AROUND + 1, np.float32)
 COUNTED = slice(_AROUND, _AROUND + BINS)  # the bins that count, of those that are computed
 _COMPUTED = slice(_FIRST - _AROUND, _LAST + _AROUND)
 _TINY = np.float32(1e-9)
@@ -105,8 +106,8 @@ def change(latest: Spectrum, before: Spectrum, earliest: Spectrum, bands: NDArra
     predicted *= earliest.conj()
     predicted /= np.maximum(magnitudes * np.abs(earliest), _TINY)
     magnitudes += np.abs(latest)
-    errors = (band_sums(np.abs(latest - predicted)) * bands).sum(axis=-1)
-    figures: Window = errors / np.maximum((band_sums(magnitudes) * bands).sum(axis=-1), _TINY)
+    errors = np.vecdot(band_sums(np.abs(latest - predicted)), bands)
+    figures: Window = errors / np.maximum(np.vecdot(band_sums(magnitudes), bands), _TINY)
     return figures
 
 
@@ -115,8 +116,11 @@ def concentration(powers: Window) -> Window:
 
     The powers of the bins that are computed have shape (..., 110), the result (...).
     """
-    tones = powers[..., :BINS].copy()
-    for at in range(1, 2 * _AROUND + 1):
-        tones += powers[..., at : at + BINS]
+    if powers.ndim == 1:
+        tones: Window = np.convolve(powers, _TONE, "valid")
+    else:
+        tones = powers[:, :BINS].copy()
+        for at in range(1, 2 * _AROUND + 1):
+            tones += powers[:, at : at + BINS]
     shares: Window = tones.max(axis=-1) / np.maximum(powers.sum(axis=-1), _TINY)
     return shares

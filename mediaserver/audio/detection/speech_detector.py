@@ -82,6 +82,7 @@ class SpeechDetector:
         self._latest, self._before = self._row[_LATEST].view(np.complex64), self._row[_BEFORE].view(np.complex64)
         self._chunker = Chunker(FRAME_BYTES)
         self._silent_frames = 0  # in a row
+        self._weighed = 0  # frames that were weighed so far, which are those of the noise floor
         self._evidence = 0.0
         self.speaking = False  # from the frame whose evidence is enough, until all evidence has faded
         self.frames = 0  # frames received so far
@@ -132,7 +133,13 @@ class SpeechDetector:
         self._tail[:] = window[FRAME_SAMPLES:]
         self._before[:] = self._latest
         self._latest[:] = bins[COUNTED]
+        self._count_weighed()
         return gained
+
+    def _count_weighed(self) -> None:
+        self._weighed += 1
+        if not self._weighed % noise_floor.BLOCK_FRAMES:
+            noise_floor.end_block(self._floor, self._weighed // noise_floor.BLOCK_FRAMES)
 
     def _weigh_spectrum(self, window: Window, bins: Spectrum, power: float) -> float:
         powers = powers_of(bins)
@@ -234,7 +241,7 @@ def _weigh_all(detectors: Sequence[SpeechDetector], frames: Samples, powers: Seq
         of_bands = bands.take(out, axis=0)
         standing_out = of_bands > noise.take(out, axis=0) + _echoes([detectors[n] for n in out.tolist()])
         counts = standing_out.sum(axis=1)
-        shares = (of_bands * standing_out).sum(axis=1) / of_bands.sum(axis=1)
+        shares = np.vecdot(of_bands, standing_out) / of_bands.sum(axis=1)
         enough = (counts >= _FEWEST_BANDS) & (shares > _SHARE)
         out, standing_out, counts, shares = out[enough], standing_out[enough], counts[enough], shares[enough]
     if len(out):
@@ -256,6 +263,7 @@ def _weigh_all(detectors: Sequence[SpeechDetector], frames: Samples, powers: Seq
     rows[:, _LATEST].view(np.complex64)[:] = bins[:, COUNTED]
     for detector, row in zip(detectors, rows, strict=True):
         detector._row[:] = row
+        detector._count_weighed()
     return gains
 
 
