@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mediaserver.audio.detection.speech_detector import SpeechDetector
 from mediaserver.call.control.call_control import CallControl
 from mediaserver.call.event_sink import EventSink
-from mediaserver.call.inbound.barge_in import BargeIn, PlaybackGuard, play_until_barge_in, wait_for_speech
+from mediaserver.call.inbound.barge_in import BargeIn, SentFrames, play_until_barge_in, wait_for_speech
 from mediaserver.call.inbound.endpointing import Endpointer
 from mediaserver.call.inbound.keypad import CollectedDigits, Keypad
 from mediaserver.call.inbound.receiver import PacketCounts, Receiver
@@ -103,9 +104,15 @@ class Call(CallControl):
         """Iterate over the peer's events from now on. Where more than 250 are queued, the oldest are dropped."""
         return self._receiver.events()
 
-    def listen(self, listener: EventListener) -> contextlib.AbstractContextManager[None]:
-        """Call `listener` with every event as it arrives, within a `with` block. `listener` must not block."""
-        return self._receiver.listen(listener)
+    def listen(
+        self, listener: EventListener, detector: SpeechDetector | None = None
+    ) -> contextlib.AbstractContextManager[None]:
+        """Call `listener` with every event as it arrives, within a `with` block. `listener` must not block.
+
+        A listener that has a speech detector gives it as well, and feeds it by `Audio.feed_to`. Where it can be,
+        the detector is fed together with those of other calls, which costs much less.
+        """
+        return self._receiver.listen(listener, detector)
 
     def listen_pcm(self, listener: PcmListener) -> contextlib.AbstractContextManager[None]:
         """Call `listener` with the PCM of the caller's audio as it arrives, within a `with` block.
@@ -182,20 +189,20 @@ class Call(CallControl):
     @contextlib.contextmanager
     def utterances(self, barge_in: bool = False, **options: Any) -> Iterator[Endpointer]:
         """Cut what the caller says into utterances, within a `with` block. `options` are those of `Endpointer`.
-        With `barge_in`, only speech begins one while something is played: no noise, tone, music or echo.
+        With `barge_in`, the echo of what is played begins none.
 
         with call.utterances(end_silence=0.5) as utterances:
             async for utterance in utterances:
                 found = await utterance.transcribe(call.speech.recogniser(), timeout=5)
         """
         keypad = self.keypad
-        guard = PlaybackGuard() if barge_in else None
-        utterances = Endpointer(self._clock, lambda: keypad.dtmf_active, guard=guard, **options)
+        sent = SentFrames() if barge_in else None
+        utterances = Endpointer(self._clock, lambda: keypad.dtmf_active, sent=sent, **options)
         try:
             with contextlib.ExitStack() as stack:
-                if guard is not None:
-                    stack.enter_context(self._pacer.observe(guard.sent.on_frame_sent))
-                stack.enter_context(self.listen(utterances.on_event))
+                if sent is not None:
+                    stack.enter_context(self._pacer.observe(sent.on_frame_sent))
+                stack.enter_context(self.listen(utterances.on_event, utterances.detector))
                 yield utterances
         finally:
             utterances.close()
@@ -239,7 +246,7 @@ class Call(CallControl):
         try:
             with self._recordings.recording(recorder), contextlib.ExitStack() as stack:
                 stack.enter_context(
-                    self._receiver.listen(recorder.on_event, despite_mute=True)
+                    self._receiver.listen(recorder.on_event, recorder.detector, despite_mute=True)
                     if max_silence is not None
                     else self._receiver.listen_pcm(recorder.push_pcm, despite_mute=True)
                 )

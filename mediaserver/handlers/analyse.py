@@ -40,7 +40,7 @@ class Analyse(files.FileModeSettings, Handler):
         """Analyse the call, and report the figures every `interval` seconds and at the call's end."""
         analysis = _CallAnalysis(self, call)
         path = files.expand_template(self.directory, self.file, call.stream) if self.file is not None else None
-        with call.listen(analysis.on_event):
+        with call.listen(analysis.on_event, analysis.detector):
             try:
                 while True:
                     await asyncio.sleep(self.interval)
@@ -64,6 +64,7 @@ class _CallAnalysis:
     def __init__(self, settings: Analyse, call: Call) -> None:
         self._call = call
         self._analyser = Analyser(settings.sensitivity)
+        self.detector = self._analyser.detector
         self._silence_after = settings.silence_after
         self._silence_reported = False  # whether `silence` has been emitted since the caller last spoke
         self._keypad = call.keypad
@@ -79,7 +80,7 @@ class _CallAnalysis:
         if not isinstance(event, Audio):
             return
         analyser = self._analyser
-        if analyser.feed(event.pcm, self._keypad.dtmf_active, event.power):
+        if analyser.feed(event.pcm, self._keypad.dtmf_active, event.power, self.detector in event.fed):
             self._on_speech_changed()
         elif not self._silence_reported and analyser.is_silent_for(self._silence_after):
             self._silence_reported = True

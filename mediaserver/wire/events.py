@@ -1,11 +1,13 @@
 """The events that a peer sends, such as audio and digits. They are the same for every encapsulation."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from uuid import UUID
 
 import numpy as np
 
+from mediaserver.audio.detection.speech_detector import SpeechDetector
 from mediaserver.audio.pcm import Samples
 
 
@@ -31,7 +33,8 @@ class Audio:
 
     If the frame was decoded in one batch with frames of other calls, `digits` are the DTMF digits that were found
     in the frame, `key_held` tells whether a key was held down at the end of the frame, `measured` has the powers
-    of the batch, and `row` is the frame's index in `measured`. For other frames, `digits` and `measured` are None.
+    of the batch, `row` is the frame's index in `measured`, and `fed` are the speech detectors that were given the
+    frame already. For other frames, `digits` and `measured` are None, and `fed` is empty.
     """
 
     pcm: bytes
@@ -40,11 +43,19 @@ class Audio:
     key_held: bool = field(default=False, compare=False)
     measured: FramePowers | None = field(default=None, compare=False)
     row: int = field(default=0, compare=False)
+    fed: Sequence[SpeechDetector] = field(default=(), compare=False)
 
     @property
     def power(self) -> float | None:
         """The mean square of the samples if the frame was decoded in a batch, which makes it cheap; else None."""
         return self.measured.powers[self.row] if self.measured is not None else None
+
+    def feed_to(self, detector: SpeechDetector, tone: bool) -> bool:
+        """Whether somebody speaks after this audio. The detector is fed, unless it has got the audio already.
+
+        `tone` marks the audio as a DTMF tone.
+        """
+        return detector.speaking if detector in self.fed else detector.feed(self.pcm, tone, self.power)
 
 
 @dataclass(frozen=True, slots=True)

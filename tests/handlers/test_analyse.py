@@ -11,10 +11,10 @@ from mediaserver.handlers.analyse import Analyse
 from mediaserver.wire.encapsulation import Encapsulation, WireSettings
 from tests.call.caller import Caller
 from tests.handlers.test_handlers import library_of
-from tests.sound import speechlike
+from tests.sound import voice
 from tests.virtual import VirtualLoop, in_virtual_time
 
-VOICE = to_bytes(speechlike(8000))
+VOICE = to_bytes(voice(8000))
 
 
 @in_virtual_time

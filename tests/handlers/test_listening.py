@@ -23,7 +23,7 @@ from mediaserver.wire.encapsulation import Encapsulation, WireSettings
 from tests.call.caller import Caller, digits
 from tests.handlers.test_handlers import SOUNDS, library_of
 from tests.project import ROOT
-from tests.sound import read_stereo, read_wav, speechlike
+from tests.sound import read_stereo, read_wav, speechlike, voice
 from tests.virtual import VirtualLoop, in_virtual_time
 
 SPEECH = speechlike(8000)
@@ -195,8 +195,8 @@ async def test_a_report_that_cannot_be_written_is_reported_once(loop: VirtualLoo
 @in_virtual_time
 async def test_speech_and_long_silence_are_events_when_they_happen(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of())
-    voice = to_bytes(speechlike(16_000))
-    await caller.call(Analyse(silence_after=2).run, 8000, (1000, lambda: caller.say(voice)))
+    said = to_bytes(voice(16_000))
+    await caller.call(Analyse(silence_after=2).run, 8000, (1000, lambda: caller.say(said)))
     (started,), (stopped,) = caller.backend.events_of("speech.started"), caller.backend.events_of("speech.stopped")
     assert started["at_s"] == pytest.approx(1.08, abs=0.04)
     assert stopped["seconds"] == pytest.approx(2.4, abs=0.1)

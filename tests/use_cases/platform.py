@@ -10,7 +10,7 @@ from typing import Any
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.call import EndReason, Session
 from tests.client.attached import Attached, Desk
-from tests.sound import read_wav, speechlike
+from tests.sound import read_wav, speechlike, voice
 from tests.timing import UNIT, eventually, late
 from tests.twin import PTIME, Conference, Twin, TwinStream
 from tests.twin.resources import Resource
@@ -110,7 +110,7 @@ async def everywhere(
 
     async def one(number: int, kind: str, encapsulation: str, seconds: float) -> None:
         line = await dial(ours, twin, kind, encapsulation, path, media_after=seconds)
-        await talk(line, to_bytes(speechlike(4800, 100 + number)))
+        await talk(line, to_bytes(voice(4800, 95 + 5 * number)))
         stream = line.stream
         assert stream.errors == []
         assert not stream.dropped.strip(b"\0")

@@ -54,7 +54,7 @@ def answer(body: dict[str, Any]) -> list[Any]:
 
 def voiced_after(pcm: bytes) -> float:
     """Seconds from the beginning to the first voice."""
-    detector = VoiceActivityDetector(onset=1)
+    detector = VoiceActivityDetector()
     frames = range(0, len(pcm), FRAME_BYTES)
     return next(at / FRAME_BYTES * PTIME for at in frames if detector.feed(pcm[at : at + FRAME_BYTES]))
 

@@ -61,7 +61,7 @@ async def test_1_speech_recognition_hears_what_was_said(
 ) -> None:
     (tmp_path / "recogniser.py").write_text(RECOGNISER)
     backend.answer = lambda question: {"text": "hello"}
-    call, said = twin.call(), speechlike(12_000, 3)
+    call, said = twin.call(), voice(12_000)
     with serve('[paths."/recognise"]\nhandler = "recogniser:Recogniser"\nengine = "BACKEND/ask"') as server:
         await attach(server, f"calls/{call.id}", "/recognise", encapsulation=encapsulation)
         stream = await call.stream()
@@ -228,7 +228,7 @@ async def test_4_analysis_reports_as_lines_events_and_metrics(
         await attach(server, f"calls/{call.id}", "/analyse", encapsulation="rtp")
         stream = await call.stream()
         await eventually(lambda: stream.heard_at)  # by now the handler listens
-        stream.say(to_bytes(speechlike(8000)))
+        stream.say(to_bytes(voice(8000)))
         await eventually(lambda: not stream.speaking)
         stream.press("42")
         await eventually(lambda: len(backend.told("digits")) == 2)
@@ -313,9 +313,9 @@ async def test_6_an_assistant_listens_asks_and_speaks_and_can_be_interrupted(
         await attach(server, f"calls/{call.id}", "/assistant")
         stream = await call.stream()
         await eventually(lambda: stream.heard_at)  # by now the handler listens
-        stream.say(to_bytes(speechlike(8000, 1)))
+        stream.say(to_bytes(voice(8000, 130)))
         await eventually(lambda: place(answers[0], heard_by(stream)) >= 0)
-        stream.say(to_bytes(speechlike(8000, 2)))
+        stream.say(to_bytes(voice(8000, 150)))
         await eventually(lambda: len(backend.questions) == 2)
         first = answers[1][:160]
         await eventually(lambda: place(first, heard_by(stream)) >= 0)

@@ -5,6 +5,8 @@ it is no stronger than the strongest of the last frames that were sent, less 20 
 frame on, for every delay, and however the delay changes. It also holds for codecs that distort the echo.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mediaserver.audio.detection.spectrum import BANDS, OVERLAP, WINDOW, Window, band_powers
@@ -24,23 +26,46 @@ class EchoBound:
         self._tail: Window = np.zeros(OVERLAP, np.float32)
         self._sent = np.zeros((ECHO_FRAMES, BANDS))  # band powers of the latest frames sent, as a ring
         self._next = 0
+        self._silent = ECHO_FRAMES + 1  # frames of silence in a row that were sent last
 
-    def push(self, pcm: bytes) -> None:
-        """Take what was sent since the last call: whole frames of 16-bit PCM, of which the last 28 matter."""
+    def push(self, pcm: bytes) -> list[Window]:
+        """Take what was sent since the last call: whole frames of 16-bit PCM, of which the last 28 matter.
+
+        Returns the windows of 256 samples whose band powers `keep` must be given next.
+        """
+        frames = len(pcm) // FRAME_BYTES
+        if pcm.count(0) == len(pcm):
+            self._silent += frames
+            if self._silent > ECHO_FRAMES + frames:  # all that is kept is silence
+                return []
+        else:
+            self._silent = 0
         samples = from_bytes(pcm[-ECHO_FRAMES * FRAME_BYTES :])
-        frames = len(samples) // FRAME_SAMPLES
-        if not frames:
-            return
         if len(pcm) > len(samples) * SAMPLE_BYTES:
             self._tail = np.zeros(OVERLAP, np.float32)
         sound: Window = np.concatenate((self._tail, samples.astype(np.float32)))
-        windows = np.stack([sound[at : at + WINDOW] for at in range(0, frames * FRAME_SAMPLES, FRAME_SAMPLES)])
-        for powers in band_powers(windows):
-            self._sent[self._next] = powers
-            self._next = (self._next + 1) % ECHO_FRAMES
         self._tail = sound[-OVERLAP:]
+        return [sound[at : at + WINDOW] for at in range(0, len(samples), FRAME_SAMPLES)]
+
+    def keep(self, powers: Window) -> None:
+        """Keep the band powers of windows that were sent, shape (n, 14)."""
+        for each in powers:
+            self._sent[self._next] = each
+            self._next = (self._next + 1) % ECHO_FRAMES
 
     def strongest(self) -> Signal:
         """The power that an echo may have in each band at most, shape (14,)."""
         bound: Signal = _COUPLING * self._sent.max(axis=0)
         return bound
+
+
+def push_all(bounds: Sequence[EchoBound], pcm: Sequence[bytes]) -> Signal:
+    """Take what was sent to each of several streams, and return the strongest echo of each, shape (n, 14)."""
+    windows = [bound.push(sent) if sent else [] for bound, sent in zip(bounds, pcm, strict=True)]
+    every = [window for of_one in windows for window in of_one]
+    if every:
+        powers, at = band_powers(np.stack(every)), 0
+        for bound, of_one in zip(bounds, windows, strict=True):
+            bound.keep(powers[at : at + len(of_one)])
+            at += len(of_one)
+    return np.stack([bound.strongest() for bound in bounds])

@@ -1,45 +1,51 @@
-"""The noise floor of a stream by minimum statistics: noise is what is left in each band where nobody speaks.
+"""The noise floor of streams by minimum statistics: noise is what is left in each band where nobody speaks.
 
 Source: R. Martin, "Noise power spectral density estimation based on optimal smoothing and minimum statistics",
 2001, with a constant smoothing and bias. A voice leaves gaps in each band within two seconds. Noise leaves none.
+A floor takes up to 2.2 s to follow a rise, and falls at once.
 """
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from mediaserver.audio.detection.spectrum import BANDS
+from mediaserver.audio.detection.spectrum import BANDS, Window
 from mediaserver.audio.pcm import Signal
 
-Powers = NDArray[np.floating[Any]]
-
 _SMOOTHING = 0.6  # the share of the frames before in a smoothed power
-_BLOCK_FRAMES, _BLOCKS = 12, 8  # the minimum is that of 96 frames and those of the block that is not full yet
+BLOCK_FRAMES, _BLOCKS = 12, 8  # the minimum is that of 96 frames and those of the block that is not full yet
 _BIAS = 1.6  # the mean power of noise, as a multiple of the least smoothed one
 
+# What is known of a stream's noise is a row of so many numbers.
+_SMOOTHED = slice(0, BANDS)  # the smoothed powers; no numbers before the first frame
+_BLOCK = slice(BANDS, 2 * BANDS)  # minima of the block that is not full yet
+_MINIMA = slice(2 * BANDS, 3 * BANDS)  # over the full blocks
+_FULL = 3 * BANDS  # where the minima of the full blocks begin, one block after another
+FLOOR_WIDTH = _FULL + _BLOCKS * BANDS
 
-class NoiseFloor:
-    """The power of the noise in each band. It takes up to 2.2 s to follow a rise, and falls at once."""
 
-    def __init__(self) -> None:
-        self._smoothed: Powers | None = None
-        self._block = np.full(BANDS, np.inf)  # minima of the block that is not full yet
-        self._blocks = np.full((_BLOCKS, BANDS), np.inf)
-        self._minima = np.full(BANDS, np.inf)  # over the full blocks
-        self._frames = 0
+def new_floor() -> Window:
+    """What is known of a stream's noise before its first frame, shape (154,)."""
+    row = np.full(FLOOR_WIDTH, np.inf, np.float32)
+    row[_SMOOTHED] = np.nan
+    return row
 
-    def push(self, bands: Powers) -> Signal:
-        """Take a frame's powers, shape (14,), and return the noise floor of each band."""
-        if self._smoothed is None:
-            self._smoothed = bands
-        else:
-            self._smoothed = _SMOOTHING * self._smoothed + (1 - _SMOOTHING) * bands
-        self._block = np.minimum(self._block, self._smoothed)
-        floor: Signal = _BIAS * np.minimum(self._block, self._minima)
-        self._frames += 1
-        if self._frames % _BLOCK_FRAMES == 0:
-            self._blocks[self._frames // _BLOCK_FRAMES % _BLOCKS] = self._block
-            self._block = np.full(BANDS, np.inf)
-            self._minima = self._blocks.min(axis=0)
-        return floor
+
+def push_powers(rows: Window, bands: Window) -> Signal:
+    """Take a frame's powers, shape (..., 14), and return the noise floor of each band.
+
+    `rows` is what is known of the noise, shape (..., 154); it is updated. After each 12 frames of a
+    stream, `end_block` is to be called.
+    """
+    smoothed = _SMOOTHING * rows[..., _SMOOTHED]
+    smoothed += (1 - _SMOOTHING) * bands
+    rows[..., _SMOOTHED] = smoothed = np.where(np.isnan(smoothed), bands, smoothed)
+    rows[..., _BLOCK] = block = np.minimum(rows[..., _BLOCK], smoothed)
+    floor: Signal = _BIAS * np.minimum(block, rows[..., _MINIMA]).astype(np.float64)
+    return floor
+
+
+def end_block(row: Window, number: int) -> None:
+    """Begin a new block of frames of one stream. `number` counts its full blocks, from 1."""
+    blocks = row[_FULL:].reshape(_BLOCKS, BANDS)
+    blocks[number % _BLOCKS] = row[_BLOCK]
+    row[_BLOCK] = np.inf
+    row[_MINIMA] = blocks.min(axis=0)

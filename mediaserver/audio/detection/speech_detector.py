@@ -4,22 +4,40 @@ A voice activity detector such as WebRTC's takes for speech whatever is not quie
 prompt's own echo. This detector gathers evidence of speech, frame by frame. A frame speaks for speech if it stands
 out from the noise floor and from what may be echo, is periodic as a voice is, and changes as a voice does. A frame
 of steady partials, as of a tone, hum or a held note, speaks against it.
+
+The frames of many streams are weighed together, as one numpy operation for all costs little more than for one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from mediaserver.audio.detection.echo_bound import EchoBound
-from mediaserver.audio.detection.noise_floor import NoiseFloor
-from mediaserver.audio.detection.spectrum import SpectrumTrack
-from mediaserver.audio.level.levels import power_dbfs
-from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, Chunker, Samples, Signal, from_bytes
-from mediaserver.audio.vad import NOISE_FLOOR_DBFS
+from mediaserver.audio.detection import noise_floor, spectrum
+from mediaserver.audio.detection.echo_bound import EchoBound, push_all
+from mediaserver.audio.detection.noise_floor import FLOOR_WIDTH, new_floor
+from mediaserver.audio.detection.spectrum import (
+    BINS,
+    COUNTED,
+    OVERLAP,
+    WINDOW,
+    Spectrum,
+    Window,
+    band_sums,
+    powers_of,
+)
+from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, Chunker, Samples, Signal, from_bytes
 
 # The evidence that begins a talkspurt, by the mode that WebRTC's detector would have. A voiced frame adds about 1.
 _THRESHOLDS = (3.0, 3.15, 3.3, 4.5)
-_SILENT_DBFS = -75.0  # below this no spectrum is taken, because no speech can be in it
+
+
+def _power_of(dbfs: float) -> float:
+    """The mean square of samples at a level; a sine of full scale has 0 dBFS."""
+    return float(FULL_SCALE**2 / 2 * 10 ** (dbfs / 10))
+
+
+_NOISE_FLOOR = _power_of(-55.0)  # a frame no louder than this is line noise, whatever its spectrum
+_SILENT = _power_of(-75.0)  # below this no spectrum is taken, because no speech can be in it
 _SILENCE_KNOWN = (
     16  # silent frames in a row, after which one more changes neither the spectrum nor the noise floor
 )
@@ -37,9 +55,14 @@ _BROAD_BANDS, _BROAD = 6, 1.2  # a voiced frame that stands out in so many bands
 # A consonant without voice is like a burst of noise. It adds evidence only where there is little so far.
 _UNVOICED, _UNVOICED_LIMIT, _UNVOICED_BANDS, _UNVOICED_SHARE, _UNVOICED_CHANGE = 0.6, 0.65, 5, 0.8, 0.5
 
-
-def _nothing_sent() -> bytes:
-    return b""
+# What is kept of a stream is a row of numbers: the end of its latest frame, the spectra of its two latest frames,
+# each as real and imaginary parts in turns, and what is known of its noise.
+_TAIL = slice(0, OVERLAP)
+_LATEST = slice(OVERLAP, OVERLAP + 2 * BINS)
+_BEFORE = slice(OVERLAP + 2 * BINS, OVERLAP + 4 * BINS)
+_FLOOR = slice(OVERLAP + 4 * BINS, OVERLAP + 4 * BINS + FLOOR_WIDTH)
+_NO_BINS: Spectrum = np.zeros(COUNTED.stop + COUNTED.start, np.complex64)
+_WIDTH = OVERLAP + 4 * BINS + FLOOR_WIDTH
 
 
 class SpeechDetector:
@@ -50,11 +73,16 @@ class SpeechDetector:
     `sent` is called only for frames in which something stands out from noise.
     """
 
-    def __init__(self, mode: int = 2, sent: Callable[[], bytes] = _nothing_sent) -> None:
+    def __init__(self, mode: int = 2, sent: Callable[[], bytes] | None = None) -> None:
         self._threshold, self._sent = _THRESHOLDS[mode], sent
-        self._spectrum, self._floor, self._echo = SpectrumTrack(), NoiseFloor(), EchoBound()
+        self._echo = EchoBound() if sent is not None else None
+        self._row: Window = np.zeros(_WIDTH, np.float32)
+        self._row[_FLOOR] = new_floor()
+        self._tail, self._floor = self._row[_TAIL], self._row[_FLOOR]
+        self._latest, self._before = self._row[_LATEST].view(np.complex64), self._row[_BEFORE].view(np.complex64)
         self._chunker = Chunker(FRAME_BYTES)
         self._silent_frames = 0  # in a row
+        self._weighed = 0  # frames that were weighed so far, which are those of the noise floor
         self._evidence = 0.0
         self.speaking = False  # from the frame whose evidence is enough, until all evidence has faded
         self.frames = 0  # frames received so far
@@ -66,55 +94,184 @@ class SpeechDetector:
         `tone` marks the audio as a DTMF tone, which does not count as speech. `power` is the mean square of the
         samples, where it is known already.
         """
-        if len(pcm) == FRAME_BYTES and not self._chunker.rest:  # the usual case
-            self._weigh_frame(from_bytes(pcm), tone, power)
+        if len(pcm) == FRAME_BYTES and self.at_frame_start:  # the usual case
+            self.feed_frame(pcm, tone, power)
             return self.speaking
-        for frame in self._chunker.feed(pcm):
-            self._weigh_frame(from_bytes(frame), tone, None)
+        for frame in self.whole_frames(pcm):
+            self.feed_frame(frame, tone)
         return self.speaking
 
-    def _weigh_frame(self, samples: Samples, tone: bool, power: float | None) -> None:
+    def whole_frames(self, pcm: bytes) -> Iterable[bytes]:
+        """The frames of 320 bytes that are whole with this audio. They are to be fed by `feed_frame`."""
+        return self._chunker.feed(pcm)
+
+    @property
+    def at_frame_start(self) -> bool:
+        """Whether the audio so far was whole frames, so that `detect_speech` may be given the next one."""
+        return not self._chunker.rest
+
+    def feed_frame(self, frame: bytes, tone: bool = False, power: float | None = None) -> None:
+        """Take the next whole frame, of 320 bytes."""
+        samples = from_bytes(frame)
         if power is None:
             signal: Signal = samples.astype(float)
             power = float(signal.dot(signal)) / FRAME_SAMPLES
-        evidence = self._evidence
-        gained = -_AGAINST if tone else self._weigh_spectrum(samples, power_dbfs(power))
-        self.frames += 1
-        if evidence == 0 and gained > 0:
-            self.began_frame = self.frames
-        self._evidence = evidence = min(max(0.0, evidence + gained), self._threshold)
-        if evidence == self._threshold:
-            self.speaking = True
-        elif not evidence:
-            self.speaking = False
-
-    def _weigh_spectrum(self, samples: Samples, level: float) -> float:
-        """The evidence of speech that a frame adds, below 0 if it takes some away; `level` is in dBFS."""
-        spectrum = self._spectrum
-        if level < _SILENT_DBFS:
-            self._silent_frames += 1
-            if self._silent_frames > _SILENCE_KNOWN:
-                return -_FADING
-            spectrum.push_silence()
+        if tone:
+            self._add_evidence(-_AGAINST)
         else:
-            self._silent_frames = 0
-            spectrum.push(samples)
-        bands = spectrum.bands
-        floor = self._floor.push(bands)
-        if level <= NOISE_FLOOR_DBFS:
+            self._add_evidence(self._weigh(samples, power) if self._has_news(power) else -_FADING)
+
+    def _weigh(self, samples: Samples, power: float) -> float:
+        """The evidence of speech that a frame adds, below 0 if it takes some away."""
+        window: Window = np.concatenate((self._tail, samples))
+        if power < _SILENT:
+            window[OVERLAP:] = 0
+            bins = _NO_BINS
+        else:
+            bins = spectrum.spectra(window)
+        gained = self._weigh_spectrum(window, bins, power)
+        self._tail[:] = window[FRAME_SAMPLES:]
+        self._before[:] = self._latest
+        self._latest[:] = bins[COUNTED]
+        self._count_weighed()
+        return gained
+
+    def _count_weighed(self) -> None:
+        self._weighed += 1
+        if not self._weighed % noise_floor.BLOCK_FRAMES:
+            noise_floor.end_block(self._floor, self._weighed // noise_floor.BLOCK_FRAMES)
+
+    def _weigh_spectrum(self, window: Window, bins: Spectrum, power: float) -> float:
+        powers = powers_of(bins)
+        bands = band_sums(powers[COUNTED])
+        noise = _OVER_NOISE * noise_floor.push_powers(self._floor, bands)
+        if power <= _NOISE_FLOOR or not (bands > noise).any():
             return -_FADING
-        if not (bands > _OVER_NOISE * floor).any():
-            return -_FADING
-        self._echo.push(self._sent())
-        standing_out = bands > _OVER_NOISE * floor + self._echo.strongest()
+        if self._sent is not None and self._echo is not None:
+            noise += push_all([self._echo], [self._sent()])[0]
+        standing_out = bands > noise
         count, share = int(np.count_nonzero(standing_out)), float(bands.dot(standing_out) / bands.sum())
         if count < _FEWEST_BANDS or share <= _SHARE:
             return -_FADING
-        change = spectrum.change(standing_out)
-        if spectrum.periodicity() > _PERIODICITY and spectrum.concentration() < _CONCENTRATION:
+        change = spectrum.change(bins[COUNTED], self._latest, self._before, standing_out)
+        periodicity, concentration = spectrum.periodicity(window), spectrum.concentration(powers)
+        return self._evidence_of(count, share, float(change), float(periodicity), float(concentration))
+
+    def _has_news(self, power: float) -> bool:
+        """Whether a frame of such a power must be weighed; it need not in lasting silence."""
+        if power >= _SILENT:
+            self._silent_frames = 0
+            return True
+        self._silent_frames += 1
+        return self._silent_frames <= _SILENCE_KNOWN
+
+    def _add_evidence(self, gained: float) -> None:
+        """Take the evidence that the next frame adds, or takes away below 0."""
+        self.frames += 1
+        evidence = self._evidence
+        if evidence == 0 and gained > 0:
+            self.began_frame = self.frames
+        self._evidence = min(max(0.0, evidence + gained), self._threshold)
+        self._decide(gained > 0)
+
+    def _decide(self, voiced: bool) -> None:
+        """Tell whether somebody speaks after a frame; `voiced`: the frame spoke for speech."""
+        if self._evidence == self._threshold:
+            self.speaking = True
+        elif not self._evidence:
+            self.speaking = False
+
+    def _evidence_of(
+        self, bands: int, share: float, change: float, periodicity: float, concentration: float
+    ) -> float:
+        """The evidence of a frame of which so many bands, and that share of its power, stand out."""
+        if periodicity > _PERIODICITY and concentration < _CONCENTRATION:
             gained = max(-_AGAINST, min((change - _CHANGE) / _CHANGE_RANGE, 1.0))
-            return gained * _BROAD if gained > 0 and count >= _BROAD_BANDS else gained
+            return gained * _BROAD if gained > 0 and bands >= _BROAD_BANDS else gained
         if change < _STEADY:
             return -_AGAINST
-        unvoiced = count >= _UNVOICED_BANDS and share > _UNVOICED_SHARE and change > _UNVOICED_CHANGE
+        unvoiced = bands >= _UNVOICED_BANDS and share > _UNVOICED_SHARE and change > _UNVOICED_CHANGE
         return _UNVOICED if unvoiced and self._evidence < _UNVOICED_LIMIT else -_FADING
+
+
+def detect_speech(
+    detectors: Sequence[SpeechDetector], frames: Samples, powers: Sequence[float], tones: Sequence[bool]
+) -> None:
+    """Feed the next frame of each of several streams to its detector, as by the detector's `feed`.
+
+    `frames` has shape (n, 160), int16; `powers` are the mean squares of their samples, and `tones` says which of
+    them are DTMF tones. No detector may come twice, and none may have a part of a frame.
+    """
+    rows: list[int] = []
+    for n, detector in enumerate(detectors):
+        if tones[n]:
+            detector._add_evidence(-_AGAINST)
+        elif detector._has_news(powers[n]):
+            rows.append(n)
+        else:
+            detector._add_evidence(-_FADING)
+    if rows:
+        chosen = [detectors[n] for n in rows]
+        gains = _weigh_all(chosen, frames if len(rows) == len(frames) else frames[rows], [powers[n] for n in rows])
+        for detector, gained in zip(chosen, gains, strict=True):
+            detector._add_evidence(gained)
+
+
+def _weigh_all(detectors: Sequence[SpeechDetector], frames: Samples, powers: Sequence[float]) -> list[float]:
+    """The evidence of speech that each frame adds, as `SpeechDetector._weigh` tells it for one."""
+    power = np.array(powers)
+    rows = np.concatenate([each._row for each in detectors]).reshape(len(frames), _WIDTH)
+    windows = np.empty((len(frames), WINDOW), np.float32)
+    windows[:, :OVERLAP] = rows[:, _TAIL]
+    windows[:, OVERLAP:] = frames
+    silent = power < _SILENT
+    some_silent = silent.any()
+    if some_silent:
+        windows[silent, OVERLAP:] = 0
+    bins = spectrum.spectra(windows)
+    if some_silent:
+        bins[silent] = 0
+    bin_powers = powers_of(bins)
+    bands = band_sums(bin_powers[:, COUNTED])
+    noise = _OVER_NOISE * noise_floor.push_powers(rows[:, _FLOOR], bands)
+
+    gains = [-_FADING] * len(frames)
+    out = np.flatnonzero((power > _NOISE_FLOOR) & (bands > noise).any(axis=1))
+    if len(out):
+        of_bands = bands.take(out, axis=0)
+        standing_out = of_bands > noise.take(out, axis=0) + _echoes([detectors[n] for n in out.tolist()])
+        counts = standing_out.sum(axis=1)
+        shares = np.vecdot(of_bands, standing_out) / of_bands.sum(axis=1)
+        enough = (counts >= _FEWEST_BANDS) & (shares > _SHARE)
+        out, standing_out, counts, shares = out[enough], standing_out[enough], counts[enough], shares[enough]
+    if len(out):
+        known = rows.take(out, axis=0)
+        changes = spectrum.change(
+            bins.take(out, axis=0)[:, COUNTED],
+            known[:, _LATEST].view(np.complex64),
+            known[:, _BEFORE].view(np.complex64),
+            standing_out,
+        )
+        periodicity = spectrum.periodicity(windows.take(out, axis=0))
+        concentration = spectrum.concentration(bin_powers.take(out, axis=0))
+        figures = (out, counts, shares, changes, periodicity, concentration)
+        for n, *of_frame in zip(*[figure.tolist() for figure in figures], strict=True):
+            gains[n] = detectors[n]._evidence_of(*of_frame)
+
+    rows[:, _TAIL] = windows[:, FRAME_SAMPLES:]
+    rows[:, _BEFORE] = rows[:, _LATEST]
+    rows[:, _LATEST].view(np.complex64)[:] = bins[:, COUNTED]
+    for detector, row in zip(detectors, rows, strict=True):
+        detector._row[:] = row
+        detector._count_weighed()
+    return gains
+
+
+def _echoes(detectors: Sequence[SpeechDetector]) -> Signal | float:
+    """The power that an echo may have in each band of each stream at most, shape (n, 14); 0 if there is none."""
+    known = [(n, each._echo, each._sent()) for n, each in enumerate(detectors) if each._echo and each._sent]
+    if not known:
+        return 0.0
+    echoes: Signal = np.zeros((len(detectors), spectrum.BANDS))
+    echoes[[n for n, _, _ in known]] = push_all([echo for _, echo, _ in known], [sent for _, _, sent in known])
+    return echoes

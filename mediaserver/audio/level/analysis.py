@@ -20,7 +20,7 @@ class Analyser:
     """
 
     def __init__(self, sensitivity: int = 2) -> None:
-        self._vad = VoiceActivityDetector(sensitivity)
+        self.detector = VoiceActivityDetector(sensitivity)
         self._block = bytearray()
         self._samples = 0
         self.speaking = False  # whether the VAD is in a talkspurt
@@ -33,7 +33,7 @@ class Analyser:
     def _reset(self) -> None:
         self._peak, self._power, self._measured, self._clipped = 0, 0.0, 0, 0
         self._talkspurts = 0
-        self._voiced_before, self._frames_before = self._vad.voiced, self._vad.frames
+        self._voiced_before, self._frames_before = self.detector.voiced, self.detector.frames
 
     @property
     def seconds(self) -> float:
@@ -53,18 +53,20 @@ class Analyser:
     def _since_change(self) -> float:
         return round((self._samples - self._changed_at) / SAMPLE_RATE, 3)
 
-    def feed(self, pcm: bytes, tone: bool = False, power: float | None = None) -> bool:
+    def feed(self, pcm: bytes, tone: bool = False, power: float | None = None, fed: bool = False) -> bool:
         """Measure PCM of any even number of bytes; return whether a talkspurt has begun or ended in this PCM.
 
         `tone`: the audio is a DTMF tone, which does not count as speech. `power`: the mean square of its samples,
-        where that is known already.
+        where that is known already. `fed`: the detector has got this audio already.
         """
         block = self._block
         block += pcm
         self._samples += len(pcm) // SAMPLE_BYTES
         if len(block) >= _BLOCK_BYTES:
             self._measure_block()
-        if self._vad.feed(pcm, tone, power) is self.speaking:
+        if not fed:
+            self.detector.feed(pcm, tone, power)
+        if self.detector.speaking is self.speaking:
             return False
         self.last_talkspurt_s = self._since_change if self.speaking else 0.0
         self.speaking = not self.speaking
@@ -88,8 +90,8 @@ class Analyser:
         """The measurements since the last report, under the keys of the `analysis` event. Begins a new report."""
         self._measure_block()
         rms = levels.power_dbfs(self._power / self._measured) if self._measured else levels.SILENCE_DB
-        frames = self._vad.frames - self._frames_before
-        voiced = self._vad.voiced - self._voiced_before
+        frames = self.detector.frames - self._frames_before
+        voiced = self.detector.voiced - self._voiced_before
         report = {
             "from_s": self._reported_until,
             "to_s": self.seconds,

@@ -12,6 +12,7 @@ from typing import Any
 
 from mediaserver.audio.detection.echo_bound import ECHO_FRAMES
 from mediaserver.audio.detection.speech_detector import SpeechDetector
+from mediaserver.audio.pcm import FRAME_BYTES
 from mediaserver.wire.encapsulation import Encoding
 from mediaserver.wire.events import Audio, Event
 
@@ -45,7 +46,10 @@ class SentFrames:
 
     def take(self) -> bytes:
         """The PCM of the frames that were sent since the last call, at most 28 of them."""
-        pcm = b"".join([encoding.decode(item) for encoding, item in self._frames])
+        if self.may_echo:
+            pcm = b"".join([encoding.decode(item) for encoding, item in self._frames])
+        else:
+            pcm = bytes(FRAME_BYTES * len(self._frames))
         self._frames.clear()
         return pcm
 
@@ -53,29 +57,6 @@ class SentFrames:
     def may_echo(self) -> bool:
         """Whether something else than silence was sent so lately that its echo may still come."""
         return self._echo_frames > 0
-
-
-class PlaybackGuard:
-    """Tells whether the caller may begin an utterance: always while nothing is played, else only by speech."""
-
-    def __init__(self) -> None:
-        self.sent = SentFrames()
-        self._detector: SpeechDetector | None = None  # None while nothing is played
-
-    def admits(self, frame: bytes, tone: bool) -> bool:
-        """Whether an utterance may have begun by this frame of 320 bytes. `tone`: it is a DTMF tone."""
-        if not self.sent.may_echo:
-            self._detector = None
-            return True
-        if self._detector is None:
-            self._detector = SpeechDetector(sent=self.sent.take)
-        return self._detector.feed(frame, tone)
-
-    @property
-    def onset_frames(self) -> int:
-        """How many frames ago the speech began that was detected during playback; 0 while nothing is played."""
-        detector = self._detector
-        return detector.frames - detector.began_frame + 1 if detector is not None else 0
 
 
 async def play_until_barge_in(
@@ -102,7 +83,7 @@ async def play_until_barge_in(
 
 
 async def wait_for_speech(
-    listen: Callable[[Callable[[Event], None]], contextlib.AbstractContextManager[None]],
+    listen: Callable[[Callable[[Event], None], SpeechDetector], contextlib.AbstractContextManager[None]],
     observe: Callable[[Callable[[Encoding, bytes], None]], contextlib.AbstractContextManager[None]],
     dtmf_active: Callable[[], bool],
     mode: int,
@@ -115,8 +96,8 @@ async def wait_for_speech(
     detector = SpeechDetector(mode, sent.take)
 
     def on_event(event: Event) -> None:
-        if isinstance(event, Audio) and detector.feed(event.pcm, dtmf_active(), event.power):
+        if isinstance(event, Audio) and event.feed_to(detector, dtmf_active()):
             spoken.set()
 
-    with observe(sent.on_frame_sent), listen(on_event):
+    with observe(sent.on_frame_sent), listen(on_event, detector):
         await spoken.wait()

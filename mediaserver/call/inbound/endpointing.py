@@ -8,9 +8,9 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from mediaserver.audio.pcm import FRAME_BYTES, PTIME, SILENCE, nearest_frame_count
-from mediaserver.audio.vad import ONSET_FRAMES, VoiceActivityDetector
-from mediaserver.call.inbound.barge_in import PlaybackGuard
+from mediaserver.audio.pcm import PTIME, SILENCE, nearest_frame_count
+from mediaserver.audio.vad import VoiceActivityDetector
+from mediaserver.call.inbound.barge_in import SentFrames
 from mediaserver.call.stream import Clock
 from mediaserver.errors import EngineError
 from mediaserver.speech.stt.interface import Recognition, SttEngine
@@ -19,7 +19,7 @@ from mediaserver.wire.events import Audio, Event
 END_SILENCE = 0.7  # seconds without voice that end an utterance; pauses for thought last up to half a second
 MAX_UTTERANCE = 30.0  # seconds after which an utterance is cut
 _PRE_ROLL_FRAMES = 15  # frames before the onset that belong to the utterance, as VAD misses the first consonant
-_GUARD_FRAMES = 15  # more frames before the onset that are kept where a guard admits an utterance only later
+_MAX_ONSET_FRAMES = 30  # frames from the onset of speech until it is certain, beyond which its beginning is lost
 _CHUNK_FRAMES = 5  # frames that the recogniser is given together, in one chunk
 _MAX_PENDING = 60.0  # seconds of queued utterances; beyond them, the oldest utterance is dropped
 _JITTER_ALLOWANCE = 0.5  # seconds by which audio may be late before the peer counts as sending none
@@ -113,12 +113,11 @@ class Utterance:
 class Endpointer:
     """Iterates over utterances, each as soon as it begins, until `close` is called and no utterance is pending.
 
-    `mode` is the aggressiveness of the VAD, 0 to 3. `onset_frames` frames in a row with voice begin an utterance,
-    `end_silence` seconds without voice end it, and after `max_duration` seconds it is cut. `on_start` is called
-    with each utterance as it begins. Where more than a minute of audio is pending, the oldest utterance is
-    dropped: `on_dropped` is called with it, and `dropped` counts it. `dtmf_active` says whether a key's tone is
-    being received: such a tone does not count as voice. With `guard`, an utterance begins only where the guard
-    admits it.
+    `mode` is the aggressiveness of the VAD, 0 to 3. `end_silence` seconds without voice end an utterance, and it
+    is cut after `max_duration` seconds. `on_start` is called with each utterance as it begins. Where more than a
+    minute of audio is pending, the oldest utterance is dropped: `on_dropped` is called with it, and `dropped`
+    counts it. `dtmf_active` says whether a key's tone is being received: such a tone does not count as voice. The
+    echo of the frames that `sent` keeps does not either.
     """
 
     def __init__(
@@ -126,23 +125,23 @@ class Endpointer:
         clock: Clock,
         dtmf_active: Callable[[], bool] = lambda: False,
         *,
-        guard: PlaybackGuard | None = None,
+        sent: SentFrames | None = None,
         mode: int = 2,
-        onset_frames: int = ONSET_FRAMES,
         end_silence: float = END_SILENCE,
         max_duration: float = MAX_UTTERANCE,
         on_start: Callable[[Utterance], None] = lambda utterance: None,
         on_dropped: Callable[[Utterance], None] = lambda utterance: None,
     ) -> None:
         self._clock, self._dtmf_active, self._on_start, self._on_dropped = clock, dtmf_active, on_start, on_dropped
-        self._detector = VoiceActivityDetector(mode, onset_frames, max(1, nearest_frame_count(end_silence)))
-        self._guard = guard
-        self._onset_frames, self._gap_timeout = onset_frames, end_silence + _JITTER_ALLOWANCE
-        self._max_duration = max_duration - PTIME / 2
-        self._pre_roll: deque[bytes] = deque(
-            maxlen=_PRE_ROLL_FRAMES + onset_frames + (_GUARD_FRAMES if guard is not None else 0)
+        hangover = max(1, nearest_frame_count(end_silence))
+        self.detector = (
+            VoiceActivityDetector(mode, hangover, sent.take, lambda: sent.may_echo)
+            if sent is not None
+            else VoiceActivityDetector(mode, hangover)
         )
-        self._remainder = b""
+        self._gap_timeout = end_silence + _JITTER_ALLOWANCE
+        self._max_duration = max_duration - PTIME / 2
+        self._pre_roll: deque[bytes] = deque(maxlen=_PRE_ROLL_FRAMES + _MAX_ONSET_FRAMES)
         self._current: Utterance | None = None
         self._last_audio_at = 0.0
         self._gap_timer: asyncio.TimerHandle | None = None
@@ -167,12 +166,14 @@ class Endpointer:
         if not isinstance(event, Audio):
             return
         self._last_audio_at = self._clock()
-        dtmf = self._dtmf_active()
-        pcm = self._remainder + event.pcm
-        whole = len(pcm) - len(pcm) % FRAME_BYTES
-        for at in range(0, whole, FRAME_BYTES):
-            self._push_frame(pcm[at : at + FRAME_BYTES], dtmf)
-        self._remainder = pcm[whole:]
+        detector, dtmf = self.detector, self._dtmf_active()
+        if detector in event.fed:
+            self._on_frame(event.pcm, dtmf)
+            return
+        power = event.power if detector.at_frame_start else None
+        for frame in detector.whole_frames(event.pcm):
+            detector.feed_frame(frame, dtmf, power)
+            self._on_frame(frame, dtmf)
 
     def close(self) -> None:
         """End the present utterance now. The iteration ends after it has returned the pending utterances."""
@@ -197,13 +198,13 @@ class Endpointer:
             await self._changed.wait()
         return self._pending.popleft()
 
-    def _push_frame(self, frame: bytes, dtmf: bool) -> None:
-        detector = self._detector
-        speaking = detector.feed(frame, dtmf)
+    def _on_frame(self, frame: bytes, dtmf: bool) -> None:
+        """Process a frame that the detector has got."""
+        detector = self.detector
+        speaking = detector.speaking
         voice = detector.last_voiced_frame == detector.frames
-        admitted = self._guard is None or self._guard.admits(frame, dtmf)
         self._pre_roll.append(SILENCE if dtmf else frame)
-        if self._current is None and speaking and voice and admitted:
+        if self._current is None and speaking and voice:
             self._begin()
         elif self._current is not None:
             self._current.push_frame(self._pre_roll.pop())
@@ -214,10 +215,10 @@ class Endpointer:
                 self._finish(cut=speaking)
 
     def _begin(self) -> None:
-        onset_frames = max(self._onset_frames, self._guard.onset_frames if self._guard is not None else 0)
+        onset_frames = self.detector.frames - self.detector.began_frame + 1
         while len(self._pre_roll) > _PRE_ROLL_FRAMES + onset_frames:
             self._pre_roll.popleft()
-        began = self._detector.frames - min(onset_frames, len(self._pre_roll))
+        began = self.detector.frames - min(onset_frames, len(self._pre_roll))
         self._count += 1
         self._current = utterance = Utterance(self._count, began * PTIME, self._clock)
         for frame in self._pre_roll:

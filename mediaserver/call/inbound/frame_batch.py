@@ -1,13 +1,14 @@
 """Decodes and delivers frames that came at the same moment, of many calls together.
 
 One numpy operation for all calls costs little more than one for a single call. So the frames of all calls are
-unmasked, decoded, measured, and searched for digits at once. Then each call's listeners get their frame as they
-would get it alone.
+unmasked, decoded, measured, and searched for digits and speech at once. Then each call's listeners get their frame
+as they would get it alone.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from mediaserver.audio.detection.speech_detector import SpeechDetector, detect_speech
 from mediaserver.audio.dtmf import DtmfDetector, detect_digits
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, Samples, to_bytes
 from mediaserver.call.inbound.receiver import Receiver
@@ -15,6 +16,8 @@ from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.wire import websocket
 from mediaserver.wire.events import Audio, FramePowers
 from mediaserver.wire.frame_layout import FrameLayout
+
+_NONE_FED: Mapping[int, Sequence[SpeechDetector]] = {}
 
 
 def deliver_batch(
@@ -59,6 +62,8 @@ def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, at: float)
     """Deliver a frame to each receiver; `samples` has shape (n, 160)."""
     pcm, powers = to_bytes(samples), FramePowers(samples)
     found, held = _detect(receivers, samples)
+    listening = [n for n, receiver in enumerate(receivers) if receiver.speech_detectors]
+    fed = _feed_detectors(receivers, listening, samples, powers, held) if listening else _NONE_FED
     for n, receiver in enumerate(receivers):
         inbound = receiver.wire.inbound
         if receiver.irregular:
@@ -74,13 +79,13 @@ def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, at: float)
         start = n * FRAME_BYTES
         frame = pcm[start : start + FRAME_BYTES]
         if awaits_sound:
-            receiver.push_event(Audio(frame, False, found[n], held[n], powers, n))
+            receiver.push_event(Audio(frame, False, found[n], held[n], powers, n, fed.get(n, ())))
             continue
         try:
             for on_pcm in pcm_listeners:
                 on_pcm(frame)
             if listeners:
-                audio = Audio(frame, False, found[n], held[n], powers, n)
+                audio = Audio(frame, False, found[n], held[n], powers, n, fed.get(n, ()))
                 for listener in listeners:
                     listener(audio)
         except SOURCE_FAULTS as error:  # one stream's fault must not reach the others
@@ -107,3 +112,31 @@ def _detect(receivers: Sequence[Receiver], samples: Samples) -> tuple[Sequence[s
         for n, digits, holding in zip(rows, *detect_digits(listening, samples[rows]), strict=True):
             found[n], held[n] = digits, holding
     return found, held
+
+
+def _feed_detectors(
+    receivers: Sequence[Receiver],
+    listening: Sequence[int],
+    samples: Samples,
+    powers: FramePowers,
+    held: Sequence[bool],
+) -> Mapping[int, Sequence[SpeechDetector]]:
+    """Feed the speech detectors of these receivers, given by their numbers, and return which were fed, by number.
+
+    A further frame of the same receiver is left to its listeners, who get the frames one after another.
+    """
+    fed: dict[int, Sequence[SpeechDetector]] = {}
+    detectors: list[SpeechDetector] = []
+    rows: list[int] = []
+    seen: set[Receiver] = set()
+    for n in listening:
+        receiver = receivers[n]
+        if receiver not in seen:
+            seen.add(receiver)
+            fed[n] = whole = [each for each in receiver.speech_detectors if each.at_frame_start]
+            detectors += whole
+            rows += [n] * len(whole)
+    if rows:
+        every = powers.powers
+        detect_speech(detectors, samples[rows], [every[n] for n in rows], [held[n] for n in rows])
+    return fed

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from mediaserver.audio.detection.speech_detector import SpeechDetector
 from mediaserver.audio.pcm import FRAME_BYTES, nearest_frame_count
 from mediaserver.call.inbound.keypad import Keypad
 from mediaserver.call.inbound.silenced import EventListener, PcmListener, silenced, silenced_pcm
@@ -74,10 +75,12 @@ class Receiver:
         self._despite_mute: tuple[object, ...] = ()  # those of both that get the caller's audio even then
         self._muted = False
         self._keypad: Keypad | None = None
+        self._detectors: tuple[SpeechDetector, ...] = ()
         self._paused_at: float | None = None  # time at which the connection was lost; None while there is one
         self._packets = PacketCounts()  # counts of the jitter buffer up to its last flush
-        # Its DTMF detector searches frames together with those of other calls; None while the caller is muted.
+        # Their detectors take frames together with those of other calls; none of them while the caller is muted.
         self.keypad: Keypad | None = None
+        self.speech_detectors: tuple[SpeechDetector, ...] = ()
         self.listening = False  # whether audio is decoded, because there is a listener or a callback for it
         self.awaits_sound = True  # whether all audio so far was silence, or `on_next_audio` waits for audio
         self.irregular = False  # whether the latest polled frame was not the only one of its ptime
@@ -90,7 +93,7 @@ class Receiver:
     def close(self) -> None:
         """Drop all listeners and callbacks, so that no cycle of references keeps an ended stream in memory."""
         self.on_listener_error, self._on_signal, self._on_audio = _ignore, _ignore, None
-        self._on_first_listener, self._keypad, self._despite_mute = _ignore, None, ()
+        self._on_first_listener, self._keypad, self._detectors, self._despite_mute = _ignore, None, (), ()
         self._set_listeners((), ())
 
     def pause(self) -> None:
@@ -210,19 +213,28 @@ class Receiver:
             listeners = tuple(each if each in kept else silenced(each) for each in listeners)
             pcm_listeners = tuple(each if each in kept else silenced_pcm(each) for each in pcm_listeners)
         self.listeners, self.pcm_listeners = listeners, pcm_listeners
-        self.keypad = self._keypad if not self._muted else None
+        self.keypad, self.speech_detectors = (None, ()) if self._muted else (self._keypad, self._detectors)
         keypad = self.keypad.on_event if self.keypad is not None else None
         self.listeners_without_keypad = tuple(listener for listener in listeners if listener != keypad)
         self.listening = self._has_listeners or self._on_audio is not None
 
     @contextlib.contextmanager
-    def listen(self, listener: EventListener, *, despite_mute: bool = False) -> Iterator[None]:
-        """Call `listener` with every event, within a `with` block. `despite_mute` is as of `listen_pcm`."""
+    def listen(
+        self, listener: EventListener, detector: SpeechDetector | None = None, *, despite_mute: bool = False
+    ) -> Iterator[None]:
+        """Call `listener` with every event, within a `with` block. `despite_mute` is as of `listen_pcm`.
+
+        A listener that has a speech detector gives it as well, and feeds it by `Audio.feed_to`. Where it can be,
+        the detector is fed together with those of other calls.
+        """
         with self._hearing_despite_mute(listener, despite_mute):
+            if detector is not None:
+                self._detectors = (*self._detectors, detector)
             self.add_listener(listener)
             try:
                 yield
             finally:
+                self._detectors = tuple(each for each in self._detectors if each is not detector)
                 self._before_removal()
                 added = tuple(each for each in self._added if each is not listener)
                 self._set_listeners(added, self._added_pcm)

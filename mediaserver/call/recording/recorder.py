@@ -94,7 +94,7 @@ class Recorder:
         self._stopped = self.paused = False  # while paused, silence is recorded in place of both directions' audio
         self._wake_up = asyncio.Event()  # set when `run` has something to do, and once the recording has stopped
         self._reason, self._error = StopReason.STREAM_ENDED, ""
-        self._detector = SpeechDetector() if max_silence is not None else None
+        self.detector = SpeechDetector() if max_silence is not None else None
         self._max_silence, self._dtmf_active = max_silence, dtmf_active
         self._last_voice_at = self._began = clock()
         self._check_at, self._check_bytes = 0.0, 0  # when limits are checked; 0: at the first audio
@@ -106,7 +106,7 @@ class Recorder:
         """Process an event: audio is recorded, and searched for voice where a silence ends the recording."""
         if not isinstance(event, Audio) or self._stopped:
             return
-        if self._detector is not None and self._detector.feed(event.pcm, self._dtmf_active(), event.power):
+        if self.detector is not None and event.feed_to(self.detector, self._dtmf_active()):
             self._last_voice_at = self._clock()
         self.push_pcm(event.pcm)
         if self._max_silence is not None and self._last_audio_at - self._last_voice_at >= self._max_silence:

@@ -9,9 +9,6 @@ from mediaserver.call import Call, Endpointer, Utterance
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.handlers.assistant.turn_taking import TurnTaking
 
-# The number of 20 ms frames with a voice that begin an utterance. While an answer is played, noise, tones and
-# music do not count as a voice.
-_ONSET_FRAMES = 2
 _MAX_UTTERANCE = 30.0  # seconds, after which an utterance is cut
 _KEYS = "0123456789*#ABCD"
 _TERMINATOR = "#"
@@ -32,7 +29,7 @@ class TurnDetector:
     def listening(self) -> Iterator[None]:
         """Detect the caller's speech and keys within a `with` block."""
         call, turn_taking = self._call, self._turn_taking
-        options = {"onset_frames": _ONSET_FRAMES, "end_silence": self._end_silence, "max_duration": _MAX_UTTERANCE}
+        options = {"end_silence": self._end_silence, "max_duration": _MAX_UTTERANCE}
         with contextlib.ExitStack() as stack:
             utterances = stack.enter_context(
                 call.utterances(True, on_start=turn_taking.on_speech_start, **options)

@@ -1,54 +1,87 @@
 """Spectra of frames, and what they tell of a sound."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
-from mediaserver.audio.detection.spectrum import BANDS, WINDOW, SpectrumTrack, band_powers
+from mediaserver.audio.detection import spectrum
+from mediaserver.audio.detection.spectrum import BANDS, COUNTED, WINDOW, band_powers, spectra
 from tests.sound import sine, voice
 
-ALL = np.ones(BANDS, bool)
+
+class Measures(NamedTuple):
+    """What is told of the last frame of a sound."""
+
+    periodicity: float
+    change: float
+    concentration: float
+    bands: np.ndarray
 
 
-def track_of(samples: np.ndarray) -> SpectrumTrack:
-    track = SpectrumTrack()
-    for at in range(0, len(samples) - 159, 160):
-        track.push(samples[at : at + 160].astype(np.int16))
-    return track
+def windows_of(samples: np.ndarray) -> np.ndarray:
+    """The windows of the last three frames, shape (3, 256)."""
+    ends = [len(samples) - 320, len(samples) - 160, len(samples)]
+    return np.stack([samples[end - WINDOW : end] for end in ends]).astype(np.float32)
+
+
+def measure(samples: np.ndarray) -> Measures:
+    windows = windows_of(samples)
+    earliest, before, latest = (spectra(window) for window in windows)
+    return Measures(
+        float(spectrum.periodicity(windows[-1])),
+        float(spectrum.change(latest[COUNTED], before[COUNTED], earliest[COUNTED], np.ones(BANDS, bool))),
+        float(spectrum.concentration(spectrum.powers_of(latest))),
+        band_powers(windows[-1]),
+    )
+
+
+SOUNDS = {
+    "a sine": 20_000 * sine(425, 0.2, 8000),
+    "noise": np.random.default_rng(1).normal(0, 3000, 1600),
+    "a voice": voice(1600).astype(float),
+    "silence": np.zeros(1600),
+}
 
 
 def test_a_sine_is_periodic_steady_and_concentrated() -> None:
-    track = track_of(20_000 * sine(425, 0.2, 8000))
-    assert track.periodicity() == pytest.approx(1, abs=0.03)
-    assert track.change(ALL) < 0.1
-    assert track.concentration() > 0.97
-    assert track.bands.argmax() == 2  # 437.5 Hz are the first bin of the next but one band
+    found = measure(SOUNDS["a sine"])
+    assert found.periodicity == pytest.approx(1, abs=0.03)
+    assert found.change < 0.1
+    assert found.concentration > 0.97
+    assert found.bands.argmax() == 2  # 437.5 Hz are the first bin of the next but one band
 
 
 def test_noise_is_none_of_these() -> None:
-    track = track_of(np.random.default_rng(1).normal(0, 3000, 1600))
-    assert track.periodicity() < 0.35
-    assert track.change(ALL) > 0.5
-    assert track.concentration() < 0.2
+    found = measure(SOUNDS["noise"])
+    assert found.periodicity < 0.35
+    assert found.change > 0.5
+    assert found.concentration < 0.2
 
 
 def test_a_voice_is_periodic_and_changes() -> None:
-    track = track_of(voice(1600))
-    assert track.periodicity() > 0.8
-    assert track.change(ALL) > 0.35
-    assert track.concentration() < 0.9
-
-
-def test_a_window_of_what_was_sent_has_the_same_bands() -> None:
-    samples = voice(WINDOW * 4).astype(float)
-    track = track_of(samples[:960])
-    assert band_powers(samples[960 - WINDOW : 960][None])[0] == pytest.approx(track.bands, rel=1e-3)
+    found = measure(SOUNDS["a voice"])
+    assert found.periodicity > 0.8
+    assert found.change > 0.35
+    assert found.concentration < 0.9
 
 
 def test_silence_has_no_power_and_breaks_no_measure() -> None:
-    track = track_of(voice(800))
-    track.push_silence()
-    assert not track.bands.any()
-    assert (track.periodicity(), track.concentration()) == (0, 0)
-    track.push(voice(160))
-    assert track.bands.all()
-    assert 0 < track.change(ALL) <= 1.5
+    found = measure(SOUNDS["silence"])
+    assert not found.bands.any()
+    assert (found.periodicity, found.change, found.concentration) == (0, 0, 0)
+
+
+def test_many_windows_together_have_the_measures_of_each() -> None:
+    windows = np.stack([windows_of(sound) for sound in SOUNDS.values()])
+    earliest, before, latest = (spectra(windows[:, n]) for n in range(3))
+    every = np.ones((len(SOUNDS), BANDS), bool)
+    together = (
+        spectrum.periodicity(windows[:, -1]),
+        spectrum.change(latest[:, COUNTED], before[:, COUNTED], earliest[:, COUNTED], every),
+        spectrum.concentration(spectrum.powers_of(latest)),
+    )
+    alone = [measure(sound) for sound in SOUNDS.values()]
+    for n, figures in enumerate(together):
+        assert figures == pytest.approx(np.array([each[n] for each in alone]), abs=1e-4)
+    assert band_powers(windows[:, -1]) == pytest.approx(np.stack([each.bands for each in alone]), rel=1e-3, abs=1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mediaserver.audio import g711, tones
-from mediaserver.audio.detection.speech_detector import SpeechDetector
+from mediaserver.audio.detection.speech_detector import SpeechDetector, detect_speech
 from mediaserver.audio.pcm import FRAME_BYTES, Samples, to_bytes
 from mediaserver.audio.tone_plans import TONE_PLANS
 from tests.sound import voice
@@ -196,3 +196,83 @@ def test_a_voice_is_heard_over_the_echo(delay: int) -> None:
     begun = Line(PROMPT, delay, 20, said).begins()
     assert len(begun) == 1
     assert 150 <= begun[0] <= 159
+
+
+# -- streams together --------------------------------------------------------------------------------------------
+
+
+def tone(country: str, name: str, seconds: float) -> np.ndarray:
+    sound = tones.render(tones.normalize(tones.parse(TONE_PLANS[country][name], -15.0))).repeat.astype(float)
+    return np.resize(sound, round(seconds * SECOND)) + noise(-65, seconds)
+
+
+def corpus() -> list[list[bytes]]:
+    """Frames of voices at three SNRs, and of what is no voice, with and without silence before and after."""
+    quiet = np.zeros(SECOND)
+    sounds = [noise(dbfs, 3) for dbfs in (-60, -46, -34, -20)]
+    sounds += [hum(hertz, dbfs, 3) + noise(-65, 3) for hertz in (50, 60) for dbfs in (-45, -30)]
+    sounds += [tone(country, name, 2.5) for country in ("us", "uk", "de") for name in ("busy", "ringback", "sit")]
+    sounds += [piano(4, -20) + noise(-65, 4), np.concatenate((quiet, piano(2, -35)))]
+    for pitch in (95, 120, 180, 240):
+        for snr in (5, 15, 30):
+            said = np.concatenate((quiet, spoken(-26, 1.2, pitch), quiet)) + noise(-26 - snr, 3.2)
+            sounds.append(np.concatenate((said, quiet)) if snr == 15 else said)
+    return [line(sound) for sound in sounds]
+
+
+def test_streams_that_are_heard_together_have_the_speech_of_each_frame_by_frame() -> None:
+    streams = corpus()
+    sent = [line(PROMPT * 0.5) if n % 4 == 0 else None for n in range(len(streams))]
+    playing: list[list[bytes]] = [[] for _ in range(2 * len(streams))]
+
+    def take(n: int) -> bytes:
+        pcm = b"".join(playing[n])
+        playing[n].clear()
+        return pcm
+
+    def detector(n: int, queue: int) -> SpeechDetector:
+        return SpeechDetector(n % 4, (lambda: take(queue)) if sent[n] is not None else None)
+
+    alone = [detector(n, 2 * n) for n in range(len(streams))]
+    together = [detector(n, 2 * n + 1) for n in range(len(streams))]
+    spoke = 0
+    for number in range(max(map(len, streams))):
+        # A stream is left out now and then, so that the streams are not the same ones each time.
+        present = [n for n, frames in enumerate(streams) if number < len(frames) and (number + n) % 23]
+        for n in present:
+            if (out := sent[n]) is not None:
+                playing[2 * n].append(out[number])
+                playing[2 * n + 1].append(out[number])
+        held = [(number + n) % 37 == 0 for n in present]
+        samples = np.stack([np.frombuffer(streams[n][number], "<i2") for n in present])
+        powers = (samples.astype(float) ** 2).mean(axis=1).tolist()
+        detect_speech([together[n] for n in present], samples, powers, held)
+        for n, tone_held in zip(present, held, strict=True):
+            spoke += alone[n].feed(streams[n][number], tone_held)
+            found = (together[n].speaking, together[n].began_frame, together[n].frames)
+            assert found == (alone[n].speaking, alone[n].began_frame, alone[n].frames)
+    assert spoke > 500
+
+
+def test_a_stream_may_be_heard_alone_and_together_in_turns() -> None:
+    frames = line(np.concatenate((noise(-60, 1), spoken(-26) + noise(-60, 1), np.zeros(SECOND))))
+    alone, other, turns = SpeechDetector(), SpeechDetector(), SpeechDetector()
+    for number, frame in enumerate(frames):
+        alone.feed(frame)
+        if number // 5 % 2:
+            turns.feed(frame)
+        else:
+            samples = np.stack([np.frombuffer(frame, "<i2")] * 2)
+            power = float((samples[0].astype(float) ** 2).mean())
+            detect_speech([other, turns], samples, [power] * 2, [False] * 2)
+        assert (turns.speaking, turns.began_frame) == (alone.speaking, alone.began_frame)
+    assert turns.began_frame in (51, 52)
+
+
+def test_a_part_of_a_frame_keeps_a_stream_to_itself() -> None:
+    detector = SpeechDetector()
+    assert detector.at_frame_start
+    detector.feed(bytes(322))
+    assert not detector.at_frame_start
+    detector.feed(bytes(318))
+    assert detector.at_frame_start

@@ -12,16 +12,16 @@ from mediaserver.call import Call, Endpointer, Utterance
 from mediaserver.errors import EngineError
 from mediaserver.speech.stt.interface import Recognition
 from mediaserver.wire.events import Audio, Digit
+from tests import sound
 from tests.call.caller import Caller, digits
 from tests.handlers.test_handlers import library_of
-from tests.sound import speechlike
 from tests.virtual import VirtualLoop, in_virtual_time
 
 
 def voice(ms: float, seed: int = 1) -> bytes:
-    """Loud enough from its first sample to its last."""
-    loud = speechlike(round(ms * 8), seed).astype(float)
-    return to_bytes(np.where(np.abs(loud) < 500, 500, loud).astype(np.int16))
+    """Loud enough from its first sample to its last; another voice for each seed."""
+    loud = sound.voice(round(ms * 8), 105 + 10 * seed).astype(float)
+    return to_bytes(np.where(np.abs(loud) < 300, 300, loud).astype(np.int16))
 
 
 class Listener:
@@ -81,13 +81,15 @@ async def test_an_utterance_can_be_read_while_it_is_spoken(loop: VirtualLoop) ->
     assert listener.pieces[1:10] == [(pytest.approx(1.15 + n * 0.1), 1600) for n in range(9)]
 
 
-@pytest.mark.parametrize("onset_frames", [2, 3])
+@pytest.mark.parametrize(("mode", "frames"), [(0, 2), (2, 3), (3, 4)])
 @in_virtual_time
-async def test_an_utterance_begins_after_onset_frames(loop: VirtualLoop, onset_frames: int) -> None:
-    listener = Listener(onset_frames=onset_frames)
+async def test_an_utterance_begins_once_there_is_evidence_of_speech(
+    loop: VirtualLoop, mode: int, frames: int
+) -> None:
+    listener = Listener(mode=mode)
     await listen(loop, listener, 4000, (1000, voice(1000)))
     ((at, utterance),) = listener.begun
-    assert at == pytest.approx(1.01 + (onset_frames - 1) * 0.02)
+    assert at == pytest.approx(1.01 + (frames - 1) * 0.02)
     assert listener.taken == [at]
     assert utterance.start == pytest.approx(1.0)
 
@@ -112,10 +114,10 @@ async def test_an_utterance_that_is_too_long_is_cut_and_continues_in_the_next(lo
     assert all(one[1] <= other[0] for one, other in pairwise(times))
 
 
-@pytest.mark.parametrize("onset_frames", [2, 3])
+@pytest.mark.parametrize("mode", [0, 2])
 @in_virtual_time
-async def test_dtmf_is_no_utterance_and_silenced_within_one(loop: VirtualLoop, onset_frames: int) -> None:
-    listener, said = Listener(onset_frames=onset_frames), voice(500)
+async def test_dtmf_is_no_utterance_and_silenced_within_one(loop: VirtualLoop, mode: int) -> None:
+    listener, said = Listener(mode=mode), voice(500)
     await listen(loop, listener, 6000, (500, digits("12345#", on_ms=200)), (3000, said + digits("5", on_ms=400)))
     ((utterance, sound),) = listener.utterances
     assert utterance.start == pytest.approx(3.0)
@@ -242,7 +244,7 @@ async def test_an_utterance_in_progress_ends_with_its_listener_and_no_timer_is_l
 async def test_without_a_pause_an_utterance_ends_with_its_last_voice(loop: VirtualLoop) -> None:
     utterances = Endpointer(loop.time, end_silence=0.0)
     feed(loop, utterances, SILENCE * 20 + voice(500) + SILENCE * 20)
-    (utterance,) = utterances.take_pending()
+    utterance, *_ = utterances.take_pending()
     assert utterance.ended
     assert utterance.seconds == pytest.approx(0.3 + utterance.end - utterance.start + 0.02)
 

@@ -1,6 +1,7 @@
 """Frames decoded for many calls at once: each call gets just what it would get alone."""
 
 import asyncio
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from mediaserver.audio import tones
+from mediaserver.audio.detection.speech_detector import SpeechDetector
 from mediaserver.audio.pcm import FRAME_BYTES, SILENCE
 from mediaserver.call.inbound.frame_batch import deliver_batch
 from mediaserver.call.inbound.keypad import Keypad
@@ -19,7 +21,7 @@ from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import PCMA, PCMU, Encapsulation, Framing, WireSettings
 from mediaserver.wire.events import Audio, Event
 from mediaserver.wire.wire import Wire
-from tests.sound import speechlike
+from tests.sound import speechlike, voice
 
 SPEECH = speechlike(160 * 40).astype("<i2").tobytes()
 
@@ -229,6 +231,67 @@ def test_a_listener_that_fails_harms_no_other_stream(fault: type[BaseException])
     together(list(zip(streams, cut(SPEECH)[4:6], strict=True)))
     assert [type(failure) for failure in failures] == [fault]
     assert streams[1].events == [Audio(cut(SPEECH)[5])]
+
+
+class Watching(Listening):
+    """A receiver whose listeners have a speech detector each, and keep what it tells with each frame."""
+
+    def __init__(self, settings: WireSettings, detectors: int = 1) -> None:
+        super().__init__(settings)
+        self.detectors = [SpeechDetector(mode) for mode in range(2, 2 + detectors)]
+        self.spoken: list[list[bool]] = [[] for _ in self.detectors]
+        self.fed: list[int] = []  # how many detectors had got a frame before its listeners did
+        self.watching = [self._watch(*each) for each in zip(self.detectors, self.spoken, strict=True)]
+        for each in self.watching:
+            each.__enter__()
+
+    def _watch(self, detector: SpeechDetector, spoken: list[bool]) -> contextlib.AbstractContextManager[None]:
+        def on_event(event: Event) -> None:
+            if isinstance(event, Audio):
+                spoken.append(event.feed_to(detector, self.keypad.dtmf_active))
+                self.fed.append(len(event.fed))
+
+        return self.receiver.listen(on_event, detector)
+
+
+SPOKEN = np.concatenate((np.zeros(4800), voice(6400), np.zeros(4800))).astype("<i2").tobytes()
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_speech_is_detected_as_in_each_stream_alone(at_once: int) -> None:
+    sounds = [cut(each) for each in (SPOKEN, press("5", 200) + SPOKEN, SPEECH, SPOKEN[:7000] + press("1", 300))]
+    reference = [Watching(FORMATS["sln"][0], 1 + n % 2) for n in range(len(sounds))]
+    streams = [Watching(FORMATS["sln"][0], 1 + n % 2) for n in range(len(sounds))]
+    waiting: list[tuple[Listening, bytes]] = []
+    for number in range(max(map(len, sounds))):
+        for frames, single, one in zip(sounds, reference, streams, strict=True):
+            if number < len(frames):
+                alone(single, frames[number])
+                if number < 4:
+                    alone(one, frames[number])
+                else:
+                    waiting.append((one, frames[number]))
+        if number % at_once == 0:
+            together(waiting)
+            waiting.clear()
+    together(waiting)
+    for single, one in zip(reference, streams, strict=True):
+        assert one.spoken == single.spoken
+        assert [each.frames for each in one.detectors] == [each.frames for each in single.detectors]
+    assert any(streams[0].spoken[0])
+    share = sum(map(bool, streams[0].fed)) / (len(streams[0].fed) - 4)
+    assert share == pytest.approx(1 / at_once, abs=0.03)  # of several frames, a listener feeds the further ones
+
+
+def test_a_detector_is_fed_no_more_once_its_listener_is_gone() -> None:
+    stream = Watching(FORMATS["sln"][0])
+    for frame in cut(SPOKEN)[:4]:
+        alone(stream, frame)
+    together([(stream, cut(SPOKEN)[4])])
+    stream.watching[0].__exit__(None, None, None)
+    together([(stream, cut(SPOKEN)[5])])
+    assert stream.detectors[0].frames == len(stream.spoken[0]) == 5
+    assert stream.receiver.speech_detectors == ()
 
 
 def calls_of(streams: list[Listening], frames: list[bytes]) -> int:

@@ -168,7 +168,7 @@ class ScriptedCall:
 
 
 def voiced_after_ms() -> int:
-    """How long after its beginning the VAD finds voice in the word, in ms."""
-    detector = VoiceActivityDetector(onset=1)
+    """How long after its beginning the VAD is certain of voice in the word, in ms."""
+    detector = VoiceActivityDetector()
     frames = range(0, len(WORD), FRAME_BYTES)
     return next(at * 20 // FRAME_BYTES for at in frames if detector.feed(WORD[at : at + FRAME_BYTES]))

@@ -124,10 +124,10 @@ async def test_a_turn_has_64_keys_at_most(loop: VirtualLoop) -> None:
 
 
 @in_virtual_time
-async def test_an_utterance_is_returned_from_its_second_frame_on(loop: VirtualLoop) -> None:
+async def test_an_utterance_is_returned_as_soon_as_it_begins(loop: VirtualLoop) -> None:
     ((utterance, at),) = await turns(loop, [5.0], (1000, ""))
     assert isinstance(utterance, Utterance)
-    assert at == pytest.approx(1.01 + (voiced_after_ms() + 20) / 1000, abs=0.021)
+    assert at == pytest.approx(1.01 + voiced_after_ms() / 1000, abs=0.021)
 
 
 @in_virtual_time
