@@ -109,8 +109,7 @@ class Call(CallControl):
     ) -> contextlib.AbstractContextManager[None]:
         """Call `listener` with every event as it arrives, within a `with` block. `listener` must not block.
 
-        A listener that has a speech detector gives it as well, and feeds it by `Audio.feed_to`. Where it can be,
-        the detector is fed together with those of other calls, which costs much less.
+        A speech `detector` that the listener feeds by `Audio.feed_to` is fed together with those of other calls.
         """
         return self._receiver.listen(listener, detector)
 

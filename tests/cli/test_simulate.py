@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import select
 import signal
 import stat
 import subprocess
@@ -193,12 +194,14 @@ def test_digits_that_are_typed_on_a_terminal_are_keys(server: ServerProcess) -> 
             os.close(terminal)
             shown = _read_until(master, "digits_receive")
             os.write(master, b"x4")
-            shown += _read_until(master, "digits_receive")  # the next round
-            os.write(master, b"9")
+            shown += _read_until(master, "digits_receive")
+            deadline = time.monotonic() + PATIENCE
+            while process.poll() is None:  # a key between two rounds is lost, and a caller would press it again
+                assert time.monotonic() < deadline
+                os.write(master, b"9")
+                shown += _read_for(master, 0.2)  # or the program would wait for room on the terminal
             out, _ = process.communicate(timeout=PATIENCE)
-    with contextlib.suppress(OSError):
-        while more := os.read(master, 65_536):
-            shown += more.decode(errors="replace")
+    shown += _read_for(master, 0.2)
     os.close(master)
     assert process.returncode == 0
     assert "the flow hung up" in out.decode()
@@ -213,6 +216,15 @@ def _read_until(terminal: int, word: str) -> str:
     while word not in shown:
         shown += os.read(terminal, 65_536).decode(errors="replace")
     return shown
+
+
+def _read_for(terminal: int, seconds: float) -> str:
+    """What a terminal shows within so many seconds, or until its program has ended."""
+    shown, deadline = b"", time.monotonic() + seconds
+    with contextlib.suppress(OSError):
+        while (left := deadline - time.monotonic()) > 0 and select.select([terminal], [], [], left)[0]:
+            shown += os.read(terminal, 65_536)
+    return shown.decode(errors="replace")
 
 
 def write_program(directory: Path, name: str, text: str) -> None:
@@ -233,7 +245,8 @@ def test_sound_goes_through_the_system_s_programs(server: ServerProcess, tmp_pat
     done = run(
         "simulate", flow, "--speaker", "--microphone", "--record", tmp_path / "out.wav", "--json", PATH=path
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    told = done.stderr.splitlines()  # on a busy machine, it tells of frames that come late
+    assert [line for line in told if not line.endswith("frames do not come every 20 ms")] == []
     # The program says all at once what a microphone says in time, of which the last 40 ms are kept.
     for heard in (to_bytes(read_wav(tmp_path / "out.wav")), played.read_bytes()):
         assert to_bytes(SAMPLES[-320:]) in heard

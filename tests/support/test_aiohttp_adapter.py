@@ -11,7 +11,11 @@ import mediaserver
 
 PACKAGE = Path(mediaserver.__file__).parent
 ADAPTER = PACKAGE / "support/aiohttp_adapter.py"
-PUBLIC = {"aiohttp": set(aiohttp.__all__) | {"web"}, "aiohttp.web": set(web.__all__)}
+PUBLIC = {
+    "aiohttp": set(aiohttp.__all__) | {"web"},
+    "aiohttp.abc": {"AbstractResolver", "ResolveResult"},
+    "aiohttp.web": set(web.__all__),
+}
 # Methods, attributes and classes of aiohttp's server and client that its reference does not have.
 UNDOCUMENTED = {"RequestHandler", "finish_response", "handle_error", "on_eof", "set_parser"}
 
