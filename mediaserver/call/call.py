@@ -67,7 +67,8 @@ class Call(CallControl):
         Waits until the sound has been played. Returns how many frames were sent, and whether these were all.
         Sounds that are to be played at the same time are played one after another. With `interrupt`, the sound is
         played at once, and what it interrupts goes on afterwards, where it was stopped. Cancelling the coroutine
-        stops its sound. PromptError if there is no such prompt, or the file cannot be played.
+        stops its sound. Where an operator stops a sound that repeats for ever, the coroutine goes on waiting, so
+        that the call goes on in silence. PromptError if there is no such prompt, or the file cannot be played.
         """
         source = await open_sound(sound, self.prompts, self._decode)
         self._lifetime.control.answer()

@@ -28,6 +28,7 @@ class MusicLoop:
     seed: float | None  # seed of the shuffling; None for tracks that are not shuffled
     number: int = 0
     track: int = 0
+    loops: ClassVar[bool] = True
 
     def round_order(self, number: int) -> list[Prompt | AmplifiedPrompt]:
         """The tracks in the order in which round `number` plays them."""

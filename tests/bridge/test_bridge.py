@@ -256,6 +256,36 @@ async def test_marks_are_reported_when_played_and_clear_drops_audio(lab: Lab) ->
         ]
 
 
+async def test_a_request_that_stops_all_sound_drops_what_waits_and_the_bot_is_heard_again(lab: Lab) -> None:
+    answer = to_bytes(speechlike(3200, 4))
+
+    async def talks_before_and_after(connection: BotConnection) -> None:
+        await connection.websocket.send_bytes(SPEECH * 50)  # 20 s
+        await connection.send_event(event="mark", name="dropped")
+        async for said in connection:
+            if said == {"event": "mark", "name": "dropped"}:
+                await connection.websocket.send_bytes(answer)
+                return
+
+    lab.bots.bots["plain"] = talks_before_and_after
+    async with lab.call("/pcm/plain") as caller:
+        await caller.wait_received(SPEECH)
+        (session,) = lab.server.engine.streams
+        session.operator.clear()
+        assert await caller.wait_closed() == 1000  # the bot has hung up, and all that it said since was played
+    assert answer in caller.received
+    assert SPEECH * 25 not in caller.received
+
+
+async def test_music_that_a_request_stops_is_silent_until_the_bot_is_there(lab: Lab) -> None:
+    async with lab.call("/held") as caller:
+        await caller.wait_received(to_bytes(HOLD))
+        (session,) = lab.server.engine.streams
+        session.operator.clear()
+        await eventually(lambda: caller.received[-16_000:] == bytes(16_000))
+        assert not caller.websocket.closed
+
+
 # -- trouble ----------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.playout.pacing.playback_queue import Playback
 from mediaserver.playout.sources.playlist import Playlist
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.playout.sources.source import PlaybackResult
@@ -36,7 +37,7 @@ class Marks:
             raise RefusedError(RefusalReason.STREAM_BUSY, f"{MAX_MARKS} marks wait on this stream already")
         before = self._pacer.playbacks
         turn = self._pacer.play(Playlist(()))
-        mark = _Mark(turn, [playback.done for playback in before])
+        mark = _Mark(turn, before)
         if before and isinstance(buffer := before[-1].source, PlayoutBuffer):
             mark.wait_in(buffer, partial(self._pacer.withdraw, turn))
         self._waiting += 1
@@ -48,9 +49,9 @@ class Marks:
 
 
 class _Mark:
-    """One mark, by its turn in the queue, and the sources that had theirs before it."""
+    """One mark, by its turn in the queue, and the playbacks that had theirs before it."""
 
-    def __init__(self, turn: Turn, before: Sequence[Turn]) -> None:
+    def __init__(self, turn: Turn, before: Sequence[Playback]) -> None:
         self._turn, self._before = turn, before
         self._was_cleared: Callable[[], bool] = lambda: False
         self._played = False  # whether what waited in a buffer was played or cleared
@@ -69,11 +70,11 @@ class _Mark:
     @property
     def is_complete(self) -> bool:
         """Whether nothing was stopped of what had to be played before the turn, which is over."""
-        over = [turn for turn in self._before if turn.done()]
         return (
             (self._played or self._turn.result().complete)
             and not self._was_cleared()
-            and all(map(_is_whole, over))
+            and not any(playback.silenced for playback in self._before)
+            and all(_is_whole(playback.done) for playback in self._before if playback.done.done())
         )
 
 

@@ -126,8 +126,13 @@ class OperatorControl:
         self._lifetime.replace_work(begin)
 
     def clear(self) -> None:
-        """Stop what plays, by a fade of 5 ms, and all that waits, also what the handler plays."""
-        self._pacer.cancel_all()
+        """Stop what plays, by a fade of 5 ms, and all that waits, also what the handler plays.
+
+        The handler goes on as after the end of what it played. But a handler that plays a loop, or audio as it
+        arrives, would end, and the call with it. A loop therefore stays, silent, until the handler stops it or is
+        replaced. What waits behind a loop is played. Audio that arrives later is heard again.
+        """
+        self._pacer.silence_all()
 
     def _report(self, playback: str, done: asyncio.Future[PlaybackResult]) -> None:
         del self._playing[playback]

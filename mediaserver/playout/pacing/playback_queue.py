@@ -19,6 +19,7 @@ class Playback:
     started: int | None = None  # frames that the stream had sent when the turn began; None while the source waits
     before: int = 0  # frames of the source that were sent in its earlier turns
     fading: bool = False  # whether the source is the faded end of another one, which was stopped
+    silenced: bool = False  # whether the source is heard no more, although its future is not done
 
     def begin(self, now: int) -> int:
         """Begin the source's turn; return the index of the source's frame with which the turn begins."""
@@ -32,6 +33,11 @@ class Playback:
     def suspend(self, now: int) -> None:
         """End the source's turn before the source is at its end: the source will get another turn."""
         self.before, self.started = self._sent(now), None
+
+    def silence(self, now: int, unsent: int) -> None:
+        """End the source's last turn, whose last `unsent` frames the far end has dropped, but not its future."""
+        self.suspend(now)
+        self.before, self.silenced = max(0, self.before - unsent), True
 
     def played(self, now: int, unsent: int = 0) -> int:
         """How many frames of the source were played, not counting the silence of underruns.
@@ -65,12 +71,13 @@ class PlaybackQueue:
     `current` is the source that plays, or None while the stream sends silence.
     """
 
-    __slots__ = ("_loop", "_past_underruns", "_waiting", "current")
+    __slots__ = ("_loop", "_past_underruns", "_silenced", "_waiting", "current")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.current: Playback | None = None
         self._waiting: deque[Playback] = deque()
+        self._silenced: list[Playback] = []  # loops that are heard no more, whose futures are not done
         self._past_underruns = 0  # the sum of the underruns of sources that have ended
 
     @property
@@ -133,15 +140,61 @@ class PlaybackQueue:
             self.current.fail(error)
             self._retire(self.current)
 
+    def silence_current(self, now: int, *, unsent: int = 0) -> None:
+        """Stop the current source's sound, if there is one.
+
+        A live source drops the audio that waits in it, and is the first of the waiting ones. A loop is heard no
+        more, but its future is not done, so that the task that plays it does not go on. Any other source ends.
+        """
+        if self.current is None:
+            return
+        if self.current.source.live:
+            self.current.source.drop_audio()
+            self.suspend_current(now)
+        else:
+            self._silence(self.current, now, unsent)
+
+    def silence_waiting(self, now: int) -> None:
+        """Stop the waiting sources' sound as `silence_current` does, but of those behind the last loop.
+
+        These could not be heard before, because a loop does not end. They go on waiting.
+        """
+        playbacks = self.playbacks
+        last_loop = max((at for at, each in enumerate(playbacks) if each.source.loops), default=len(playbacks))
+        for playback in reversed(playbacks[: last_loop + 1]):
+            if playback is self.current:
+                continue
+            if playback.source.live:
+                playback.source.drop_audio()
+            else:
+                self._waiting.remove(playback)
+                self._silence(playback, now)
+
+    def _silence(self, playback: Playback, now: int, unsent: int = 0) -> None:
+        if playback.source.loops:
+            playback.silence(now, unsent)
+            self._silenced.append(playback)
+        else:
+            playback.finish(now, complete=False, unsent=unsent)
+        self._retire(playback)
+
     def cancel_waiting(self, now: int) -> None:
-        """End all waiting sources unplayed: their futures get a result with `complete` False."""
+        """End all waiting and silenced sources: their futures get a result with `complete` False."""
+        while self._silenced:
+            self._silenced.pop().finish(now, complete=False)
         while self._waiting:
             playback = self._waiting.pop()
             playback.finish(now, complete=False)
             self._retire(playback)
 
     def remove_waiting(self, done: asyncio.Future[PlaybackResult], now: int) -> None:
-        """Remove the waiting source whose future is `done`; the future gets how much of the source was played."""
+        """Remove the waiting source whose future is `done`; the future gets how much of the source was played.
+
+        A silenced source is removed as well.
+        """
+        for playback in [playback for playback in self._silenced if playback.done is done]:
+            self._silenced.remove(playback)
+            playback.finish(now, complete=False)
         for playback in [playback for playback in self._waiting if playback.done is done]:
             self._waiting.remove(playback)
             playback.finish(now, complete=False)

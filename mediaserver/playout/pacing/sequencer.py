@@ -6,6 +6,7 @@ The pacer, a subclass of the sequencer, decides when the stream sends.
 import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import SILENCE
@@ -79,6 +80,16 @@ class Sequencer(OutputMix):
         self._queue.cancel_waiting(self.frames)
         self._interrupt(fade)
 
+    def silence_all(self) -> None:
+        """Stop the sound of the current source, by a fade of 5 ms, and of waiting ones, without ending them all.
+
+        A live source drops the audio that waits in it, and plays what arrives later. A loop is heard no more, but
+        its future is not done until `cancel`, `cancel_all` or the stream's end. All other sources end, but those
+        that waited behind a loop: they are played now.
+        """
+        self._queue.silence_waiting(self.frames)
+        self._interrupt(end=self._queue.silence_current)
+
     def cancel(self, done: asyncio.Future[PlaybackResult]) -> None:
         """Stop the source whose future is `done`, or take it out of the queue if it waits."""
         if self._queue.current is not None and self._queue.current.done is done:
@@ -144,11 +155,12 @@ class Sequencer(OutputMix):
                 self._queue.fail_current(error)
                 self._begin_next()
 
-    def _interrupt(self, fade: bool = True) -> None:
+    def _interrupt(self, fade: bool = True, *, end: Callable[..., None] | None = None) -> None:
         """Stop the current source, and have the far end drop the source's queued frames, if it can.
 
-        If the far end drops them, the last frames sent, as many as the lead, count as not played. If it cannot
-        drop them, it plays them to their end, and the source fades out in the next frame.
+        `end` is the queue's method that takes the turn from the source; by default, it ends the source. If the far
+        end drops the frames, the last ones sent, as many as the lead, count as not played. If it cannot drop them,
+        it plays them to their end, and the source fades out in the next frame.
         """
         current = self._queue.current
         if current is None or (fade and current.fading):
@@ -158,7 +170,8 @@ class Sequencer(OutputMix):
             self._writer.report_flushed(self._lead)
         fade = fade and self._writing and not flushed and current.is_heard(self.frames)
         ending = self._faded_end() if fade else b""
-        self._queue.finish_current(self.frames, complete=False, unsent=self._lead if flushed else 0)
+        end = end or partial(self._queue.finish_current, complete=False)
+        end(self.frames, unsent=self._lead if flushed else 0)
         self._begin_next_after(ending)
         if flushed:
             self._writer.wire.flush()  # discard a partial frame, so that it does not begin the next message

@@ -22,6 +22,8 @@ class LiveSource(Source):
     were dropped because audio was pushed faster than it is played.
     """
 
+    live = True
+
     def __init__(self, delay_ms: int = 0, slack_ms: int = _SLACK_MS) -> None:
         self._delay_bytes = max(FRAME_BYTES, _bytes_of(delay_ms))
         self._max_bytes = self._delay_bytes + _bytes_of(slack_ms)
@@ -51,6 +53,11 @@ class LiveSource(Source):
         if self._rest:
             self._waiting_frames.append(self._rest.ljust(FRAME_BYTES, b"\0"))
             self._rest = b""
+
+    def drop_audio(self) -> None:
+        """Drop the waiting audio. What is pushed later is played `delay_ms` later, as at the beginning."""
+        self._waiting_frames.clear()
+        self._rest, self._playing = b"", False
 
     def _append(self, pcm: bytes) -> None:
         """Cut PCM into frames."""

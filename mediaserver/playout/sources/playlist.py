@@ -26,6 +26,11 @@ class Playlist(Source):
         self._segment: Segment | None = None  # the segment that plays now
 
     @property
+    def loops(self) -> bool:
+        """Whether the segments are repeated for ever: the attribute `loops` of the iterable, if it has one."""
+        return bool(getattr(self._segments, "loops", False))
+
+    @property
     def playing(self) -> str:
         """The name of the segment that plays now, such as a prompt's; "" before the first one."""
         return name_of(self._segment) if self._segment is not None else ""
@@ -76,6 +81,11 @@ class Repeated:
             segments = ()
         self._segments, self._times, self._between, self._intro = segments, times, between, intro
 
+    @property
+    def loops(self) -> bool:
+        """Whether the segments are repeated for ever."""
+        return self._times is None and bool(self._segments)
+
     def __iter__(self) -> Iterator[Segment]:
         times = self._times if self._segments else 0
         rounds = repeat(self._segments) if times is None else repeat(self._segments, times)
@@ -92,6 +102,8 @@ class Repeated:
 
 class MusicWithAnnouncements(Source):
     """Endless music that is interrupted by an announcement after every `every` frames of music."""
+
+    loops = True
 
     def __init__(self, music: Source, announcement: Segment, every: int) -> None:
         self._music, self._announcement, self._every = music, announcement, every

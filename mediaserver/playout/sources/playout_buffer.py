@@ -24,6 +24,8 @@ class PlayoutBuffer(Source):
     there was no room.
     """
 
+    live = True
+
     def __init__(self, delay_ms: int = 0) -> None:
         self._delay = round(delay_ms / 1000 / PTIME)  # frames for which new audio may be held back
         self._buffer = bytearray()
@@ -64,6 +66,17 @@ class PlayoutBuffer(Source):
         """
         if self._playing and self._buffer:
             self._ending = fade_out(bytes(self._buffer[:FRAME_BYTES]).ljust(FRAME_BYTES, b"\0"))
+        self._drop()
+
+    def drop_audio(self) -> None:
+        """Drop the waiting audio without a fade, as the pacer has faded it out, or has not been playing it.
+
+        The functions of the audio's marks are called at the next ticks.
+        """
+        self._ending = b""
+        self._drop()
+
+    def _drop(self) -> None:
         self._buffer.clear()
         self.clears += 1
         self._played, self._playing, self._delayed, self._silent = self._pushed, False, 0, _UNDERRUN_FRAMES + 1

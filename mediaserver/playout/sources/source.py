@@ -91,6 +91,7 @@ class Source:
     """
 
     underruns = 0  # frames of silence that the source has given because its audio was not there in time
+    live = False  # whether the source plays audio as it arrives, so that it has more to play after `drop_audio`
 
     def __init__(self, frames: Iterable[bytes]) -> None:
         self._frames = iter(frames)
@@ -99,6 +100,14 @@ class Source:
     def playing(self) -> str:
         """The name of the sound that the source plays now, "" for silence."""
         return SOUND
+
+    @property
+    def loops(self) -> bool:
+        """Whether the source repeats audio for ever, so that it ends only where it is stopped."""
+        return False
+
+    def drop_audio(self) -> None:
+        """Drop the audio that waits in a live source. What arrives later is played. Other sources do nothing."""
 
     @property
     def resumable(self) -> bool:

@@ -8,7 +8,9 @@ import pytest
 from mediaserver.call.control.marks import MAX_MARKS, Marks
 from mediaserver.errors import RefusedError
 from mediaserver.events.kinds import EventKind
+from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
+from mediaserver.playout.sources.source import Clip
 from tests.playout.pacing.frames import PCM, ahead, frames, packets, sent_frames, source
 from tests.playout.pacing.test_output_gain import WIRES
 from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time
@@ -140,3 +142,30 @@ async def test_so_many_marks_wait_and_no_more(loop: VirtualLoop) -> None:
     assert [event[1] for event in marked.events] == [f"{n}" for n in range(MAX_MARKS)]
     assert sent_frames(marked.stream) == [*frames(1, 2, 3, 4), None]
     marked.marks.add("x")
+
+
+@in_virtual_time
+async def test_a_mark_behind_a_loop_says_that_the_loop_was_stopped(loop: VirtualLoop) -> None:
+    marked = Marked(loop)
+    marked.pacer.play(Playlist(Repeated([Clip(frames(1)[0])], None)))
+    marked.pacer.play(source(2))
+    marked.marks.add("a")
+    await marked.until(30)
+    marked.pacer.silence_all()
+    await marked.until(90)
+    assert sent_frames(marked.stream)[3:] == [*frames(2), None]
+    assert marked.events == [(5, "a", False)]
+
+
+@in_virtual_time
+async def test_a_mark_in_what_an_application_says_tells_that_it_was_stopped(loop: VirtualLoop) -> None:
+    marked, buffer = Marked(loop), PlayoutBuffer()
+    marked.pacer.play(buffer)
+    buffer.push_audio(b"".join(frames(1, 2, 3)))
+    marked.marks.add("stopped")
+    await marked.until(30)
+    marked.pacer.silence_all()
+    buffer.push_audio(frames(4)[0])
+    marked.marks.add("heard")
+    await marked.until(90)
+    assert marked.events == [(2, "stopped", False), (5, "heard", True)]

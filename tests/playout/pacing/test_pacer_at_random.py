@@ -47,6 +47,7 @@ class RandomStream:
             *[self.stall, self.stall_and_join, self.cancel, self.reconnect, self.start, self.leave_and_return],
             *[
                 pacer.cancel_all,
+                pacer.silence_all,
                 pacer.release,
                 pacer.xoff,
                 pacer.xon,

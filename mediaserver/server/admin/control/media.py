@@ -63,7 +63,7 @@ class MediaRequests:
         return web.Response(status=204)
 
     async def clear(self, request: web.Request) -> web.Response:
-        """Stop all that plays and waits on a stream, also what its handler plays."""
+        """Stop all that plays and waits on a stream, also what its handler plays; what is endless falls silent."""
         self._find(request).operator.clear()
         return web.Response(status=204)
 
