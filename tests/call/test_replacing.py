@@ -170,3 +170,54 @@ async def test_an_error_in_the_new_work_ends_the_stream(loop: VirtualLoop) -> No
         await caller.call(lambda call: play(call, 1), 200, (50, replacing(caller, fail)))
     assert caller.session.end is not None
     assert caller.session.end.reason is EndReason.ERROR
+
+
+@in_virtual_time
+async def test_keys_before_the_request_are_the_earlier_works_and_those_from_then_on_the_next_ones(
+    loop: VirtualLoop,
+) -> None:
+    caller, found = caller_of(loop), list[str]()
+
+    async def ask(call: Call) -> None:
+        await call.collect_digits(1)
+        try:
+            await call.silence()
+        finally:
+            await asyncio.sleep(0.1)
+
+    async def collect(call: Call) -> None:
+        found.append((await call.collect_digits(3, terminator="", timeout=0.2, interdigit=0.1)).digits)
+        await call.silence()
+
+    await caller.call(
+        ask,
+        600,
+        (30, lambda: caller.session.push_digits("7")),
+        (50, lambda: caller.session.push_digits("89")),
+        (50, replacing(caller, collect)),
+        (90, lambda: caller.session.push_digits("1")),
+        (210, lambda: caller.session.push_digits("2")),
+    )
+    assert found == ["12"]
+
+
+@in_virtual_time
+async def test_a_needless_terminator_of_the_earlier_work_is_a_key_of_the_next(loop: VirtualLoop) -> None:
+    caller, found = caller_of(loop), list[str]()
+
+    async def ask(call: Call) -> None:
+        await call.collect_digits(1)
+        await call.silence()
+
+    async def collect(call: Call) -> None:
+        found.append((await call.collect_digits(1, terminator="", timeout=0.2)).digits)
+        await call.silence()
+
+    await caller.call(
+        ask,
+        600,
+        (30, lambda: caller.session.push_digits("7")),
+        (50, replacing(caller, collect)),
+        (90, lambda: caller.session.push_digits("#")),
+    )
+    assert found == ["#"]

@@ -134,8 +134,10 @@ class OperatorControl:
     def replace_work(self, begin: Callable[[], Work]) -> None:
         """Cancel the handler's work, and then run what `begin` returns, with the same call.
 
-        Not to be called while `replacing`.
+        Digits that the caller typed ahead are dropped, because they were for the earlier handler. Those that come
+        from now on are for the next one, even while the earlier one ends. Not to be called while `replacing`.
         """
+        self._receiver.reset_keypad()
         self._lifetime.replace_work(begin)
 
     def clear(self) -> None:
