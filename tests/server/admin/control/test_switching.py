@@ -132,7 +132,7 @@ async def test_a_handler_that_records_finishes_its_file_and_one_that_collects_ke
         file = (await event(events, "recording.started"))["data"]["file"]
         await eventually(lambda: len(heard.messages) > 10)
         await switch(server, stream, "/keys")
-        assert (await event(events, "recording.done"))["data"]["reason"] == "stream-ended"
+        assert (await event(events, "recording.done"))["data"]["reason"] == "stopped"
         assert (await message(events))["type"] == "stream.switched"
         await ask(server, "POST", f"/v1/streams/{stream}/digits", {"digits": "5"})
         assert (await event(events, "digits"))["data"]["path"] == "/keys"
