@@ -91,6 +91,7 @@ class RefusalReason(StrEnum):
     UNKNOWN_PLAYBACK = "unknown-playback", 404
     UNKNOWN_RECORDING = "unknown-recording", 404
     AMBIGUOUS = "ambiguous", 409
+    SWITCHING = "switching", 409
     BAD_KEY = "bad-key", 422
     UNPLAYABLE = "unplayable", 422
     STREAM_BUSY = "stream-busy", 429

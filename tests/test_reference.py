@@ -93,6 +93,7 @@ def test_every_reason_that_metrics_count_is_in_the_reference_of_its_port() -> No
         RefusalReason.UNKNOWN_PLAYBACK,
         RefusalReason.UNKNOWN_RECORDING,
         RefusalReason.AMBIGUOUS,
+        RefusalReason.SWITCHING,
         RefusalReason.STREAM_BUSY,
         RefusalReason.BAD_KEY,
         RefusalReason.NO_CALLS,

@@ -256,7 +256,8 @@ class Call(CallControl):
                     stack.enter_context(self.keypad.intercept(finish_on, lambda: recorder.stop(StopReason.DIGIT)))
                 await recorder.run()
         finally:
-            recording = await uninterrupted(recorder.close())
+            cancelled = StopReason.STOPPED if self._lifetime.end is None else StopReason.STREAM_ENDED
+            recording = await uninterrupted(recorder.close(cancelled))
         return recording
 
     def pause_recording(self, paused: bool = True, *, by: str = "") -> None:

@@ -45,9 +45,14 @@ class Lifetime:
             self.hanging_up, self.next = False, None  # what the earlier handler wanted
             await self._run_until_replaced(begin())
 
+    @property
+    def replacing(self) -> bool:
+        """Whether the work is to be replaced, and is not over yet."""
+        return self._successor is not None
+
     def replace_work(self, begin: Callable[[], Work]) -> None:
-        """Cancel the work that runs, and then run what `begin` returns. Of several, the last one counts."""
-        if self._successor is None and self.task is not None:
+        """Cancel the work that runs, and then run what `begin` returns. Not to be called while `replacing`."""
+        if self.task is not None:
             self.task.cancel()
         self._successor = begin
 

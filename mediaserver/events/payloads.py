@@ -122,7 +122,7 @@ class RecordingDone(TypedDict):
 
     file: Annotated[str, "the file's path"]
     seconds: Annotated[float, "its length"]
-    reason: Annotated[str, "`stream-ended`, `max-duration`, `silence`, `digit` or `requested`"]
+    reason: Annotated[str, "`stream-ended`, `stopped`, `max-duration`, `silence`, `digit` or `requested`"]
     error: Annotated[str, "empty"]
 
 

@@ -34,6 +34,7 @@ class _Entry(NamedTuple):
     path: str  # the pattern of the stream's route
     peer: str  # the address or network by which the peer's streams are counted; "" where the server dialled
     timer: asyncio.TimerHandle | None  # ends the stream at its time limit; None for no limit
+    reserved: str = ""  # the pattern of a route on which the stream has a place for later; "" for none
 
 
 class StreamRegistry:
@@ -48,7 +49,7 @@ class StreamRegistry:
             metrics.inbound_problems.labels(problem)
         self._metrics, self._event_sink = metrics, event_sink
         self._entries: dict[str, _Entry] = {}
-        self._by_path: Counter[str] = Counter()  # the number of streams in progress for each path
+        self._by_path: Counter[str] = Counter()  # streams in progress, and reserved places, for each path
         self._by_peer: Counter[str] = Counter()  # the number of streams in progress for each peer
         self._idle = asyncio.Event()
         self._idle.set()
@@ -74,7 +75,7 @@ class StreamRegistry:
         return entry.session if entry is not None else None
 
     def count_on_path(self, pattern: str) -> int:
-        """How many streams are in progress on the path with this pattern."""
+        """How many streams are in progress on the path with this pattern, or have a place on it by `reserve`."""
         return self._by_path[pattern]
 
     def of_call(self, name: str) -> list[Session]:
@@ -95,12 +96,12 @@ class StreamRegistry:
             raise RefusedError(RefusalReason.DRAINING, "shutting down: try again later")
         if len(self) >= limits.max_streams:
             raise RefusedError(RefusalReason.FULL, f"full: {_streams(len(self))} playing, try again later")
-        self.require_room_on(route)
+        self._require_room_on(route)
         if peer and self._by_peer[peer] >= limits.max_streams_per_peer:
             text = f"full: {_streams(limits.max_streams_per_peer)} playing to your address, try again later"
             raise RefusedError(RefusalReason.PEER_FULL, text)
 
-    def require_room_on(self, route: Route) -> None:
+    def _require_room_on(self, route: Route) -> None:
         """Check that one more stream may be on a route; RefusedError 503 where it has as many as it may."""
         if self._by_path[route.pattern] >= route.max_streams:
             text = f"full: {_streams(route.max_streams)} playing on this path, try again later"
@@ -120,8 +121,20 @@ class StreamRegistry:
         stream = session.stream
         log.debug("stream started", stream=stream.id, path=stream.path, peer=stream.peer)
 
+    def reserve(self, session: Session, route: Route) -> None:
+        """Keep a place on another route for a stream, until `move` or the stream's end.
+
+        Until then the stream counts on both routes, because the handler of the first one still runs. RefusedError
+        503 where the route has as many streams as it may.
+        """
+        entry = self._entries[session.stream.id]
+        if route.pattern != entry.path:
+            self._require_room_on(route)
+            self._by_path[route.pattern] += 1
+            self._entries[session.stream.id] = entry._replace(reserved=route.pattern)
+
     def move(self, session: Session, route: Route) -> None:
-        """Count a stream on another route from now on; that route's time limit begins anew.
+        """Count a stream on the route on which it has a place by `reserve`; that route's time limit begins anew.
 
         The metric of streams that have started counts it on the first route, that of ended ones on the last.
         """
@@ -129,9 +142,9 @@ class StreamRegistry:
         if entry.timer is not None:
             entry.timer.cancel()
         timer = _time_limit(session, route)
-        self._entries[session.stream.id] = entry._replace(path=route.pattern, timer=timer)
-        _count_down(self._by_path, entry.path)
-        self._by_path[route.pattern] += 1
+        self._entries[session.stream.id] = entry._replace(path=route.pattern, timer=timer, reserved="")
+        if entry.reserved:
+            _count_down(self._by_path, entry.path)
         self._metrics.sessions.labels(entry.path).dec()
         self._metrics.sessions.labels(route.pattern).inc()
 
@@ -141,6 +154,8 @@ class StreamRegistry:
         if entry.timer is not None:
             entry.timer.cancel()
         _count_down(self._by_path, entry.path)
+        if entry.reserved:
+            _count_down(self._by_path, entry.reserved)
         _count_down(self._by_peer, entry.peer)
         if not self._entries:
             self._idle.set()

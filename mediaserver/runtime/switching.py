@@ -20,8 +20,8 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Switch:
-    """A switch of one stream to another path, which is found to be possible."""
+class _Switch:
+    """A switch of one stream to another path, for which the stream has a place on that path."""
 
     engine: Engine
     session: Session
@@ -29,32 +29,34 @@ class Switch:
     handler: Handler
     path: str
     query: Mapping[str, str]
-    variables: Mapping[str, str]  # all that the stream has from then on
+    by: str
 
-    def start(self, by: str) -> None:
-        """Cancel the stream's handler, and run the path's when it is over. `by` is told by the event."""
-        self.session.operator.replace_work(lambda: self._begin(by))
-
-    def _begin(self, by: str) -> Coroutine[Any, Any, None]:
+    def begin(self) -> Coroutine[Any, Any, None]:
         """Make the stream one of the path, and return the work of its handler."""
         session, previous = self.session, self.session.stream.path
         self.engine.streams.move(session, self.route)
-        session.operator.update_stream(
-            path=self.path, route=self.route.pattern, query=self.query, variables=self.variables
-        )
+        session.operator.update_stream(path=self.path, route=self.route.pattern, query=self.query)
         session.call.prompts = self.engine.library.snapshot
-        log.info("stream switched", stream=session.stream.id, path=self.path, previous=previous, by=by)
-        session.call.notify(EventKind.STREAM_SWITCHED, {"previous": previous, "by": by})
+        log.info("stream switched", stream=session.stream.id, path=self.path, previous=previous, by=self.by)
+        session.call.notify(EventKind.STREAM_SWITCHED, {"previous": previous, "by": self.by})
         return sessions.serve(self.handler, session)
 
 
-def prepare_switch(engine: Engine, session: Session, path: str) -> Switch:
-    """Find what a stream needs to be switched to a path, which may have a query.
+def switch_stream(engine: Engine, session: Session, path: str, by: str) -> str:
+    """Cancel a stream's handler, and run that of a path when it is over; return the path without its query.
 
     The path's access rules do not count, and its wire format is not used: the stream keeps its own. The stream's
-    variables are kept, with those of the path and its query over them. RefusedError: 404 if there is no such path
-    or prompt, 400 or 414 if the path is wrong, 503 if as many streams as may be are on it.
+    variables are kept, with those of the path and its query over them. They, and the stream's place on the path,
+    are settled at once, so that no request that comes before the handler is over can change what this one found.
+    `by` is told by the event `stream.switched`, which is emitted when the path's handler begins.
+
+    RefusedError: 404 if there is no such path or prompt, 400 or 414 if the path is wrong, 400 if there would be
+    too many variables, 409 while the stream is being switched already, 503 if the path has as many streams as it
+    may have.
     """
+    if session.operator.replacing:
+        why = "the stream is being switched already: wait for stream.switched"
+        raise RefusedError(RefusalReason.SWITCHING, why)
     try:
         url = URL(path)
     except ValueError as error:
@@ -63,8 +65,9 @@ def prepare_switch(engine: Engine, session: Session, path: str) -> Switch:
         raise RefusedError(RefusalReason.BAD_PATH, f"{path} is no path: it names a server")
     route, named = engine.table.match_route_now(url)
     stream, query = session.stream, {key: value for key, value in url.query.items() if key not in CREDENTIALS}
-    variables = {**stream.variables, **route.stream_variables(query, named)}
     handler = route.build_handler({**stream.variables, **named}, query, engine.library.snapshot)
-    if route.pattern != stream.route:
-        engine.streams.require_room_on(route)
-    return Switch(engine, session, route, handler, url.path, query, variables)
+    variables = session.operator.merge_variables(route.stream_variables(query, named))
+    engine.streams.reserve(session, route)
+    session.operator.update_stream(variables=variables)
+    session.operator.replace_work(_Switch(engine, session, route, handler, url.path, query, by).begin)
+    return url.path

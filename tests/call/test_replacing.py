@@ -26,14 +26,9 @@ async def play(call: Call, *numbers: int) -> None:
     await call.silence()
 
 
-def replacing(caller: Caller, *runs: Run) -> Callable[[], None]:
-    """Replace the work by that of each of these, at once."""
-
-    def replace() -> None:
-        for run in runs:
-            caller.session.operator.replace_work(lambda run=run: run(caller.session.call))  # type: ignore[misc]
-
-    return replace
+def replacing(caller: Caller, run: Run) -> Callable[[], None]:
+    """Replace the work by that of `run`."""
+    return lambda: caller.session.operator.replace_work(lambda: run(caller.session.call))
 
 
 @in_virtual_time
@@ -50,9 +45,7 @@ async def test_the_stream_never_goes_quiet_and_the_call_goes_on(loop: VirtualLoo
 
 
 @in_virtual_time
-async def test_of_two_that_replace_at_once_the_last_one_counts_and_later_ones_replace_it(
-    loop: VirtualLoop,
-) -> None:
+async def test_what_replaces_is_replaced_in_its_turn(loop: VirtualLoop) -> None:
     caller = caller_of(loop)
     counted: list[int] = []
 
@@ -67,10 +60,10 @@ async def test_of_two_that_replace_at_once_the_last_one_counts_and_later_ones_re
     end = await caller.call(
         lambda call: count(call, 1),
         200,
-        (50, replacing(caller, lambda call: count(call, 2), lambda call: count(call, 3))),
-        (90, replacing(caller, lambda call: count(call, 4))),
+        (50, replacing(caller, lambda call: count(call, 2))),
+        (90, replacing(caller, lambda call: count(call, 3))),
     )
-    assert (counted, end) == ([1, 3, 4], None)
+    assert (counted, end) == ([1, 2, 3], None)
 
 
 @in_virtual_time
@@ -152,9 +145,11 @@ async def test_work_that_takes_its_time_to_end_is_waited_for_and_what_it_wanted_
             await call.silence()
         finally:
             await asyncio.sleep(0.05)
+            assert caller.session.operator.replacing
             order.append("slow is over")
 
     async def next_work(call: Call) -> None:
+        assert not caller.session.operator.replacing
         order.append("next")
         await play(call, 7)
 
@@ -175,3 +170,54 @@ async def test_an_error_in_the_new_work_ends_the_stream(loop: VirtualLoop) -> No
         await caller.call(lambda call: play(call, 1), 200, (50, replacing(caller, fail)))
     assert caller.session.end is not None
     assert caller.session.end.reason is EndReason.ERROR
+
+
+@in_virtual_time
+async def test_keys_before_the_request_are_the_earlier_works_and_those_from_then_on_the_next_ones(
+    loop: VirtualLoop,
+) -> None:
+    caller, found = caller_of(loop), list[str]()
+
+    async def ask(call: Call) -> None:
+        await call.collect_digits(1)
+        try:
+            await call.silence()
+        finally:
+            await asyncio.sleep(0.1)
+
+    async def collect(call: Call) -> None:
+        found.append((await call.collect_digits(3, terminator="", timeout=0.2, interdigit=0.1)).digits)
+        await call.silence()
+
+    await caller.call(
+        ask,
+        600,
+        (30, lambda: caller.session.push_digits("7")),
+        (50, lambda: caller.session.push_digits("89")),
+        (50, replacing(caller, collect)),
+        (90, lambda: caller.session.push_digits("1")),
+        (210, lambda: caller.session.push_digits("2")),
+    )
+    assert found == ["12"]
+
+
+@in_virtual_time
+async def test_a_needless_terminator_of_the_earlier_work_is_a_key_of_the_next(loop: VirtualLoop) -> None:
+    caller, found = caller_of(loop), list[str]()
+
+    async def ask(call: Call) -> None:
+        await call.collect_digits(1)
+        await call.silence()
+
+    async def collect(call: Call) -> None:
+        found.append((await call.collect_digits(1, terminator="", timeout=0.2)).digits)
+        await call.silence()
+
+    await caller.call(
+        ask,
+        600,
+        (30, lambda: caller.session.push_digits("7")),
+        (50, replacing(caller, collect)),
+        (90, lambda: caller.session.push_digits("#")),
+    )
+    assert found == ["#"]

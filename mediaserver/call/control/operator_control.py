@@ -104,8 +104,8 @@ class OperatorControl:
     def _apply_gain(self) -> None:
         self._pacer.set_gain(0.0 if Side.US in self._muted else 10 ** (self._gain / 20))
 
-    def set_variables(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:
-        """Set variables of the stream, or remove those whose value is None; returns all variables.
+    def merge_variables(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:
+        """The stream's variables with changes, of which None removes a variable.
 
         RefusedError 400 where there would be more than a stream may have.
         """
@@ -114,6 +114,11 @@ class OperatorControl:
         variables = {key: value for key, value in changed.items() if value is not None}
         if len(variables) > max(MAX_VARIABLES, len(stream.variables)):
             raise RefusedError(RefusalReason.BAD_BODY, f"variables: a stream has {MAX_VARIABLES} at most")
+        return variables
+
+    def set_variables(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:
+        """Make changes as of `merge_variables`, and return all variables that the stream has from now on."""
+        variables = self.merge_variables(changes)
         self.update_stream(variables=variables)
         return variables
 
@@ -121,8 +126,18 @@ class OperatorControl:
         """Change facts of the stream's identity, by the names of `Stream`."""
         self._lifetime.stream = replace(self._lifetime.stream, **facts)
 
+    @property
+    def replacing(self) -> bool:
+        """Whether the handler's work is to be replaced, and is not over yet."""
+        return self._lifetime.replacing
+
     def replace_work(self, begin: Callable[[], Work]) -> None:
-        """Cancel the handler's work, and then run what `begin` returns, with the same call."""
+        """Cancel the handler's work, and then run what `begin` returns, with the same call.
+
+        Digits that the caller typed ahead are dropped, because they were for the earlier handler. Those that come
+        from now on are for the next one, even while the earlier one ends. Not to be called while `replacing`.
+        """
+        self._receiver.reset_keypad()
         self._lifetime.replace_work(begin)
 
     def clear(self) -> None:

@@ -179,3 +179,8 @@ class Keypad:
         digits = "".join(self._typed_ahead)
         self._typed_ahead.clear()
         return digits
+
+    def reset(self) -> None:
+        """Forget the digits typed ahead, and what `ignore_next` asked for, because another handler takes over."""
+        self._typed_ahead.clear()
+        self._ignored = ""

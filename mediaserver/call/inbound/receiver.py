@@ -198,6 +198,11 @@ class Receiver:
         self._keypad = keypad
         self.add_listener(keypad.on_event)
 
+    def reset_keypad(self) -> None:
+        """Reset the keypad, if there is one: digits from now on are for another handler."""
+        if self._keypad is not None:
+            self._keypad.reset()
+
     def _before_listener(self, *, expects_audio: bool = True) -> None:
         listeners = len(self.listeners) + len(self.pcm_listeners)
         if not listeners:

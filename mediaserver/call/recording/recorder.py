@@ -32,6 +32,7 @@ class StopReason(StrEnum):
     """Why a recording ended."""
 
     STREAM_ENDED = "stream-ended"
+    STOPPED = "stopped"  # its task was cancelled while the stream goes on, such as by a switch to another path
     MAX_DURATION = "max-duration"
     SILENCE = "silence"
     DIGIT = "digit"
@@ -83,7 +84,6 @@ class Recorder:
         self._within, self._trim_silence, self._clock = within, trim_silence, clock
         self._on_result, self._reported, self._modes = on_result, False, modes
         self._max_samples = round(max_duration * SAMPLE_RATE) if max_duration is not None else None
-        self._max_duration = max_duration
         self._mono = bytearray()  # received audio that is not yet written
         self._tracks = Tracks() if stereo else None
         self._channels, self._disk = 2 if stereo else 1, DiskExecutor()
@@ -95,7 +95,7 @@ class Recorder:
         self._wake_up = asyncio.Event()  # set when `run` has something to do, and once the recording has stopped
         self._reason, self._error = StopReason.STREAM_ENDED, ""
         self.detector = SpeechDetector() if max_silence is not None else None
-        self._max_silence, self._dtmf_active = max_silence, dtmf_active
+        self._max_duration, self._max_silence, self._dtmf_active = max_duration, max_silence, dtmf_active
         self._last_voice_at = self._began = clock()
         self._check_at, self._check_bytes = 0.0, 0  # when limits are checked; 0: at the first audio
         self._last_audio_at = self._began - _JITTER_ALLOWANCE  # until audio comes, no limit is extended
@@ -161,9 +161,9 @@ class Recorder:
         while not self._stopped:
             await self._wait_until_due()
 
-    async def close(self) -> Recording:
-        """Write the audio that is not written yet, close the file, and return the recording."""
-        self.stop(StopReason.STREAM_ENDED)
+    async def close(self, reason: StopReason = StopReason.STREAM_ENDED) -> Recording:
+        """Stop for `reason` unless it has stopped, write the rest, close the file, and return the recording."""
+        self.stop(reason)
         if not self._error:
             try:
                 await self._disk.run_blocking(self._append, self._take_unwritten(last=True))

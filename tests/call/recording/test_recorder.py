@@ -1,6 +1,7 @@
 """Recordings: the content of the file, to the sample, and what becomes of it where the disk fails."""
 
 import asyncio
+import contextlib
 import errno
 import itertools
 import os
@@ -61,6 +62,24 @@ async def test_received_audio_is_recorded_to_the_sample(loop: VirtualLoop, tmp_p
     assert len(heard) == 16_000
     assert recording == Recording(str(tmp_path / "deep/calls/a.wav"), 2.0, "stream-ended")
     assert [file.name for file in (tmp_path / "deep/calls").iterdir()] == ["a.wav"]
+
+
+@in_virtual_time
+async def test_one_that_is_cancelled_while_the_stream_goes_on_was_stopped(
+    loop: VirtualLoop, tmp_path: Path
+) -> None:
+    caller = Caller(loop, library_of())
+
+    async def run(call: Call) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await call.record(tmp_path / "a.wav")
+        await call.record(tmp_path / "b.wav")
+
+    await caller.call(run, 1000)
+    (stopped, ended) = caller.backend.events_of("recording.done")
+    assert (stopped["reason"], stopped["seconds"]) == ("stopped", 0.5)
+    assert (ended["reason"], ended["seconds"]) == ("stream-ended", 0.5)
 
 
 @in_virtual_time

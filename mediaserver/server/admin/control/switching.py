@@ -6,7 +6,7 @@ from aiohttp import web
 
 from mediaserver.config.listener_settings import Scope
 from mediaserver.runtime.engine import Engine
-from mediaserver.runtime.switching import prepare_switch
+from mediaserver.runtime.switching import switch_stream
 from mediaserver.server.admin.authorization import GRANT
 from mediaserver.server.admin.control.bodies import SwitchRequest
 from mediaserver.server.admin.control.lookup import StreamLookup
@@ -28,6 +28,5 @@ class SwitchRequests:
     async def switch(self, request: web.Request) -> web.Response:
         """Replace a stream's handler by that of another path, on the same connection."""
         asked = await parse_body(request, SwitchRequest)
-        switch = prepare_switch(self._engine, self._find(request), asked.path)
-        switch.start(request[GRANT].caller)
-        return web.json_response({"path": switch.path}, status=202)
+        path = switch_stream(self._engine, self._find(request), asked.path, request[GRANT].caller)
+        return web.json_response({"path": path}, status=202)

@@ -1,5 +1,7 @@
 """Streams that requests switch to other paths: what the caller hears, and what the server says of it."""
 
+import asyncio
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +40,19 @@ time_limit = 0.3
 handler = "record"
 directory = "FOLDER"
 stereo = true
+[paths."/stays"]
+handler = "stays:Stays"
+"""
+STAYS = """
+from mediaserver.handlers import Handler
+
+
+class Stays(Handler):
+    async def run(self, call):
+        try:
+            await call.silence()
+        finally:
+            await call.collect_digits(timeout=60)
 """
 EVENTS = "/v1/events?type=stream.*,recording.*,digits"
 
@@ -47,9 +62,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("switching")
     paths = PATHS.replace("FOLDER", str(folder / "recordings"))
     config = write_config(folder, CONFIG + paths)
+    (folder / "stays.py").write_text(STAYS)
     write_wav(folder / "prompts" / "long.wav", LONG)
     write_wav(folder / "prompts" / "short.wav", SHORT)
-    with serving(config) as server:
+    with serving(config, PYTHONPATH=str(folder)) as server:
         yield server
 
 
@@ -116,7 +132,7 @@ async def test_a_handler_that_records_finishes_its_file_and_one_that_collects_ke
         file = (await event(events, "recording.started"))["data"]["file"]
         await eventually(lambda: len(heard.messages) > 10)
         await switch(server, stream, "/keys")
-        assert (await event(events, "recording.done"))["data"]["reason"] == "stream-ended"
+        assert (await event(events, "recording.done"))["data"]["reason"] == "stopped"
         assert (await message(events))["type"] == "stream.switched"
         await ask(server, "POST", f"/v1/streams/{stream}/digits", {"digits": "5"})
         assert (await event(events, "digits"))["data"]["path"] == "/keys"
@@ -162,3 +178,23 @@ async def test_the_limits_of_the_other_path_hold(server: ServerProcess) -> None:
         await switch(server, stream, "/brief")
         await eventually(lambda: heard.close_code is not None)
         assert heard.close_code == 1008
+
+
+async def test_of_many_that_are_switched_at_once_as_many_are_as_the_path_takes(server: ServerProcess) -> None:
+    await until_nobody_plays(server, headers=bearer("reader"))
+    async with contextlib.AsyncExitStack() as calls:
+        streams = [(await calls.enter_async_context(calling(server, "/record")))[0] for _ in range(3)]
+        paths = [f"/v1/streams/{stream}/switch" for stream in streams]
+        answers = await asyncio.gather(*[ask(server, "POST", path, {"path": "/one"}) for path in paths])
+        assert sorted(status for status, _ in answers) == [202, 503, 503]
+
+
+async def test_a_switch_while_another_one_is_made_is_refused(server: ServerProcess) -> None:
+    url = server.admin_url(EVENTS).replace("http", "ws")
+    async with connected(url, headers=bearer("reader")) as events, calling(server, "/stays") as (stream, _):
+        await switch(server, stream, "/silence")
+        got = await ask(server, "POST", f"/v1/streams/{stream}/switch", {"path": "/long"})
+        assert got == (409, {"error": "the stream is being switched already: wait for stream.switched"})
+        await ask(server, "POST", f"/v1/streams/{stream}/digits", {"digits": "1"})
+        assert (await event(events, "stream.switched"))["data"]["path"] == "/silence"
+        await switch(server, stream, "/long")
