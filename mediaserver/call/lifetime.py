@@ -36,14 +36,17 @@ class Lifetime:
     async def run(self, work: Work) -> None:
         """Run the work of a handler in this task, which `task` is from then on, and what replaces it."""
         self.task = asyncio.current_task()
-        if self._successor is None:
-            await self._run_until_replaced(work)
-        else:  # it is replaced before it has begun
-            work.close()
-        while self._successor is not None and self.end is None:
-            begin, self._successor = self._successor, None
-            self.hanging_up, self.next = False, None  # what the earlier handler wanted
-            await self._run_until_replaced(begin())
+        try:
+            if self._successor is None:
+                await self._run_until_replaced(work)
+            else:  # it is replaced before it has begun
+                work.close()
+            while self._successor is not None and self.end is None:
+                begin, self._successor = self._successor, None
+                self.hanging_up, self.next = False, None  # what the earlier handler wanted
+                await self._run_until_replaced(begin())
+        finally:
+            self._successor = None  # it leads back to the session
 
     @property
     def replacing(self) -> bool:
