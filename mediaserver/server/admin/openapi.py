@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple
 
 from aiohttp import web
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from mediaserver import __version__
@@ -73,7 +73,17 @@ def _describe(operation: Operation) -> dict[str, Any]:
         described["x-scope"] = str(operation.scope)
     if operation.body is not None:
         schema = {"$ref": _REF.format(model=operation.body.__name__)}
-        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        required = not _takes_nothing(operation.body)
+        described["requestBody"] = {"required": required, "content": {"application/json": {"schema": schema}}}
     if operation.takes_sound:
         described["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
     return described
+
+
+def _takes_nothing(model: type[BaseModel]) -> bool:
+    """Whether a request may do without a body, which counts as an empty object."""
+    try:
+        model.model_validate({})
+    except ValidationError:
+        return False
+    return True
