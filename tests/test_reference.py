@@ -17,6 +17,7 @@ import mediaserver
 from mediaserver.cli.main import app
 from mediaserver.errors import RefusalReason
 from mediaserver.server.admin.connections import REFUSALS as ADMIN
+from mediaserver.server.admin.openapi import REFUSALS as API
 from mediaserver.server.http.refusals import REFUSALS
 from scripts.reference import PAGES, example, settings
 from tests.timing import UNIT
@@ -64,9 +65,9 @@ def test_neither_terminal_nor_environment_nor_hashes_play_a_part(tmp_path: Path)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)
 
 
-def raised() -> Iterator[str]:
-    """The first argument of every `RefusedError(…)` of the package, as it is written."""
-    for file in sorted(PACKAGE.rglob("*.py")):
+def raised(*folders: str) -> Iterator[str]:
+    """The first argument of every `RefusedError(…)` of the package, or of these folders, as it is written."""
+    for file in sorted(file for folder in folders or [""] for file in (PACKAGE / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "RefusedError":
                 yield ast.unparse(node.args[0])
@@ -79,33 +80,20 @@ def test_every_refusal_that_is_raised_has_a_reason_of_the_enum_and_every_reason_
     assert all("RefusalReason." in each for each in raised())
 
 
-def test_every_reason_that_metrics_count_is_in_the_reference_of_its_port() -> None:
-    """The others are of the admin port's /v1, whose answers no metric counts."""
-    counted = {*REFUSALS, *ADMIN}
-    assert set(RefusalReason) - counted == {
-        RefusalReason.BAD_BODY,
-        RefusalReason.BAD_PATH,
-        RefusalReason.UNKNOWN_STREAM,
-        RefusalReason.RECORDINGS_OFF,
-        RefusalReason.UNLISTED_URL,
-        RefusalReason.UNPLAYABLE,
-        RefusalReason.NO_SOUND,
-        RefusalReason.UNKNOWN_PLAYBACK,
-        RefusalReason.UNKNOWN_RECORDING,
-        RefusalReason.AMBIGUOUS,
-        RefusalReason.SWITCHING,
-        RefusalReason.STREAM_BUSY,
-        RefusalReason.BAD_KEY,
-        RefusalReason.NO_CALLS,
-        RefusalReason.BAD_NAME,
-        RefusalReason.NOT_EDITABLE,
-        RefusalReason.UNKNOWN_VERSION,
-        RefusalReason.PROMPT_CONFLICT,
-        RefusalReason.TOO_LARGE,
-        RefusalReason.BAD_SOUND,
-        RefusalReason.ENGINE,
-        RefusalReason.STORAGE,
-    }
+def test_every_reason_is_in_the_reference_of_its_port() -> None:
+    assert {*REFUSALS, *ADMIN, *API} == set(RefusalReason)
+    of_the_api = ("server/admin", "playout/prompts/editing", "call/recording", "call/control")
+    names = re.findall(r"RefusalReason\.([A-Z_]+)", " ".join(raised(*of_the_api)))
+    assert {RefusalReason[name] for name in names} <= {*ADMIN, *API}
+    counted_nowhere = set(RefusalReason) - {*REFUSALS, *ADMIN}
+    assert counted_nowhere <= {RefusalReason[name] for name in names} | {RefusalReason.BAD_PATH}
+
+
+def test_the_reference_has_each_reason_with_its_status() -> None:
+    told = (FOLDER / "refusals.md").read_text(encoding="utf-8").split("\n## ")
+    for section, reasons in zip(told, (REFUSALS, ADMIN, API), strict=True):
+        rows = re.findall(r"^\| (\d+) \| `([a-z-]+)` \|", section, re.MULTILINE)
+        assert sorted(rows) == sorted((str(reason.status), str(reason)) for reason in reasons)
 
 
 EXAMPLE = """\

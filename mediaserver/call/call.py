@@ -218,6 +218,7 @@ class Call(CallControl):
         finish_on: str = "",
         trim_silence: bool = False,
         modes: FileModes = DEFAULT_MODES,
+        on_result: Callable[[Recording], None] = lambda _: None,
     ) -> Recording:
         """Record the caller to a WAV file, until one of the limits is reached or the stream ends.
 
@@ -227,7 +228,8 @@ class Call(CallControl):
         `trim_silence`: cut silence off at the end. `modes`: permissions of the file and its folders.
 
         Where the disk fails, the file ends, and the event `recording.failed` is emitted at once. `record` still
-        returns only when a limit is reached. `Recording.error` has the reason.
+        returns only when a limit is reached. `Recording.error` has the reason. `on_result` is called once, right
+        after the event that the recording failed or is done.
         """
         recorder = Recorder(
             path,
@@ -239,7 +241,7 @@ class Call(CallControl):
             dtmf_active=lambda: self._keypad is not None and self._keypad.dtmf_active,
             clock=self._clock,
             modes=modes,
-            on_result=lambda recording: report(recording, self.notify, self.stream.id),
+            on_result=lambda result: report(result, self.notify, self.stream.id, on_result),
         )
         self._lifetime.control.answer()
         self.notify(EventKind.RECORDING_STARTED, {"file": str(path)})

@@ -178,7 +178,9 @@ class OneOrMore:
 
 
 class Table(BaseModel):
-    """Base class of all tables of settings. An unknown key is a mistake, and so is a value of the wrong type.
+    """Base class of all tables of settings, and of bodies of requests.
+
+    An unknown key is a mistake, and so is a value of the wrong type.
 
     If pydantic's validation context is a dictionary, each table that is built is stored in it, under the `id` of
     the table's raw values. A table that only its own validators find invalid is stored as well, so that its values

@@ -31,6 +31,7 @@ log = structlog.get_logger()
 
 class _Entry(NamedTuple):
     session: Session
+    number: int  # how many streams had begun by then, this one included
     path: str  # the pattern of the stream's route
     peer: str  # the address or network by which the peer's streams are counted; "" where the server dialled
     timer: asyncio.TimerHandle | None  # ends the stream at its time limit; None for no limit
@@ -49,6 +50,7 @@ class StreamRegistry:
             metrics.inbound_problems.labels(problem)
         self._metrics, self._event_sink = metrics, event_sink
         self._entries: dict[str, _Entry] = {}
+        self._begun = 0  # streams that have begun so far
         self._by_path: Counter[str] = Counter()  # streams in progress, and reserved places, for each path
         self._by_peer: Counter[str] = Counter()  # the number of streams in progress for each peer
         self._idle = asyncio.Event()
@@ -73,6 +75,10 @@ class StreamRegistry:
         """The session of a stream in progress; None where there is no such stream."""
         entry = self._entries.get(stream_id)
         return entry.session if entry is not None else None
+
+    def number_of(self, session: Session) -> int:
+        """A number that grows from one stream to the next, in the order in which streams begin, from 1 on."""
+        return self._entries[session.stream.id].number
 
     def count_on_path(self, pattern: str) -> int:
         """How many streams are in progress on the path with this pattern, or have a place on it by `reserve`."""
@@ -112,7 +118,9 @@ class StreamRegistry:
 
         It is "" for a stream that the server has dialled.
         """
-        self._entries[session.stream.id] = _Entry(session, route.pattern, peer, _time_limit(session, route))
+        self._begun += 1
+        timer = _time_limit(session, route)
+        self._entries[session.stream.id] = _Entry(session, self._begun, route.pattern, peer, timer)
         self._by_path[route.pattern] += 1
         self._by_peer[peer] += 1
         self._idle.clear()

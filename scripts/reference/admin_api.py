@@ -14,7 +14,8 @@ What the [admin port](settings.md#admin) answers. The server itself describes it
 
 `scope` is what a token of `admin.tokens` needs; `admin.token` has all scopes, and without any token everybody has.
 `{id}` is our id of a stream, its label, or the platform's id of its call. `{name}` is a prompt's name, with its
-slashes. An error is JSON, `{"error": "…"}`, with the status of [its reason](refusals.md#the-admin-port)."""
+slashes. An error is JSON, `{"error": "…"}`, with the status of
+[its reason](refusals.md#the-api-of-the-admin-port)."""
 
 
 def operations() -> list[Operation]:

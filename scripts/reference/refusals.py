@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from mediaserver.errors import RefusalReason
 from mediaserver.server.admin.connections import REFUSALS as ADMIN
+from mediaserver.server.admin.openapi import REFUSALS as API
 from mediaserver.server.http.refusals import REFUSALS
 from scripts.reference.markdown import code, page, prose, table
 
@@ -15,8 +16,12 @@ on.
 
 At most 20 refusals a second are logged, with the number of those that were not. The metric counts all of them."""
 _ADMIN = """\
-The metric `mediaserver_admin_refusals_total{reason}` counts what the admin port turns down. Answers of `/v1` are
-JSON, `{"error": "…"}`."""
+The metric `mediaserver_admin_refusals_total{reason}` counts what the admin port turns down for these reasons."""
+_API = """\
+Answers of `/v1` are JSON, `{"error": "…"}`. Only `malformed`, `slow` and a connection that gave way are told in a
+line of text. The API also refuses a request for these reasons, which no metric counts. A request that names a path
+with its query may be refused as a call of that URL is. With 405 the path has other methods, and with 500 the fault
+is the server's: its log says more."""
 _RETRY = "With 503 there is a header `Retry-After`, of one second."
 
 
@@ -31,6 +36,9 @@ def write() -> str:
         "## The admin port",
         _ADMIN,
         _table(ADMIN),
+        "## The API of the admin port",
+        _API,
+        _table(API),
     )
 
 

@@ -45,10 +45,15 @@ class OperatorRecordings:
             )
         recording = secrets.token_hex(4)
         path = folder / f"{name}-{recording}.wav"
-        work = self._call.record(path, within=folder, stereo=stereo, max_duration=seconds)
+
+        def forget(_: object) -> None:
+            self._started.pop(recording, None)
+            self._call.stop_recording(path)  # one that has failed would else go on to its limit, without a file
+
+        work = self._call.record(path, within=folder, stereo=stereo, max_duration=seconds, on_result=forget)
         task = asyncio.get_running_loop().create_task(work)
         self._started[recording] = _Started(path, task)
-        task.add_done_callback(lambda _: self._started.pop(recording))
+        task.add_done_callback(forget)  # one that is cancelled before it begins has no result
         return recording, path
 
     def stop(self, recording: str) -> None:

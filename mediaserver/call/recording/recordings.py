@@ -45,9 +45,15 @@ class Recordings:
         return bool(found)
 
 
-def report(recording: Recording, notify: Callable[[str, Mapping[str, Any]], None], stream_id: str) -> None:
-    """Emit an event, by `notify`, about a recording that is over or has failed, and log it."""
+def report(
+    recording: Recording,
+    notify: Callable[[str, Mapping[str, Any]], None],
+    stream_id: str,
+    on_result: Callable[[Recording], None],
+) -> None:
+    """Emit an event, by `notify`, about a recording that is over or has failed, log it, and call `on_result`."""
     facts = recording.as_dict()
     notify(EventKind.RECORDING_FAILED if recording.error else EventKind.RECORDING_DONE, facts)
     log_line = log.error if recording.error else log.info
     log_line("recording failed" if recording.error else "recording done", stream=stream_id, **facts)
+    on_result(recording)

@@ -173,10 +173,15 @@ class AdminEndpoint:
                 connection.record_refusal(error, request.path)
             return _error_response(error)
         except ConfigError as error:
-            return web.json_response({"error": str(error)}, status=500)
+            return _fault_response(str(error))
         except web.HTTPException as error:  # aiohttp's own, such as 404 for a path that there is not
             allowed = {name: value for name, value in error.headers.items() if name == "Allow"}
             return web.json_response({"error": error.reason}, status=error.status, headers=allowed)
+        except Exception:
+            if request.writer.output_size:  # the answer has begun, and can only be broken off
+                raise
+            log.exception("request failed", method=request.method, path=request.path)
+            return _fault_response("a fault of the server: its log says more")
 
     def _authorize(self, request: web.Request) -> Grant:
         """What a request may do. RefusedError where it lacks a token, or was made by a page of another site."""
@@ -256,6 +261,10 @@ async def _log_beginning(request: web.Request, _: web.StreamResponse) -> None:
     asked = request.get(ASKED)
     if asked is not None:
         _log_audit(request, request[GRANT], begins=True, **asked)
+
+
+def _fault_response(why: str) -> web.Response:
+    return web.json_response({"error": why}, status=500)
 
 
 def _error_response(error: RefusedError) -> web.Response:

@@ -82,11 +82,17 @@ class IdempotentAnswers:
         return response
 
     def _forget_old(self, most: int) -> None:
-        """Forget answers that are too old, and the oldest ones if there are more than `most`."""
-        oldest = self._clock() - KEPT_SECONDS
-        while self._entries:
-            key = next(iter(self._entries))
-            entry = self._entries[key]
-            if not entry.answer.done() or (entry.since > oldest and len(self._entries) <= most):
-                return
+        """Forget answers that are too old, and the oldest ones if there are more entries than `most`.
+
+        Requests in progress are passed over. They are few, as each has a connection of its own.
+        """
+        oldest, excess = self._clock() - KEPT_SECONDS, len(self._entries) - most
+        forgotten = list[tuple[str, str, str, str]]()
+        for key, entry in self._entries.items():
+            if not entry.answer.done():
+                continue
+            if entry.since > oldest and len(forgotten) >= excess:
+                break
+            forgotten.append(key)
+        for key in forgotten:
             del self._entries[key]

@@ -55,7 +55,7 @@ class PromptChanges:
         self._require_editable()
         name, extension = split_extension(request.match_info["name"])
         name, extension = validate_name(name), _extension(request) or extension
-        with self._writing():
+        with self._using_folder():
             async with self._receive(request) as upload:
                 file = await upload.finish(extension)
                 return self._placed(await self._editor.put(name, file, request[GRANT].caller))
@@ -66,7 +66,7 @@ class PromptChanges:
         name = validate_name(request.match_info["name"])
         if not parse_flag(request.query, "force"):
             self._refuse_to_break(name, self._engine.library.snapshot.updated({name: None}, {}))
-        with self._writing():
+        with self._using_folder():
             await self._editor.remove(name, request[GRANT].caller)
         return web.Response(status=204)
 
@@ -80,7 +80,7 @@ class PromptChanges:
         if not parse_flag(request.query, "force"):
             moved = {name: None, to: snapshot.by_name.get(name)}
             self._refuse_to_break(name, snapshot.updated(moved, {}))
-        with self._writing():
+        with self._using_folder():
             prompt = await self._editor.rename(name, to)
         return web.json_response(prompt.describe() | {"warnings": [*prompt.info.warnings]})
 
@@ -89,7 +89,7 @@ class PromptChanges:
         self._require_editable()
         name, asked = validate_name(request.match_info["name"]), await parse_body(request, SayRequest)
         pcm = await self._speak(asked)
-        with self._writing():
+        with self._using_folder():
             async with self._engine.uploads.receive() as upload:
                 await upload.feed(wav.header(1, len(pcm)) + pcm)
                 file = await upload.finish(".wav")
@@ -97,14 +97,15 @@ class PromptChanges:
 
     async def list_versions(self, request: web.Request) -> web.Response:
         """List the old versions of a prompt, the newest first: until when each was heard, and who changed it."""
-        versions = await self._editor.versions(request.match_info["name"])
+        with self._using_folder("read"):
+            versions = await self._editor.versions(request.match_info["name"])
         return web.json_response({"versions": [version.describe() for version in versions]})
 
     async def restore(self, request: web.Request) -> web.Response:
         """Put an old version of a prompt into its place again. What it replaces becomes a version, too."""
         self._require_editable()
         name, version = request.match_info["name"], request.match_info["version"]
-        with self._writing():
+        with self._using_folder():
             return self._placed(await self._editor.restore(name, version, request[GRANT].caller))
 
     async def _speak(self, asked: SayRequest) -> bytes:
@@ -132,13 +133,13 @@ class PromptChanges:
             )
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _using_folder(self, use: str = "changed") -> Iterator[None]:
         """Answer errors of the file system, such as of a full disk, with 507 and their text."""
         try:
             yield
         except OSError as error:
             raise RefusedError(
-                RefusalReason.STORAGE, f"the prompt folder cannot be changed: {error_text(error)}"
+                RefusalReason.STORAGE, f"the prompt folder cannot be {use}: {error_text(error)}"
             ) from error
 
     @contextlib.asynccontextmanager

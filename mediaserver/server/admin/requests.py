@@ -11,6 +11,7 @@ from pydantic import Field
 from mediaserver.call.inbound.keypad import MAX_TYPED_AHEAD
 from mediaserver.call.stream import MAX_VARIABLE, MAX_VARIABLE_NAME, MAX_VARIABLES
 from mediaserver.config import error_messages
+from mediaserver.config.fields import Table
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.handlers.common.spoken_prompt import PromptItems, VoiceSettings
 
@@ -30,17 +31,13 @@ def _validate_keys(digits: str) -> str:
     return digits
 
 
-class _Body(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-
-class PressedKeys(_Body):
+class PressedKeys(Table):
     """DTMF keys, in the order in which a caller pressed them."""
 
     digits: Annotated[str, pydantic.AfterValidator(_validate_keys)]
 
 
-class PlayRequest(_Body):
+class PlayRequest(Table):
     """What is played on a stream, and when."""
 
     play: PromptItems = Field((), max_length=100, description="prompts' names, and texts to be spoken")
@@ -57,19 +54,19 @@ class PlayRequest(_Body):
         return self
 
 
-class RecordingRequest(_Body):
+class RecordingRequest(Table):
     """Whether the recordings of a stream are paused, so that they have silence, such as for a card's number."""
 
     paused: bool
 
 
-class WatchedStreams(_Body):
+class WatchedStreams(Table):
     """The ids of the streams whose levels a peer wants to see from now on."""
 
     streams: list[str] = Field(max_length=MAX_WATCHED)
 
 
-class BackgroundRequest(_Body):
+class BackgroundRequest(Table):
     """What is heard under all that is played on a stream, and alone while nothing is."""
 
     prompt: str | None = Field(description="the prompt that is repeated; null for none")
@@ -79,25 +76,25 @@ class BackgroundRequest(_Body):
     )
 
 
-class VariablesRequest(_Body):
+class VariablesRequest(Table):
     """Variables of a stream that are set, over those that it has; null removes one."""
 
     variables: dict[VariableName, VariableValue | None] = Field(max_length=MAX_VARIABLES)
 
 
-class RenameRequest(_Body):
+class RenameRequest(Table):
     """The other name that a prompt gets, without an extension."""
 
     to: str = Field(min_length=1, max_length=1000)
 
 
-class SayRequest(VoiceSettings, _Body):
+class SayRequest(VoiceSettings, Table):
     """A text that is spoken into a prompt, and the voice that speaks it."""
 
     say: str = Field(min_length=1, description="the text; braces in it are spoken as they are")
 
 
-class TicketRequest(_Body):
+class TicketRequest(Table):
     """The path of the one request for which a ticket is wanted."""
 
     path: str = Field(pattern="^/", max_length=1000)
@@ -112,9 +109,12 @@ async def read_body(request: web.Request) -> bytes:
 
 
 async def parse_body(request: web.Request, model: type[B]) -> B:
-    """Parse the JSON body of a request into a model; RefusedError 400 says what is wrong with the JSON."""
+    """Parse the JSON body of a request into a model; RefusedError 400 says what is wrong with the JSON.
+
+    No body is `{}`.
+    """
     try:
-        return model.model_validate_json(await read_body(request))
+        return model.model_validate_json(await read_body(request) or b"{}")
     except pydantic.ValidationError as error:
         raise RefusedError(
             RefusalReason.BAD_BODY, "; ".join(error_messages.error_lines("body", error, model))
@@ -127,6 +127,14 @@ def parse_flag(query: Mapping[str, str], key: str) -> bool:
     if text not in ("true", "false"):
         raise RefusedError(RefusalReason.BAD_QUERY, f"{key} should be true or false")
     return text == "true"
+
+
+def parse_number(query: Mapping[str, str], key: str) -> int:
+    """The whole number that a query's key has, 0 without the key; RefusedError 400 where it is none."""
+    text = query.get(key, "") or "0"
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise RefusedError(RefusalReason.BAD_QUERY, f"{key} should be a whole number: the `next` of an answer")
+    return int(text)
 
 
 def parse_limit(query: Mapping[str, str]) -> int:

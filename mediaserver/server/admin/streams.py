@@ -1,6 +1,7 @@
 """The admin port's requests about streams: to list, dial and end them, their keys, variables and labels."""
 
 import asyncio
+import bisect
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from mediaserver.server.admin.requests import (
     VariablesRequest,
     parse_body,
     parse_limit,
+    parse_number,
 )
 from mediaserver.wire.encapsulation import Encapsulation
 
@@ -69,7 +71,7 @@ class StreamRequests:
         or a label.
         """
         query = request.query
-        limit, after = parse_limit(query), query.get("after", "")
+        limit, after = parse_limit(query), parse_number(query, "after")
         path, call, label = query.get("path"), query.get("call"), query.get("label")
         streams = self._engine.streams
         found = [
@@ -77,14 +79,9 @@ class StreamRequests:
             for session in (streams if call is None else streams.of_call(call))
             if path in (None, session.stream.route, session.stream.path) and label in (None, session.stream.label)
         ]
-        if after:
-            ids = [session.stream.id for session in found]
-            if after not in ids:
-                raise RefusedError(RefusalReason.UNKNOWN_STREAM, f"after: no stream {after}")
-            page = found[ids.index(after) + 1 :][:limit]
-        else:
-            page = found[:limit]
-        rest = {"total": len(found)} | ({"next": page[-1].stream.id} if page and page[-1] is not found[-1] else {})
+        begin = bisect.bisect_right(found, after, key=streams.number_of)  # the stream of `after` may have ended
+        page, more = found[begin : begin + limit], len(found) > begin + limit
+        rest = {"total": len(found)} | ({"next": str(streams.number_of(page[-1]))} if more else {})
         texts = list[str]()
         for at in range(0, len(page), _DESCRIBED_AT_ONCE):
             part = page[at : at + _DESCRIBED_AT_ONCE]

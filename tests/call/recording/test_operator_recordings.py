@@ -1,8 +1,11 @@
 """Recordings that operators begin on a call: how they end, under virtual time."""
 
+import contextlib
 from pathlib import Path
 
 from mediaserver.call import Call
+from mediaserver.call.recording.operator_recordings import MAX_RECORDINGS
+from mediaserver.errors import RefusedError
 from tests.call.caller import Caller
 from tests.handlers.test_handlers import library_of
 from tests.sound import read_wav
@@ -57,9 +60,24 @@ async def test_one_that_is_ended_at_once_leaves_nothing(loop: VirtualLoop, tmp_p
 async def test_a_folder_that_cannot_be_written_is_told(loop: VirtualLoop, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     caller = Caller(loop, library_of({}))
-    recordings = caller.session.operator.recordings
-    await caller.call(quiet, 200, (100, lambda: recordings.start(tmp_path / "file", "a")))
-    assert recorded(caller) == [("recording.started", None), ("recording.failed", "error")]
+    recordings, listed = caller.session.operator.recordings, list[int]()
+
+    def fail(count: int) -> None:
+        with contextlib.suppress(RefusedError):
+            for _ in range(count):
+                recordings.start(tmp_path / "file", "a")
+        listed.append(len(recordings.files))
+
+    await caller.call(
+        quiet,
+        400,
+        (100, lambda: fail(MAX_RECORDINGS)),
+        (200, lambda: listed.append(len(recordings.files))),
+        (300, lambda: fail(1)),  # the places are free again
+    )
+    failed = [("recording.started", None), ("recording.failed", "error")]
+    assert sorted(recorded(caller)) == sorted(failed * (MAX_RECORDINGS + 1))
+    assert listed == [MAX_RECORDINGS, 0, 1]
 
 
 @in_virtual_time

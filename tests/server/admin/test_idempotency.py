@@ -119,3 +119,20 @@ async def test_one_in_progress_is_never_forgotten() -> None:
         with pytest.raises(RefusedError):
             await request
     assert requests.acted == 1
+
+
+async def test_one_in_progress_keeps_no_others_from_being_forgotten() -> None:
+    requests = Requests(most=3)
+    requests.going.clear()
+    first = asyncio.create_task(requests.send("in progress"))
+    await asyncio.sleep(0)
+    going, requests.going = requests.going, asyncio.Event()
+    requests.going.set()
+    for key in "abcab":  # a and b are forgotten for c, and c for b
+        await requests.send(key)
+    assert requests.acted == 1 + 5
+    requests.now = KEPT_SECONDS
+    await requests.send("b")
+    assert requests.acted == 1 + 6
+    going.set()
+    await first

@@ -22,6 +22,17 @@ def test_every_operation_is_described(operation: Operation) -> None:
     assert described.get("x-scope") == operation.scope
 
 
+def test_a_body_is_optional_where_nothing_in_it_is_required() -> None:
+    found = document(operations())["paths"]
+    optional = {
+        f"{method} {path}"
+        for path, methods in found.items()
+        for method, described in methods.items()
+        if not described.get("requestBody", {"required": True})["required"]
+    }
+    assert optional == {"post /v1/streams/{id}/recording"}
+
+
 def test_a_text_is_described_as_text() -> None:
     schemas = document(operations())["components"]["schemas"]
     assert schemas["SpokenPrompt"]["properties"]["say"]["type"] == "string"

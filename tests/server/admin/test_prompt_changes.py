@@ -189,6 +189,7 @@ async def test_a_file_that_cannot_be_played_changes_nothing(
         ("kept", b"<html><body>403 Forbidden</body></html>", "the file is an HTML page, not sound"),
         ("kept.wav", b"RIFF\0\0\0\0WAVEnothing", "damaged WAV"),
         ("kept.wav", b"", "the file is empty"),
+        ("kept?type=ulaw", b"", "the file is empty"),
         ("kept.mp3", b"\xff\xfb\x90\x00" * 3, "the file "),
     ):
         status, answer = await ask(server, "PUT", f"/v1/prompts/{path}", body)
@@ -231,9 +232,11 @@ async def test_a_folder_that_cannot_be_written_is_told_and_the_prompt_stays(
     (folder / ".history").rename(tmp_path / "history")
     (folder / ".history").write_text("a file, where a folder should be")
     status, answer = await ask(server, "PUT", "/v1/prompts/stays.wav", sound(tmp_path, steps(7)))
+    listed = await ask(server, "GET", "/v1/prompts/stays/history")
     (folder / ".history").unlink()
     (tmp_path / "history").rename(folder / ".history")
     assert (status, answer) == (507, {"error": "the prompt folder cannot be changed: Not a directory"})
+    assert listed == (507, {"error": "the prompt folder cannot be read: Not a directory"})
     assert await heard(server, "stays") == to_bytes(steps(6))
     assert np.array_equal(read_wav(folder / "stays.wav"), steps(6))
     assert leftovers(folder) == []

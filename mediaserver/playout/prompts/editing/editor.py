@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import errno
+import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +12,13 @@ from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.errors import PromptError, RefusalReason, RefusedError
 from mediaserver.playout.decoding.measuring import Measurement
 from mediaserver.playout.prompts.editing.history import History, Version, move
-from mediaserver.playout.prompts.editing.names import place, refuse_link, validate_name
+from mediaserver.playout.prompts.editing.names import (
+    make_folder_of,
+    place,
+    refuse_link,
+    remove_empty_folders,
+    validate_name,
+)
 from mediaserver.playout.prompts.encoded_frames import FrameEncoder
 from mediaserver.playout.prompts.library import PromptLibrary, ReloadResult
 from mediaserver.playout.prompts.prompt_store import Prompt
@@ -24,6 +32,13 @@ class PlacedPrompt(NamedTuple):
     prompt: Prompt
     measured: Measurement
     is_new: bool
+
+
+class _GoneError(FileNotFoundError):
+    """A file that was to become a prompt is gone: a version that was pruned, or that another request restored."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
 class PromptEditor:
@@ -58,8 +73,8 @@ class PromptEditor:
             old = self._files(scan, name)
             is_new = not old
             if not file.exists():
-                raise RefusedError(RefusalReason.UNKNOWN_VERSION, f"{file.name} is gone: another request took it")
-            target.parent.mkdir(parents=True, exist_ok=True)
+                raise _GoneError
+            make_folder_of(target)
             with self._kept(name, old, change, by):
                 move(file, target)
             for each in old:
@@ -80,6 +95,7 @@ class PromptEditor:
                 for each in old:
                     each.unlink()
             self._history.prune(name)
+            remove_empty_folders(self._library.directory, name)
 
         await self._change([name], work)
 
@@ -91,10 +107,13 @@ class PromptEditor:
             old, target = self._existing(scan, name), place(self._library.directory, to)
             if self._files(scan, to):
                 raise RefusedError(RefusalReason.PROMPT_CONFLICT, f'there is a prompt "{to}" already')
-            target.parent.mkdir(parents=True, exist_ok=True)
-            for each in old:
-                move(each, target.with_name(f"{target.name}{each.suffix}"))
+            targets = [target.with_name(f"{target.name}{each.suffix}") for each in old]
+            for each in targets:
+                make_folder_of(each)
+            for each, moved in zip(old, targets, strict=True):
+                move(each, moved)
             self._history.rename(name, to)
+            remove_empty_folders(self._library.directory, name)
 
         await self._change([name, to], work)
         return self._library.prompts[to]
@@ -110,16 +129,21 @@ class PromptEditor:
         """
         for each in await self.versions(name):
             if each.version == version:
-                return await self.put(name, each.path, by, "restored")
+                with contextlib.suppress(_GoneError):
+                    return await self.put(name, each.path, by, "restored")
         raise RefusedError(RefusalReason.UNKNOWN_VERSION, f'the prompt "{name}" has no version {version}')
 
     async def _check(self, file: Path) -> Measurement:
         """Decode and measure a file that is no prompt yet. RefusedError 422 says why it cannot be one."""
         pool = self._library.pool
         try:
-            await pool.decode(file, lambda: FrameEncoder(()))
+            _, sound = await pool.decode(file, lambda: FrameEncoder(()))
+            if not sound.samples:
+                raise PromptError("is empty: it has no samples")
             return Measurement(**await pool.measure(file))
         except PromptError as error:
+            if not await asyncio.to_thread(file.exists):
+                raise _GoneError from error
             raise RefusedError(RefusalReason.BAD_SOUND, f"the file {error}") from error
 
     async def _change(self, names: Collection[str], work: Callable[[FolderScan], None]) -> None:

@@ -15,7 +15,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import structlog
+
+from mediaserver.errors import error_text
 from mediaserver.playout.decoding.formats import EXTENSIONS
+from mediaserver.playout.prompts.editing.names import escape
+
+log = structlog.get_logger()
 
 FOLDER = ".history"
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
@@ -61,9 +67,11 @@ class History:
         with contextlib.suppress(FileNotFoundError):
             for path in self._folder(name).iterdir():
                 match = _FILE.fullmatch(path.name)
-                if match and match[5] in EXTENSIONS:
-                    until = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
-                    seconds = float(match[2]) if match[2] else None
+                if not match or match[5] not in EXTENSIONS:
+                    continue
+                until = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
+                seconds = float(match[2]) if match[2] else None
+                with contextlib.suppress(FileNotFoundError):  # it is pruned at the same time
                     found.append(Version(path, match[1], until, seconds, match[3], match[4], path.stat().st_size))
         return sorted(found, key=lambda version: version.version, reverse=True)
 
@@ -88,9 +96,15 @@ class History:
         return kept
 
     def prune(self, name: str) -> None:
-        """Remove the oldest versions of a prompt beyond the limit."""
-        for version in self.versions(name)[self.limit :]:
-            version.path.unlink()
+        """Remove the oldest versions of a prompt beyond the limit.
+
+        An error of the file system is logged and not raised, because the prompt has been changed by then.
+        """
+        try:
+            for version in self.versions(name)[self.limit :]:
+                version.path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("old versions of a prompt cannot be removed", prompt=name, error=error_text(error))
         with contextlib.suppress(OSError):  # the folder still has versions, or was never made
             self._folder(name).rmdir()
 
@@ -105,8 +119,8 @@ class History:
         self.prune(to)
 
     def _folder(self, name: str) -> Path:
-        """The folder of a prompt's versions. Slashes are escaped, so that no two prompts have one folder."""
-        return self._directory / name.replace("%", "%25").replace("/", "%2F")
+        """The folder of a prompt's versions."""
+        return self._directory / escape(name)
 
 
 def move(file: Path, target: Path) -> None:

@@ -1,5 +1,6 @@
 """Which names and files of prompts a request may change: nothing outside of the prompt folder, nothing hidden."""
 
+import contextlib
 import os
 import unicodedata
 from pathlib import Path, PurePosixPath
@@ -8,7 +9,9 @@ from mediaserver.audio import signatures
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.playout.decoding.formats import EXTENSIONS
 
-_LONGEST_NAME = 200  # bytes in UTF-8; file systems take 255 for one name, and the history adds to it
+# Bytes in UTF-8 of a name as `escape` writes it. File systems take 255 for one name, and a prompt's file gets an
+# extension, and one more while it is copied.
+_LONGEST_NAME = 200
 # The extension that a file gets if nobody names one, by the kind that its first bytes tell.
 _EXTENSIONS = {
     "WAV": ".wav",
@@ -40,6 +43,11 @@ def split_extension(text: str) -> tuple[str, str]:
     return text.removesuffix(extension), extension.lower()
 
 
+def escape(name: str) -> str:
+    """A prompt's name as the name of one folder. No two prompts have the same."""
+    return name.replace("%", "%25").replace("/", "%2F")
+
+
 def validate_name(text: str) -> str:
     """The name of a prompt that a request may make, normalised as names of the library are.
 
@@ -51,8 +59,8 @@ def validate_name(text: str) -> str:
         why = "no part of it may be empty or begin with a dot"
     elif not name.isprintable():
         why = "it has a character that cannot be printed"
-    elif len(name.encode()) > _LONGEST_NAME:
-        why = f"it is longer than {_LONGEST_NAME} bytes"
+    elif len(escape(name).encode()) > _LONGEST_NAME:
+        why = f"it is longer than {_LONGEST_NAME} bytes, of which / and % take three each"
     elif split_extension(name)[1]:
         why = "prompts are named without the extension"
     else:
@@ -70,6 +78,26 @@ def place(directory: Path, name: str) -> Path:
     if any(part.startswith(".") for part in inside.parts):  # the folder itself, ".", has no parts
         raise RefusedError(RefusalReason.PROMPT_CONFLICT, f"{path.parent} is a link that leads out of the folder")
     return path
+
+
+def make_folder_of(file: Path) -> None:
+    """Make the folder of a file. RefusedError 409 if a file has the folder's name, or a folder the file's."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise RefusedError(
+            RefusalReason.PROMPT_CONFLICT,
+            f"{file.parent} cannot be a folder: a file has its name, or a part of it",
+        ) from error
+    if file.is_dir():
+        raise RefusedError(RefusalReason.PROMPT_CONFLICT, f"{file} is a folder")
+
+
+def remove_empty_folders(directory: Path, name: str) -> None:
+    """Remove the folders of the prompt folder that a prompt of this name was in, if they are empty now."""
+    with contextlib.suppress(OSError):  # a folder that is not empty, or a link to one
+        for folder in list((directory / name).relative_to(directory).parents)[:-1]:
+            (directory / folder).rmdir()
 
 
 def refuse_link(file: Path) -> None:

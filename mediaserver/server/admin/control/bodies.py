@@ -2,44 +2,40 @@
 
 from typing import Literal
 
-import pydantic
 from pydantic import Field
 
+from mediaserver.config.fields import Table
 from mediaserver.handlers.base import LEAST_GAIN, MOST_GAIN
 
 _WEEK = 7 * 86_400  # seconds
 
 
-class _Body(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
-
-
-class GainRequest(_Body):
+class GainRequest(Table):
     """How much louder or softer all that we send on a stream is, from the next frame on."""
 
     gain: float = Field(ge=LEAST_GAIN, le=MOST_GAIN, description="dB; 0 sends all as it is")
 
 
-class MarkRequest(_Body):
+class MarkRequest(Table):
     """A mark after all that plays and waits on a stream."""
 
     name: str = Field(min_length=1, max_length=100, description="what the event `mark` calls it")
 
 
-class RecordRequest(_Body):
+class RecordRequest(Table):
     """How a stream is recorded."""
 
     seconds: float | None = Field(None, gt=0, le=_WEEK, description="after which it ends")
     stereo: bool = Field(False, description="the caller on the left, what we send on the right")
 
 
-class SwitchRequest(_Body):
+class SwitchRequest(Table):
     """The path on which a stream continues."""
 
     path: str = Field(pattern="^/", max_length=8000, description="with its query, as a URL has it")
 
 
-class LabelRequest(_Body):
+class LabelRequest(Table):
     """A name by which requests may name a stream."""
 
     label: str | None = Field(
@@ -47,7 +43,7 @@ class LabelRequest(_Body):
     )
 
 
-class MuteRequest(_Body):
+class MuteRequest(Table):
     """Whether one side of a stream is muted."""
 
     muted: bool

@@ -7,7 +7,7 @@ import pytest
 
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.playout.prompts.editing.editor import PromptEditor
-from mediaserver.playout.prompts.editing.history import History
+from mediaserver.playout.prompts.editing.history import History, Version
 from mediaserver.playout.prompts.library import PromptLibrary, ReloadResult
 from mediaserver.wire.encapsulation import PCM
 from tests.playout.prompts.folder import NEW, OLD, encoded, loaded, played_by_new_call, put, refreshed
@@ -177,3 +177,90 @@ async def test_links_are_followed_in_the_folder_and_not_out_of_it(tmp_path: Path
             await editor.put(name, put(tmp_path / "new.wav", NEW), "me")
         assert refused.value.status == 409
     assert not (tmp_path / "b.wav").exists()
+
+
+class PrunedMeanwhile(History):
+    """A history whose versions another request prunes as soon as they are listed."""
+
+    def versions(self, name: str) -> list[Version]:
+        found = super().versions(name)
+        for version in found:
+            version.path.unlink()
+        return found
+
+
+@in_virtual_time
+async def test_a_version_that_was_just_pruned_is_not_there(tmp_path: Path, loop: VirtualLoop) -> None:
+    folder = tmp_path / "prompts"
+    put(folder / "a.wav", OLD)
+    library, editor, changes = await opened(folder)
+    await editor.put("a", put(tmp_path / "new.wav", NEW), "me")
+    (version,) = await editor.versions("a")
+    late = PromptEditor(library, PrunedMeanwhile(folder, 5), lambda: (PCM,), changes.append)
+    with pytest.raises(RefusedError, match=f'the prompt "a" has no version {version.version}') as refused:
+        await late.restore("a", version.version, "me")
+    assert refused.value.status == 404
+    assert played_by_new_call(library, "a") == encoded(NEW)
+
+
+@in_virtual_time
+async def test_folders_that_are_left_empty_are_removed(tmp_path: Path, loop: VirtualLoop) -> None:
+    folder = tmp_path / "prompts"
+    for name in ("one/two/three/a", "one/two/b"):
+        put(folder / f"{name}.wav", OLD)
+    (folder / "empty").mkdir()
+    _, editor, _ = await opened(folder, limit=0)
+
+    def folders() -> list[str]:
+        found = [path.relative_to(folder) for path in folder.rglob("*") if path.is_dir()]
+        return sorted(str(path) for path in found if path.parts[0] != ".history")
+
+    await editor.rename("one/two/three/a", "one/two/a")
+    assert folders() == ["empty", "one", "one/two"]
+    await editor.remove("one/two/b", "me")
+    assert folders() == ["empty", "one", "one/two"]
+    await editor.rename("one/two/a", "a")
+    assert folders() == ["empty"]
+    await editor.remove("a", "me")
+    assert folders() == ["empty"]
+
+
+@in_virtual_time
+async def test_what_stands_in_a_prompt_s_place_is_a_conflict(tmp_path: Path, loop: VirtualLoop) -> None:
+    folder = tmp_path / "prompts"
+    put(folder / "beep.wav", OLD)
+    (folder / "dir.wav").mkdir()
+    library, editor, _ = await opened(folder)
+    for name, why in (
+        ("beep.wav/x", "beep.wav cannot be a folder"),
+        ("beep.wav/x/y", "x cannot be a folder"),
+        ("dir", "dir.wav is a folder"),
+    ):
+        for change in (
+            lambda name=name: editor.put(name, put(tmp_path / "new.wav", NEW), "me"),
+            lambda name=name: editor.rename("beep", name),
+        ):
+            with pytest.raises(RefusedError, match=why) as refused:
+                await change()
+            assert refused.value.status == 409
+    assert (names(folder), list(library.prompts)) == (["beep.wav"], ["beep"])
+
+
+@in_virtual_time
+async def test_a_sound_without_samples_is_no_prompt(tmp_path: Path, loop: VirtualLoop) -> None:
+    library, editor, _ = await opened(tmp_path / "prompts")
+    (tmp_path / "none.ulaw").write_bytes(b"")
+    for file in (tmp_path / "none.ulaw", put(tmp_path / "none.wav", NEW[:0])):
+        with pytest.raises(RefusedError, match="the file is empty: it has no samples") as refused:
+            await editor.put("a", file, "me")
+        assert refused.value.status == 422
+    assert dict(library.prompts) == {}
+
+
+@in_virtual_time
+async def test_a_history_that_cannot_be_pruned_undoes_no_change(tmp_path: Path, loop: VirtualLoop) -> None:
+    (tmp_path / "prompts").mkdir()
+    library, editor, _ = await opened(tmp_path / "prompts")
+    (tmp_path / "prompts" / ".history").write_text("a file, where a folder should be")
+    assert (await editor.put("a", put(tmp_path / "new.wav", NEW), "me")).is_new
+    assert played_by_new_call(library, "a") == encoded(NEW)

@@ -24,7 +24,9 @@ def test_an_extension_counts_where_sound_files_have_it(text: str, name: str, ext
     assert names.split_extension(text) == (name, extension)
 
 
-@pytest.mark.parametrize("name", ["a", "music/hold", "de-AT/a b", "grüße", "a.b/c", "x" * 200, "50 %"])
+@pytest.mark.parametrize(
+    "name", ["a", "music/hold", "de-AT/a b", "grüße", "a.b/c", "x" * 200, "50 %", "a/" + "x" * 196]
+)
 def test_a_name_may_be_any_that_the_scan_finds(name: str) -> None:
     assert names.validate_name(name) == name
 
@@ -50,6 +52,8 @@ def test_a_name_is_normalised_as_the_scan_does() -> None:
         "a\n",
         "\udc80",
         "é" * 101,
+        "a/" + "x" * 197,
+        "a/" * 89 + "a",  # its history's folder would have a name of 357 bytes
         "a.wav",
     ],
 )
