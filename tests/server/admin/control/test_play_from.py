@@ -1,5 +1,6 @@
 """Sounds that requests play from other servers: which URLs, within which limits, and what is told of failures."""
 
+import asyncio
 import functools
 import http.server
 import ipaddress
@@ -18,7 +19,7 @@ from mediaserver.server.admin.control.download import Downloader, is_listed
 from tests.server.admin.live_calls import CONFIG, LONG, SHORT, ask, calling, parts
 from tests.server.process import ServerProcess, serving, write_config
 from tests.sound import write_wav
-from tests.timing import eventually
+from tests.timing import PATIENCE, eventually
 
 UNLISTED = "no entry of admin.play_from has this URL"
 
@@ -34,6 +35,11 @@ class Files(http.server.SimpleHTTPRequestHandler):
             self.end_headers()
         elif self.path.endswith("/never"):
             stopped.wait()
+        elif self.path.endswith("/slow.wav"):
+            asked.set()
+            released.wait(PATIENCE)
+            self.path = "/sounds/short.wav"
+            super().do_GET()
         else:
             super().do_GET()
 
@@ -41,7 +47,7 @@ class Files(http.server.SimpleHTTPRequestHandler):
         """Nothing."""
 
 
-stopped = threading.Event()
+stopped, asked, released = threading.Event(), threading.Event(), threading.Event()
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +66,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         thread.start()
         yield server.server_port
         stopped.set()
+        released.set()
         server.shutdown()
         thread.join()
 
@@ -173,3 +180,25 @@ def test_mistakes_in_the_list_are_told(tmp_path: Path, url: str) -> None:
     assert settings.admin.play_from == ()
     (line,) = [line for line in problems if "admin.play_from" in line]
     assert "should" in line
+
+
+async def test_a_sound_is_for_the_stream_that_had_the_name_when_it_was_asked_for(
+    server: ServerProcess, files: int
+) -> None:
+    label, url = {"label": "sup"}, f"http://127.0.0.1:{files}/sounds/slow.wav"
+    async with calling(server, "/silence") as (second, heard):
+        async with calling(server, "/silence") as (first, _):
+            await ask(server, "PUT", f"/v1/streams/{first}/label", label)
+            playing = asyncio.create_task(ask(server, "POST", "/v1/streams/sup/play", {"url": url}))
+            await asyncio.to_thread(asked.wait, PATIENCE)
+        await ended(server, first)
+        assert (await ask(server, "PUT", f"/v1/streams/{second}/label", label))[0] in (200, 204)
+        released.set()
+        assert await playing == (404, {"error": f"the stream {first} has ended"})
+    assert set(heard.messages) == {SILENCE}
+
+
+async def ended(server: ServerProcess, stream: str) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while (await ask(server, "GET", f"/v1/streams/{stream}"))[0] != 404:
+            await asyncio.sleep(0.01)
