@@ -95,6 +95,7 @@ class RefusalReason(StrEnum):
     BAD_KEY = "bad-key", 422
     UNPLAYABLE = "unplayable", 422
     STREAM_BUSY = "stream-busy", 429
+    SOUNDS_FULL = "sounds-full", 429
     NO_SOUND = "no-sound", 502
     NO_CALLS = "no-calls", 503
     # Reasons for which the API refuses to change prompts.

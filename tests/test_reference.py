@@ -94,6 +94,7 @@ def test_every_reason_that_metrics_count_is_in_the_reference_of_its_port() -> No
         RefusalReason.UNKNOWN_RECORDING,
         RefusalReason.AMBIGUOUS,
         RefusalReason.STREAM_BUSY,
+        RefusalReason.SOUNDS_FULL,
         RefusalReason.BAD_KEY,
         RefusalReason.NO_CALLS,
         RefusalReason.BAD_NAME,

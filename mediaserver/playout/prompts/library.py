@@ -131,13 +131,14 @@ class PromptLibrary:
         better = {file: prompt.path for prompt in prompts for file in prompt.passed_over}
         return {file: path.relative_to(self.directory).as_posix() for file, path in better.items()}
 
-    async def decode(self, path: Path) -> SoundFile:
+    async def decode(self, path: Path, longest: int = 0) -> SoundFile:
         """Decode a sound file that is no prompt, such as a recording; PromptError where it cannot be played.
 
+        `longest`: the most seconds that it may have, if these are fewer than a prompt may have; 0 for no limit.
         The decoded sound is not cached on disk, so that no copy is left when a recording is deleted.
         """
         try:
-            _, encoder = await self.pool.decode(path, lambda: FrameEncoder((PCM,)), store=False)
+            _, encoder = await self.pool.decode(path, lambda: FrameEncoder((PCM,)), store=False, longest=longest)
         except PromptError as error:
             raise PromptError(f"{path} {error}") from error
         return SoundFile(encoder.encoded[PCM.name])

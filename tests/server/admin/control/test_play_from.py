@@ -14,8 +14,13 @@ from yarl import URL
 
 from mediaserver import config
 from mediaserver.audio.pcm import SILENCE
+from mediaserver.config.listener_settings import AdminSettings
 from mediaserver.errors import RefusedError
+from mediaserver.playout.decoding.pool import DecodePool
+from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.server.admin.control.download import Downloader, is_listed
+from mediaserver.server.admin.control.fetched_sounds import FetchedSounds
+from mediaserver.wire.encapsulation import PCMU
 from tests.server.admin.live_calls import CONFIG, LONG, SHORT, ask, calling, parts
 from tests.server.process import ServerProcess, serving, write_config
 from tests.sound import write_wav
@@ -57,6 +62,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     write_wav(folder / "sounds" / "short.wav", SHORT)
     write_wav(folder / "elsewhere" / "short.wav", SHORT)
     (folder / "sounds" / "page.wav").write_text("<!doctype html><title>An error</title>")
+    (folder / "sounds" / "long.ulaw").write_bytes(b"\xff" * 8001 * 600)
     (folder / "sounds" / "large.wav").write_bytes(bytes(2 * 1024 * 1024))
     stopped.clear()
     with http.server.ThreadingHTTPServer(
@@ -101,6 +107,11 @@ async def test_a_file_of_a_listed_server_is_heard(server: ServerProcess, files: 
         ("http://[::1", 403, f"url: {UNLISTED}"),
         ("http://127.0.0.1:PORT/sounds/none.wav?token=s3cret", 502, "127.0.0.1: HTTP status 404"),
         ("http://127.0.0.1:PORT/sounds/page.wav", 422, "127.0.0.1: the file is an HTML page, not sound"),
+        (
+            "http://127.0.0.1:PORT/sounds/long.ulaw",
+            422,
+            "127.0.0.1: the file is longer than 600 s: cut it into parts",
+        ),
     ],
 )
 async def test_what_is_not_played_is_told(
@@ -202,3 +213,23 @@ async def ended(server: ServerProcess, stream: str) -> None:
     async with asyncio.timeout(PATIENCE):
         while (await ask(server, "GET", f"/v1/streams/{stream}"))[0] != 404:
             await asyncio.sleep(0.01)
+
+
+async def test_the_sounds_that_play_and_wait_have_so_much_memory_together(tmp_path: Path, files: int) -> None:
+    """Each is of five frames, which take 363 bytes of memory."""
+    settings = AdminSettings(play_from=(f"http://127.0.0.1:{files}/",))
+    library = PromptLibrary(tmp_path, 1_000_000, DecodePool())
+    sounds = FetchedSounds(library, lambda: settings, memory_limit=2 * 5 * 365 + 100)
+    url = f"http://127.0.0.1:{files}/sounds/short.wav"
+    held = [await sounds.fetch(url) for _ in range(2)]
+    playing = held.pop().get_frames(PCMU)
+    with pytest.raises(RefusedError, match=r"^the sounds by URL that play and wait take all of 0 MB") as refused:
+        await sounds.fetch(url)
+    assert refused.value.status == 429
+    held.clear()
+    held.append(await sounds.fetch(url))
+    with pytest.raises(RefusedError):
+        await sounds.fetch(url)
+    del playing
+    held.append(await sounds.fetch(url))
+    await library.close()
