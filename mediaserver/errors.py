@@ -21,6 +21,7 @@ from itertools import islice
 
 # By how many letters the lengths of compared words may differ, and with how many known words a word is compared.
 _LENGTH_DIFFERENCE, _CANDIDATES = 3, 50
+_LONGEST_MESSAGE = 400  # characters of a refusal's message
 _LONGEST = 100  # letters; a longer word is compared with no known word
 
 
@@ -95,6 +96,7 @@ class RefusalReason(StrEnum):
     BAD_KEY = "bad-key", 422
     UNPLAYABLE = "unplayable", 422
     STREAM_BUSY = "stream-busy", 429
+    SOUNDS_FULL = "sounds-full", 429
     NO_SOUND = "no-sound", 502
     NO_CALLS = "no-calls", 503
     # Reasons for which the API refuses to change prompts.
@@ -110,20 +112,27 @@ class RefusalReason(StrEnum):
 
 class RefusedError(MediaServerError):
     """A request is refused for a `reason`, which includes the HTTP `status` of the answer. The message is one
-    plain line.
+    plain line. If it is long, because it repeats what the peer wrote, its middle is left out.
 
     `logged` is the message for the log. It leaves out text that the peer wrote, where that text may be a token.
     """
 
     def __init__(self, reason: RefusalReason, message: str, *, logged: str = "") -> None:
-        super().__init__(single_line(message))
+        super().__init__(_shortened(single_line(message)))
         self.reason = reason
-        self.logged = logged or str(self)
+        self.logged = _shortened(logged) if logged else str(self)
 
     @property
     def status(self) -> int:
         """The HTTP status of the answer to the refused request."""
         return self.reason.status
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= _LONGEST_MESSAGE:
+        return text
+    end = _LONGEST_MESSAGE // 4
+    return f"{text[: _LONGEST_MESSAGE - end - 1]}…{text[-end:]}"
 
 
 class CallControlError(MediaServerError):

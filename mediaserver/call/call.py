@@ -24,6 +24,7 @@ from mediaserver.call.stream import Clock
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.prompts.library import PromptLibrary
+from mediaserver.playout.prompts.prompt_store import Prompt
 from mediaserver.playout.sources.source import PlaybackResult
 from mediaserver.speech.service import SpeechService
 from mediaserver.wire.events import Event
@@ -86,7 +87,9 @@ class Call(CallControl):
         """
         self._pacer.cancel_all()
 
-    def set_background(self, name: str | None, level: float | None = None, ducking: float | None = None) -> None:
+    def set_background(
+        self, name: str | Prompt | None, level: float | None = None, ducking: float | None = None
+    ) -> None:
         """Repeat a prompt under all that is played, and alone while nothing is; None ends the background.
 
         `level`: its active speech level in dBov. `ducking`: dB by which it is lowered while something is played.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mediaserver.playout.prompts.encoded_frames import SoundFile
+from mediaserver.playout.prompts.prompt_store import Prompt
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.playout.sources.background import Background
 from mediaserver.playout.sources.levelled import LevelledPrompt
@@ -41,7 +42,7 @@ class BackgroundLevels:
             self.level if level is None else level, self.ducking if ducking is None else ducking
         )
 
-    def open(self, name: str, prompts: PromptSnapshot) -> Background | None:
+    def open(self, name: str | Prompt, prompts: PromptSnapshot) -> Background | None:
         """The background that repeats a prompt, None for an empty one; PromptError if there is no such prompt."""
-        prompt = prompts.find(name)
+        prompt = prompts.find(name) if isinstance(name, str) else name
         return Background(LevelledPrompt(prompt, self.level), self.ducking) if prompt.samples else None

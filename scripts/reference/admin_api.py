@@ -20,7 +20,9 @@ slashes. An error is JSON, `{"error": "…"}`, with the status of
 
 def operations() -> list[Operation]:
     """All operations of the admin endpoint, which is created but not started."""
-    endpoint = AdminEndpoint(cast("Any", SimpleNamespace(events=EventHub())), *[cast("Any", None)] * 4)
+    endpoint = AdminEndpoint(
+        cast("Any", SimpleNamespace(events=EventHub(), library=None)), *[cast("Any", None)] * 4
+    )
     return endpoint.operations
 
 

@@ -14,6 +14,7 @@ from mediaserver.call import Call
 from mediaserver.config.fields import OptionalLanguageTag, Table
 from mediaserver.config.speech_settings import SpeechEngines, SpeechSettings
 from mediaserver.events.kinds import EventKind
+from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.playout.sources.source import Segment
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 from mediaserver.speech.service import split_text
@@ -183,10 +184,18 @@ class SpokenPromptSettings(VoiceSettings):
             spoken_prompt.prepare(speech)
 
     def render(
-        self, prompt_items: Iterable[str | SpokenPrompt], call: Call, values: Mapping[str, str] = _NO_VALUES
+        self,
+        prompt_items: Iterable[str | SpokenPrompt],
+        call: Call,
+        values: Mapping[str, str] = _NO_VALUES,
+        *,
+        prompts: PromptSnapshot | None = None,
     ) -> list[Segment | SpokenText]:
-        """The sounds of prompt items for a call. ValueError if a text cannot be spoken with these values."""
-        get = call.prompts.get
+        """The sounds of prompt items for a call. ValueError if a text cannot be spoken with these values.
+
+        Prompts are looked up in `prompts`, or else in the call's own, which are as they were when it began.
+        """
+        get = (prompts or call.prompts).get
         fallback = get(self.fallback) if self.fallback else None
         return [
             get(item) if isinstance(item, str) else item.with_defaults(self).synthesise(call, fallback, values)

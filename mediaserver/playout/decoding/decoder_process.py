@@ -39,7 +39,8 @@ _LIBRARY_BYTES, _PCM_MULTIPLE, _PCM_BYTES_PER_SECOND = 2_000_000_000, 6, 16_000
 # Environment variables that are set to 1, so that numpy's libraries do not allocate memory for a thread per core.
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
-REQUEST = struct.Struct(">IB")  # a request's header: bytes of the path that follows, and its `Purpose`
+# A request's header: bytes of the path that follows, its `Purpose`, and the most seconds of sound, or 0.
+REQUEST = struct.Struct(">IBI")
 ANSWER = struct.Struct(">IQ")  # an answer's header: bytes of the JSON and bytes of the PCM that follow
 _NO_PCM = memoryview(b"")
 
@@ -87,14 +88,14 @@ def _serve(
     conditioning: Conditioning,
 ) -> None:
     while head := requests.read(REQUEST.size):
-        size, purpose = REQUEST.unpack(head)
+        size, purpose, most = REQUEST.unpack(head)
         path = os.fsdecode(requests.read(size))
         if purpose == Purpose.MEASUREMENT:
             description, pcm = measure(path, longest, pcm_kind, conditioning), _NO_PCM
         elif purpose == Purpose.PROMPT:
             description, pcm = answer_request(path, cache, longest, pcm_kind, conditioning)
         else:
-            description, pcm = answer_request(path, None, longest, pcm_kind)
+            description, pcm = answer_request(path, None, min(longest, most or longest), pcm_kind)
         text = json.dumps(description).encode()
         answers.write(ANSWER.pack(len(text), len(pcm)) + text)
         answers.write(pcm)

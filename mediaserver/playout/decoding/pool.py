@@ -86,14 +86,17 @@ class DecodePool:
         self._feeding = asyncio.Lock()
         self._logged_problem = ""
 
-    async def decode(self, path: Path, new_sink: Callable[[], T], *, store: bool = True) -> tuple[AudioInfo, T]:
+    async def decode(
+        self, path: Path, new_sink: Callable[[], T], *, store: bool = True, longest: int = 0
+    ) -> tuple[AudioInfo, T]:
         """Decode a file into a sink that `new_sink` makes; return the file's description and the sink.
 
         PromptError where the file cannot be played, or where its decoder process dies twice. If `store` is False,
-        the file is no prompt: it is decoded as it is, and nothing is cached on disk.
+        the file is no prompt: it is decoded as it is, and nothing is cached on disk. Then `longest` may set a
+        limit of seconds below that of the pool.
         """
         purpose = Purpose.PROMPT if store else Purpose.SOUND
-        answer, sink = await self._ask(path, new_sink, purpose)
+        answer, sink = await self._ask(path, new_sink, purpose, longest)
         info = AudioInfo(*(answer[field] for field in AudioInfo._fields))
         return info._replace(warnings=tuple(info.warnings)), sink
 
@@ -105,14 +108,16 @@ class DecodePool:
         answer, _ = await self._ask(path, _NoPcm, Purpose.MEASUREMENT)
         return answer
 
-    async def _ask(self, path: Path, new_sink: Callable[[], T], purpose: Purpose) -> tuple[dict[str, Any], T]:
+    async def _ask(
+        self, path: Path, new_sink: Callable[[], T], purpose: Purpose, longest: int = 0
+    ) -> tuple[dict[str, Any], T]:
         """Have a decoder process answer a request, and return its answer, and a sink that has got all the PCM."""
         killed_by = 0
         for _ in range(2):  # two attempts, because a decoder may die for another reason than the file
             decoder, began = None, time.monotonic()
             try:
                 async with self._decoders.acquire() as decoder:
-                    answer, sink = await self._request(decoder, path, new_sink, purpose)
+                    answer, sink = await self._request(decoder, path, new_sink, purpose, longest)
             except NoProcessError as error:
                 raise PromptError(f"cannot be decoded: {error}") from error
             except DEAD:
@@ -125,13 +130,13 @@ class DecodePool:
         raise PromptError(f"cannot be decoded: {_why_dead(killed_by)}")
 
     async def _request(
-        self, decoder: ChildProcess, path: Path, new_sink: Callable[[], T], purpose: Purpose
+        self, decoder: ChildProcess, path: Path, new_sink: Callable[[], T], purpose: Purpose, longest: int
     ) -> tuple[dict[str, Any], T]:
         """Ask a decoder process to decode a file; return its answer, and a new sink that has got all the PCM."""
         name = os.fsencode(path)
         try:
             async with asyncio.timeout(_TIMEOUT):
-                await decoder.send(REQUEST.pack(len(name), purpose) + name)
+                await decoder.send(REQUEST.pack(len(name), purpose, longest) + name)
                 size, left = ANSWER.unpack(await decoder.receive(ANSWER.size))
                 answer, sink = json.loads(await decoder.receive(size)), new_sink()
                 while left:

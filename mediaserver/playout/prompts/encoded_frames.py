@@ -14,7 +14,7 @@ _BLOCK_FRAMES = 250  # frames that are encoded between two turns of the event lo
 PCM_BLOCK_BYTES = _BLOCK_FRAMES * FRAME_BYTES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class EncodedFrames:
     """A sound's encoded frames of 20 ms. The last frame is padded with silence; `samples` does not count it.
 
@@ -56,8 +56,9 @@ class FrameEncoder:
 class _TranscodedFrames(Sequence[bytes]):
     """A sequence of frames that transcodes a frame from encoding `base` to `encoding` each time it is read."""
 
-    def __init__(self, frames: Sequence[bytes], encoding: Encoding, base: Encoding) -> None:
+    def __init__(self, frames: Sequence[bytes], encoding: Encoding, base: Encoding, whole: EncodedFrames) -> None:
         self._frames, self._encoding, self._base = frames, encoding, base
+        self._whole = whole  # keeps the frames that are transcoded in memory, where the store finds them
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -68,7 +69,7 @@ class _TranscodedFrames(Sequence[bytes]):
     def __getitem__(self, index: slice) -> Sequence[bytes]: ...
     def __getitem__(self, index: int | slice) -> bytes | Sequence[bytes]:
         if isinstance(index, slice):
-            return _TranscodedFrames(self._frames[index], self._encoding, self._base)
+            return _TranscodedFrames(self._frames[index], self._encoding, self._base, self._whole)
         return self._encoding.encode(self._base.decode(self._frames[index]))
 
     def __iter__(self) -> Iterator[bytes]:
@@ -77,15 +78,15 @@ class _TranscodedFrames(Sequence[bytes]):
 
 def transcode_lazily(encoded: EncodedFrames, encoding: Encoding, base: Encoding = PCM) -> EncodedFrames:
     """Return frames in `encoding` at once. Each is transcoded from the encoding `base` only when it is played."""
-    return EncodedFrames(_TranscodedFrames(encoded.frames, encoding, base), encoded.samples)
+    return EncodedFrames(_TranscodedFrames(encoded.frames, encoding, base, encoded), encoded.samples)
 
 
-async def transcode(pcm: EncodedFrames, encoding: Encoding) -> EncodedFrames:
-    """Transcode all frames of PCM to another encoding now, with turns of the event loop in between."""
+async def transcode(encoded: EncodedFrames, encoding: Encoding, base: Encoding = PCM) -> EncodedFrames:
+    """Transcode all frames from the encoding `base` to another now, with turns of the event loop in between."""
     encoder = FrameEncoder((encoding,))
-    for at in range(0, len(pcm.frames), _BLOCK_FRAMES):
-        await encoder.feed_pcm(b"".join(map(PCM.decode, pcm.frames[at : at + _BLOCK_FRAMES])))
-    return EncodedFrames(encoder.encoded[encoding.name].frames, pcm.samples)
+    for at in range(0, len(encoded.frames), _BLOCK_FRAMES):
+        await encoder.feed_pcm(b"".join(map(base.decode, encoded.frames[at : at + _BLOCK_FRAMES])))
+    return EncodedFrames(encoder.encoded[encoding.name].frames, encoded.samples)
 
 
 @dataclass(frozen=True, slots=True)

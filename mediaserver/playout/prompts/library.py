@@ -82,19 +82,24 @@ class PromptLibrary:
 
         `work` is called in a thread with a scan of the folder. Neither a refresh nor another change happens
         meanwhile. What `work` raises is raised, after what it had changed by then was loaded. Decoder processes
-        stay for some seconds, as one change often follows another.
+        stay for some seconds, as one change often follows another. Calls in progress keep the prompts as they
+        were: those that were evicted from memory are decoded before `work` is called.
         """
 
         async def load() -> ReloadResult:
             return await self._load_changes(await self._scan_for_changes(0, names), encodings)
 
         async with self._refreshing:
+            prompts = [self.prompts[name] for name in names if name in self.prompts]
+            secured = [await self.store.secure(prompt) for prompt in prompts]
             try:
                 await asyncio.to_thread(lambda: work(scan_folder(self.directory)))
             except Exception:
                 await load()
                 raise
-            return await load()
+            result = await load()
+            del secured  # held until here, where `detach` has found it
+            return result
 
     async def close(self) -> None:
         """End the decoder processes."""
@@ -126,13 +131,14 @@ class PromptLibrary:
         better = {file: prompt.path for prompt in prompts for file in prompt.passed_over}
         return {file: path.relative_to(self.directory).as_posix() for file, path in better.items()}
 
-    async def decode(self, path: Path) -> SoundFile:
+    async def decode(self, path: Path, longest: int = 0) -> SoundFile:
         """Decode a sound file that is no prompt, such as a recording; PromptError where it cannot be played.
 
+        `longest`: the most seconds that it may have, if these are fewer than a prompt may have; 0 for no limit.
         The decoded sound is not cached on disk, so that no copy is left when a recording is deleted.
         """
         try:
-            _, encoder = await self.pool.decode(path, lambda: FrameEncoder((PCM,)), store=False)
+            _, encoder = await self.pool.decode(path, lambda: FrameEncoder((PCM,)), store=False, longest=longest)
         except PromptError as error:
             raise PromptError(f"{path} {error}") from error
         return SoundFile(encoder.encoded[PCM.name])

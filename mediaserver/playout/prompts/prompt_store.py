@@ -1,24 +1,26 @@
 """The store of all prompts' encoded frames: keeps them in memory up to a limit, and encodes others on demand."""
 
 import asyncio
+import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import WeakValueDictionary
 
 from mediaserver.audio.level.levelling import PEAK_LIMIT, amplify
 from mediaserver.audio.level.levels import amplitude_dbfs
-from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_RATE, from_bytes, to_bytes
+from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, from_bytes, to_bytes
 from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.pool import AudioInfo, DecodePool
 from mediaserver.playout.prompts.cache import LruCache
 from mediaserver.playout.prompts.encoded_frames import EncodedFrames, FrameEncoder, transcode, transcode_lazily
-from mediaserver.wire.encapsulation import L16, MESSAGE, PCM, PCMA, PCMU, Encoding
+from mediaserver.wire.encapsulation import ALAW, L16, MESSAGE, PCM, PCMA, PCMU, TCP, ULAW, Encoding
 
 # Encodings by name, the lossless ones first.
-ENCODINGS = {encoding.name: encoding for encoding in (PCM, MESSAGE, L16, PCMU, PCMA)}
+ENCODINGS = {encoding.name: encoding for encoding in (PCM, MESSAGE, L16, TCP, PCMU, PCMA, ULAW, ALAW)}
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -26,7 +28,7 @@ class Prompt:
     """One sound file that can be played, with the content that it had when it was decoded.
 
     The prompt's encoded frames are in the store's cache until the file changes. Then they move to `detached`, so
-    that streams can play them to the end, and they are freed with the last stream that plays them.
+    that streams can play them to the end, and they are freed with the last stream that may play them.
     """
 
     name: str
@@ -37,7 +39,8 @@ class Prompt:
     passed_over: tuple[str, ...] = ()  # other files with this prompt name, by their paths in the folder
     detached: dict[str, EncodedFrames] | None = field(default=None, repr=False)  # frames by their encoding's name
     gain: ClassVar[float] = 0.0  # dB, as of an `AmplifiedPrompt`
-    kept_as: set[str] = field(default_factory=set, repr=False)  # names of encodings of which frames were kept
+    # The frames that the cache or any stream holds, by their encoding's name. Nothing is kept for being in here.
+    in_memory: WeakValueDictionary[str, EncodedFrames] = field(default_factory=WeakValueDictionary, repr=False)
     # The active speech level in dBov, SILENCE_DB for none; None until `PromptStore.measure_level` was called.
     level: asyncio.Future[float] | None = field(default=None, repr=False)
 
@@ -81,12 +84,14 @@ class AmplifiedPrompt:
 
     def get_frames(self, encoding: Encoding) -> "EncodedFrames | asyncio.Future[EncodedFrames]":
         """The amplified frames in an encoding, or a future, as those of a prompt."""
-        return self.prompt.store.get_frames(self.prompt, _amplifying(encoding, self.gain))
+        return self.prompt.store.get_frames(self.prompt, encoding, self.gain)
 
 
 @lru_cache(maxsize=256)
 def _amplifying(encoding: Encoding, gain: float) -> Encoding:
-    """An encoding that amplifies PCM by `gain` dB before it encodes the PCM."""
+    """An encoding that amplifies PCM by `gain` dB before it encodes the PCM; `encoding` itself for no gain."""
+    if not gain:
+        return encoding
 
     def compand(pcm: bytes) -> bytes:
         return encoding.compand(to_bytes(amplify(from_bytes(pcm), gain)))
@@ -103,35 +108,52 @@ class PromptStore:
         # Encoding under way: futures by prompt and encoding's name.
         self._encoding: dict[tuple[Prompt, str], asyncio.Future[EncodedFrames]] = {}
 
-    def get_frames(self, prompt: Prompt, encoding: Encoding) -> EncodedFrames | asyncio.Future[EncodedFrames]:
-        """A prompt's frames from the cache, or transcoded from cached PCM as they are played; else a future.
+    def get_frames(
+        self, prompt: Prompt, encoding: Encoding, gain: float = 0.0
+    ) -> EncodedFrames | asyncio.Future[EncodedFrames]:
+        """A prompt's frames, `gain` dB louder, from memory, or transcoded as they are played; else a future.
 
         The future is done once the prompt's file has been decoded again. All callers share it.
         """
-        cached = self._cached(prompt, encoding)
-        if cached is not None:
-            return cached
-        under_way = self._encoding.get((prompt, encoding.name))
+        name = _amplifying(encoding, gain).name
+        found = self._in_memory(prompt, name)
+        if found is not None:
+            return found
+        under_way = self._encoding.get((prompt, name))
         if under_way is None:
-            under_way = self._start_encoding(prompt, encoding)
-        pcm = self._pcm_of(prompt)
-        return transcode_lazily(pcm, encoding) if pcm is not None else under_way
+            under_way = self._start_encoding(prompt, encoding, gain)
+        base = self._find_base(prompt, encoding, gain)
+        return transcode_lazily(*base) if base is not None else under_way
 
     def put(self, prompt: Prompt, encoded: Mapping[str, EncodedFrames]) -> None:
         """Keep a prompt's encoded frames, given by the names of their encodings."""
         for name, frames in encoded.items():
-            prompt.kept_as.add(name)
+            prompt.in_memory[name] = frames
             self.cache.put((prompt, name), frames)
+
+    async def secure(self, prompt: Prompt) -> Sequence[EncodedFrames]:
+        """Have a prompt's frames in memory, for as long as the caller keeps what is returned.
+
+        If they were evicted, the file is decoded again. The caller is about to change the file, and `detach` then
+        finds the frames. Returns nothing if the file cannot be decoded any more.
+        """
+        frames = list(prompt.in_memory.values())
+        if self._find_base(prompt, PCM, 0.0) is None:
+            with contextlib.suppress(PromptError):
+                pcm = self.get_frames(prompt, PCM)
+                frames.append(pcm if isinstance(pcm, EncodedFrames) else await asyncio.shield(pcm))
+        return frames
 
     def detach(self, prompt: Prompt) -> Mapping[str, EncodedFrames]:
         """Move a prompt's frames from the cache to the prompt, because the prompt's file has changed.
 
-        Streams play on with these frames. Frames that the cache has evicted are lost: decoding the file again
-        would give the new sound.
+        Streams play on with these frames. Frames that the cache has evicted are among them while a stream plays
+        them. All others are lost: decoding the file again would give the new sound.
         """
         if prompt.detached is None:
-            found = {name: self.cache.pop((prompt, name)) for name in prompt.kept_as}
-            prompt.detached = {name: frames for name, frames in found.items() if frames is not None}
+            prompt.detached = dict(prompt.in_memory)
+            for name in prompt.detached:
+                self.cache.pop((prompt, name))
         return prompt.detached
 
     async def measure_level(self, prompt: Prompt) -> float:
@@ -151,28 +173,36 @@ class PromptStore:
             return prompt.info.loudness_lufs  # some tenths of a dB off
         return prompt.info.loudness_lufs if prompt.detached is not None else float(measured["level"])
 
-    def _cached(self, prompt: Prompt, encoding: Encoding) -> EncodedFrames | None:
+    def _in_memory(self, prompt: Prompt, name: str) -> EncodedFrames | None:
+        """A prompt's frames by their encoding's name: from the cache, or evicted ones that a stream plays."""
         if prompt.detached is not None:
-            return prompt.detached.get(encoding.name)
-        return self.cache.get((prompt, encoding.name))
+            return prompt.detached.get(name)
+        cached = self.cache.get((prompt, name))
+        if cached is None and (cached := prompt.in_memory.get(name)) is not None:
+            self.cache.put((prompt, name), cached)
+        return cached
 
-    def _pcm_of(self, prompt: Prompt) -> EncodedFrames | None:
-        """A prompt's PCM frames if they are in memory, else None.
+    def _find_base(
+        self, prompt: Prompt, encoding: Encoding, gain: float, *, lossless: bool = False
+    ) -> tuple[EncodedFrames, Encoding, Encoding] | None:
+        """Frames in memory from which others can be made, the encoding to encode them in, and their own encoding.
 
-        If the prompt's file has changed, and the old PCM is lost, frames of the old sound in another encoding are
-        transcoded to PCM, lossless ones by preference.
+        Lossless frames are preferred to those of G.711; with `lossless`, only they are returned.
         """
-        if prompt.detached is None:
-            return self.cache.get((prompt, PCM.name))
-        for name, encoding in ENCODINGS.items():
-            if name in prompt.detached:
-                frames = prompt.detached[name]
-                return frames if encoding is PCM else transcode_lazily(frames, PCM, encoding)
+        known = prompt.in_memory if prompt.detached is None else prompt.detached
+        for base_gain, target in {0.0: _amplifying(encoding, gain), gain: encoding}.items():
+            for own in ENCODINGS.values():
+                name = _amplifying(own, base_gain).name
+                if name not in known or (lossless and own.sample_bytes != SAMPLE_BYTES):
+                    continue
+                frames = self._in_memory(prompt, name)
+                if frames is not None:
+                    return frames, target, own
         return None
 
-    def _start_encoding(self, prompt: Prompt, encoding: Encoding) -> asyncio.Future[EncodedFrames]:
-        key = (prompt, encoding.name)
-        task = asyncio.get_running_loop().create_task(self._encode(prompt, encoding))
+    def _start_encoding(self, prompt: Prompt, encoding: Encoding, gain: float) -> asyncio.Future[EncodedFrames]:
+        key = (prompt, _amplifying(encoding, gain).name)
+        task = asyncio.get_running_loop().create_task(self._encode(prompt, encoding, gain))
         self._encoding[key] = task
 
         def finished(task: asyncio.Future[EncodedFrames]) -> None:
@@ -183,15 +213,19 @@ class PromptStore:
         task.add_done_callback(finished)
         return task
 
-    async def _encode(self, prompt: Prompt, encoding: Encoding) -> EncodedFrames:
-        pcm = self._pcm_of(prompt)
-        if pcm is not None:
-            frames = await transcode(pcm, encoding)
-        else:
-            _, encoder = await self._pool.decode(prompt.path, lambda: FrameEncoder((encoding,)))
-            frames = encoder.encoded[encoding.name]
+    async def _encode(self, prompt: Prompt, encoding: Encoding, gain: float = 0.0) -> EncodedFrames:
+        wanted = _amplifying(encoding, gain)
+        # While the file is as it was, no frames of lower quality than the file's are kept.
+        base = self._find_base(prompt, encoding, gain, lossless=prompt.detached is None)
+        if base is None:
+            _, encoder = await self._pool.decode(prompt.path, lambda: FrameEncoder((wanted,)))
+            frames = encoder.encoded[wanted.name]
+            if prompt.detached:  # the file has changed meanwhile: what was decoded may be the new sound
+                base = self._find_base(prompt, encoding, gain)
+        if base is not None:
+            frames = await transcode(*base)
         if prompt.detached is not None:  # the prompt's file has changed while its frames were encoded
-            prompt.detached[encoding.name] = frames
+            prompt.detached[wanted.name] = frames
         else:
-            self.put(prompt, {encoding.name: frames})
+            self.put(prompt, {wanted.name: frames})
         return frames

@@ -29,7 +29,7 @@ class Background:
         self._segment = segment
         self._ducker = Ducker(ducking)
         self._encoding: Encoding | None = None  # the encoding of the loop; None before its first frame
-        self._loop = Playlist(())
+        self._loop = Playlist(Repeated([segment], None))
         self._frames: Iterator[bytes] = iter(())
         self._taken = count()  # a counter of the loop's frames that were taken
         self._underruns = 0  # the loop's number of underruns when it was last compared
@@ -84,8 +84,7 @@ class Background:
             return
         samples = self._segment.samples
         period = samples // gcd(samples, FRAME_SAMPLES)  # frames after which the loop's start is a frame's start
-        played = next(self._taken) - self._loop.underruns
-        self._encoding, self._underruns = encoding, 0
-        self._loop = Playlist(Repeated([self._segment], None), start=played % period)
-        self._taken = count(played)
-        self._frames = map(itemgetter(0), zip(self._loop.iter_frames(encoding), self._taken, strict=False))
+        taken = next(self._taken)
+        self._encoding, self._taken = encoding, count(taken)
+        frames = self._loop.iter_frames(encoding, (taken - self._loop.underruns) % period)
+        self._frames = map(itemgetter(0), zip(frames, self._taken, strict=False))

@@ -4,12 +4,19 @@ Whole sources, in contrast, begin at a new frame: `playout.pacing.sequencer` pla
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice, repeat
+from itertools import chain, dropwhile, islice, repeat
+
+import structlog
 
 from mediaserver.audio.pcm import FRAME_SAMPLES
+from mediaserver.errors import PromptError
 from mediaserver.playout.prompts.encoded_frames import EncodedFrames
-from mediaserver.playout.sources.source import PendingFrames, Segment, Source, name_of
+from mediaserver.playout.sources.source import PendingFrames, Segment, Source, name_of, silence
 from mediaserver.wire.encapsulation import Encoding
+
+_SILENCE_MS = 1000  # ms of silence in place of a prompt that cannot be played any more
+
+log = structlog.get_logger()
 
 
 class Playlist(Source):
@@ -24,6 +31,9 @@ class Playlist(Source):
         self._segments = segments
         self._start = start
         self._segment: Segment | None = None  # the segment that plays now
+        # The frames that play now. They stay in memory while they play, so that the iterator that continues the
+        # playlist, in this or another encoding, finds them in the store of prompts.
+        self._held: EncodedFrames | None = None
 
     @property
     def loops(self) -> bool:
@@ -41,17 +51,19 @@ class Playlist(Source):
 
     def _parts(self, encoding: Encoding, skip: int) -> Iterator[Iterable[bytes]]:
         joiner = _GaplessJoiner(encoding, skip)
-        opened = ((segment, segment.get_frames(encoding)) for segment in self._segments)
+        rest = dropwhile(joiner.skip, self._segments)
+        opened = ((segment, segment.get_frames(encoding)) for segment in rest)
         upcoming = next(opened, None)
         while upcoming is not None:
             segment, current = upcoming
             upcoming = next(opened, None)  # the next segment is asked for now, so that it is decoded meanwhile
             while not isinstance(current, EncodedFrames):
                 yield from self._silence_while_pending(current, joiner, encoding)
-                current = current.result()
-            self._segment = segment
+                current = _result_of(current, segment, encoding)
+            self._segment, self._held = segment, current
             yield from joiner.join(current)
         yield from joiner.flush()
+        self._held = None
 
     def _silence_while_pending(
         self, pending: PendingFrames, joiner: "_GaplessJoiner", encoding: Encoding
@@ -61,6 +73,15 @@ class Playlist(Source):
             yield from joiner.flush()
             self.underruns += 1
             yield (encoding.silence,)
+
+
+def _result_of(pending: PendingFrames, segment: Segment, encoding: Encoding) -> EncodedFrames | PendingFrames:
+    """The result of frames that are done; a second of silence where the sound cannot be played any more."""
+    try:
+        return pending.result()
+    except PromptError as error:  # the prompt was evicted from memory, and its file is gone or broken
+        log.error("a prompt is silent", prompt=name_of(segment), why=str(error))
+        return silence(_SILENCE_MS).get_frames(encoding)
 
 
 class Repeated:
@@ -107,19 +128,18 @@ class MusicWithAnnouncements(Source):
 
     def __init__(self, music: Source, announcement: Segment, every: int) -> None:
         self._music, self._announcement, self._every = music, announcement, every
-        self._announcing: Playlist | None = None
-        self._past_underruns = 0  # the sum of the underruns of announcements that are over
+        self._announcements = Playlist([announcement])  # played again and again
+        self._announcing = False
 
     @property
     def underruns(self) -> int:  # type: ignore[override]
         """Frames of silence played because the music or an announcement was not decoded in time."""
-        now = self._announcing.underruns if self._announcing else 0
-        return self._music.underruns + self._past_underruns + now
+        return self._music.underruns + self._announcements.underruns
 
     @property
     def playing(self) -> str:
         """The name of the announcement, or of the music's segment, that plays now."""
-        return (self._announcing or self._music).playing
+        return (self._announcements if self._announcing else self._music).playing
 
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         """The encoded frames of the music and the announcements, from frame `start` on."""
@@ -128,19 +148,14 @@ class MusicWithAnnouncements(Source):
     def _parts(self, encoding: Encoding, start: int) -> Iterator[Iterable[bytes]]:
         turn, at = divmod(start, self._every - (-self._announcement.samples // FRAME_SAMPLES))
         played, announced = min(at, self._every), max(0, at - self._every)
-        self._end_announcement()
+        self._announcing = False
         music = self._music.iter_frames(encoding, turn * self._every + played)
         while True:
             yield islice(music, self._every - played)
-            self._announcing = Playlist([self._announcement])
-            yield self._announcing.iter_frames(encoding, announced)
-            self._end_announcement()
+            self._announcing = True
+            yield self._announcements.iter_frames(encoding, announced)
+            self._announcing = False
             played = announced = 0
-
-    def _end_announcement(self) -> None:
-        if self._announcing is not None:
-            self._past_underruns += self._announcing.underruns
-            self._announcing = None
 
 
 class _GaplessJoiner:
@@ -158,6 +173,18 @@ class _GaplessJoiner:
         self._payload_bytes = encoding.sample_bytes * FRAME_SAMPLES
         self._skip = skip
         self._partial = b""  # the payload, so far, of a frame that the next segment will fill up
+
+    def skip(self, segment: Segment) -> bool:
+        """Leave out a segment if it ends before the first frame that is to be played; whether it does.
+
+        Its frames are not needed then, which may be gone. Call it only before the first `join`.
+        """
+        if not 0 < segment.samples <= self._skip * FRAME_SAMPLES - len(self._partial) // self._sample_bytes:
+            return False
+        whole, rest = divmod(len(self._partial) // self._sample_bytes + segment.samples, FRAME_SAMPLES)
+        self._skip -= whole
+        self._partial = bytes(rest * self._sample_bytes)  # of a frame that is skipped, so that any bytes do
+        return True
 
     def join(self, segment: EncodedFrames) -> Iterator[Iterable[bytes]]:
         """Add a segment, and yield the frames that are now complete, in one or two iterables."""

@@ -60,7 +60,8 @@ class AdminEndpoint:
         self._engine, self._why_not_ready = engine, why_not_ready
         self._find = find = StreamLookup(engine)
         self._streams = StreamRequests(engine, find, attacher, why_closed)
-        self._media = MediaRequests(find, FetchedSounds(engine))
+        sounds = FetchedSounds(engine.library, lambda: engine.settings.admin)
+        self._media = MediaRequests(engine.library, find, sounds)
         self._switching = SwitchRequests(engine, find)
         self._recordings = RecordingRequests(find, lambda: engine.settings.admin)
         self._prompts, self._paths = PromptRequests(engine), PathRequests(engine)

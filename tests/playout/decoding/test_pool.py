@@ -114,7 +114,7 @@ async def test_a_decoder_whose_server_is_gone_ends_silently(tmp_path: Path) -> N
     with theirs:
         decoder = subprocess.Popen(command, stdin=theirs.fileno(), stderr=subprocess.PIPE)
     with ours:
-        ours.sendall(REQUEST.pack(len(os.fsencode(path)), False) + os.fsencode(path))
+        ours.sendall(REQUEST.pack(len(os.fsencode(path)), False, 0) + os.fsencode(path))
         ends: list[int] = []
         await eventually(lambda: ends or open_to_write(path, ends))
     os.close(ends[0])

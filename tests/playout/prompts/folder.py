@@ -31,7 +31,7 @@ class InlinePool(DecodePool):
         super().__init__()
         self.measured: list[str] = []
 
-    async def decode(self, path: Path, new_sink, *, store: bool = True):
+    async def decode(self, path: Path, new_sink, *, store: bool = True, longest: int = 0):
         self.decodes += 1
         decoded, sink = decode_file(path), new_sink()
         for at in range(0, len(decoded.pcm), PCM_BLOCK_BYTES):
@@ -50,7 +50,7 @@ class InlinePool(DecodePool):
 class TimedPool(InlinePool):
     """Takes as many milliseconds to decode a file as its name says."""
 
-    async def decode(self, path: Path, new_sink, *, store: bool = True):
+    async def decode(self, path: Path, new_sink, *, store: bool = True, longest: int = 0):
         await asyncio.sleep(int(path.stem) / 1000)
         return await super().decode(path, new_sink, store=store)
 

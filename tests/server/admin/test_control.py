@@ -142,6 +142,25 @@ async def test_what_cannot_be_played_is_told(server: ServerProcess, body: object
     assert (got, answer) == (status, {"error": why})
 
 
+@pytest.mark.parametrize(
+    ("method", "what", "key", "start"),
+    [
+        ("PUT", "label", "label", "body: label: should match the pattern"),
+        ("POST", "play", "play", 'no prompt "xxx'),
+        ("POST", "switch", "path", "body: path: should be of at most 8000 characters"),
+        ("POST", "play", "x" * 9000, "body: xxx"),
+    ],
+)
+async def test_an_error_does_not_repeat_all_of_a_long_input(
+    server: ServerProcess, method: str, what: str, key: str, start: str
+) -> None:
+    async with calling(server, "/silence") as (stream, _):
+        status, answer = await ask(server, method, f"/v1/streams/{stream}/{what}", {key: "x" * 50_000})
+    assert status in (400, 404)
+    assert answer["error"].startswith(start)
+    assert len(answer["error"]) == 400
+
+
 async def test_a_mark_tells_when_all_before_it_was_heard(server: ServerProcess) -> None:
     url = server.admin_url("/v1/events?type=mark,playback.done").replace("http", "ws")
     async with connected(url, headers=bearer("reader")) as events, calling(server, "/silence") as (stream, heard):

@@ -16,6 +16,7 @@ from yarl import URL
 from mediaserver.audio import g711
 from mediaserver.audio.level.active_level import active_level
 from mediaserver.audio.pcm import Samples, to_bytes
+from tests.server.admin.live_calls import calling
 from tests.server.process import Heard, ServerProcess, client_session, listen, serving, write_config
 from tests.sound import read_wav, voice, write_wav
 from tests.timing import UNIT, eventually
@@ -41,6 +42,8 @@ program = [PROGRAM]
 [defaults]
 framing = "pcm"
 lead = 0
+[paths."/silence"]
+handler = "silence"
 [paths."/needed"]
 handler = "playback"
 prompt = "needed"
@@ -471,3 +474,21 @@ async def test_a_few_files_are_received_at_a_time_and_one_whose_sender_leaves_is
     await eventually(lambda: leftovers(folder) == [])
     assert (await ask(server, "PUT", "/v1/prompts/ninth.wav", body))[0] == 201
     assert not list(folder.glob("left-*"))
+
+
+async def test_a_call_in_progress_is_played_what_was_uploaded_since_it_began(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    async with calling(server, "/silence") as (stream, frames):
+
+        async def upload_and_play(samples: Samples) -> int:
+            status, _ = await ask(server, "PUT", "/v1/prompts/since.wav", sound(tmp_path, samples))
+            played = await ask(server, "POST", f"/v1/streams/{stream}/play", {"play": "since"}, by="agent")
+            assert played[0] == 202
+            await eventually(lambda: to_bytes(samples[-160:]) in frames.messages)
+            return status
+
+        assert await upload_and_play(steps(2)) == 201
+        assert await upload_and_play(steps(3)) == 200
+        body = {"prompt": "since", "level": -20}
+        assert (await ask(server, "PUT", f"/v1/streams/{stream}/background", body, by="agent"))[0] == 204

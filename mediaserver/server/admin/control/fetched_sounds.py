@@ -3,42 +3,74 @@
 import asyncio
 import os
 import tempfile
+import weakref
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from yarl import URL
 
+from mediaserver.config.listener_settings import AdminSettings
 from mediaserver.errors import PromptError, RefusalReason, RefusedError
 from mediaserver.playout.decoding.formats import EXTENSIONS
 from mediaserver.playout.prompts.encoded_frames import SoundFile
-from mediaserver.runtime.engine import Engine
+from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.server.admin.control.download import Downloader
 
+LONGEST = 600  # seconds of one sound
+MEMORY_LIMIT = 200_000_000  # bytes of the sounds that play or wait on all streams together
 _PLAIN = ".wav"  # the extension of files whose URLs have none of ours; most formats are found by their content
 
 
 class FetchedSounds:
-    """Makes sounds of URLs, by the settings of an engine that are in force."""
+    """Makes sounds of URLs, by the settings that are in force when one is asked for.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    A sound has at most `LONGEST` seconds. All that play or wait on all streams have at most `memory_limit` bytes.
+    """
+
+    def __init__(
+        self, library: PromptLibrary, settings: Callable[[], AdminSettings], memory_limit: int = MEMORY_LIMIT
+    ) -> None:
+        self._library, self._settings, self._memory_limit = library, settings, memory_limit
         self._downloader = Downloader()
+        self._bytes = 0  # of the sounds that play or wait
 
     async def fetch(self, url: str) -> SoundFile:
         """The sound at a URL.
 
         RefusedError: 403 where no entry of `admin.play_from` has the URL, 502 where no file comes in time or it is
-        too large, 422 where it cannot be played.
+        too large, 422 where it cannot be played or is too long, 429 where too much plays and waits already.
         """
-        settings = self._engine.settings.admin
+        self._require_room(0)
+        settings = self._settings()
         data = await self._downloader.download(url, settings.play_from, settings.play_from_networks)
         file = await asyncio.to_thread(_write, data, _extension(url))
         try:
-            return await self._engine.library.decode(file)
+            sound = await self._library.decode(file, LONGEST)
         except PromptError as error:
             why = str(error).replace(f"{file} ", "").replace(file.name, "the file")
+            why = why.removesuffix(", or raise prompts.longest")
             raise RefusedError(RefusalReason.UNPLAYABLE, f"{URL(url).host}: the file {why}") from error
         finally:
             await asyncio.to_thread(file.unlink)
+        self._count(sound)
+        return sound
+
+    def _count(self, sound: SoundFile) -> None:
+        """Count a sound's memory for as long as a stream holds the sound. RefusedError 429 if it is too much."""
+        size = sound.pcm.size
+        self._require_room(size)
+        self._bytes += size
+        weakref.finalize(sound.pcm, self._release, size).atexit = False
+
+    def _release(self, size: int) -> None:
+        self._bytes -= size
+
+    def _require_room(self, size: int) -> None:
+        if self._bytes + size >= self._memory_limit:
+            limit = f"{self._memory_limit // 1_000_000} MB"
+            raise RefusedError(
+                RefusalReason.SOUNDS_FULL, f"the sounds by URL that play and wait take all of {limit} already"
+            )
 
 
 def _extension(url: str) -> str:

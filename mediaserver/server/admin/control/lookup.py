@@ -32,3 +32,9 @@ class StreamLookup:
             ids = ", ".join(each.stream.id for each in found)
             raise RefusedError(RefusalReason.AMBIGUOUS, f"{name} stands for several streams: name one of {ids}")
         return found[0]
+
+    @staticmethod
+    def require_live(session: Session) -> None:
+        """Refuse a request (404) whose stream, found earlier, has ended while the request waited for something."""
+        if session.end is not None:
+            raise RefusedError(RefusalReason.UNKNOWN_STREAM, f"the stream {session.stream.id} has ended")

@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from mediaserver.call import Session
 from mediaserver.call.listening.listen_in import Side
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import PromptError, RefusalReason, RefusedError
 from mediaserver.handlers.common.spoken_prompt import SpokenPromptSettings
+from mediaserver.playout.prompts.library import PromptLibrary
+from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.source import Segment
 from mediaserver.server.admin.control.bodies import GainRequest, MarkRequest, MuteRequest
@@ -20,11 +23,12 @@ from mediaserver.server.admin.requests import BackgroundRequest, PlayRequest, pa
 class MediaRequests:
     """Handles requests about the sound of one stream. `find` returns the stream that a request names.
 
+    `library` has the prompts as they are now, which requests name: those of a call are as they were when it began.
     `sounds` makes sounds of URLs.
     """
 
-    def __init__(self, find: StreamLookup, sounds: FetchedSounds) -> None:
-        self._find, self._sounds = find, sounds
+    def __init__(self, library: PromptLibrary, find: StreamLookup, sounds: FetchedSounds) -> None:
+        self._library, self._find, self._sounds = library, find, sounds
 
     @property
     def operations(self) -> Sequence[Operation]:
@@ -46,9 +50,10 @@ class MediaRequests:
         session, fetched = self._find(request), list[Segment]()
         if asked.url is not None:
             fetched.append(await self._sounds.fetch(asked.url))
-            self._find(request)  # refuses the request if the stream has ended meanwhile
+            self._find.require_live(session)  # the name may stand for another stream by now
         try:
-            segments = [*SpokenPromptSettings().render(asked.play, session.call), *fetched]
+            prompts = self._prompts_for(session)
+            segments = [*SpokenPromptSettings().render(asked.play, session.call, prompts=prompts), *fetched]
         except PromptError as error:
             raise RefusedError(RefusalReason.UNKNOWN_PROMPT, str(error)) from error
         except ValueError as error:
@@ -76,11 +81,18 @@ class MediaRequests:
     async def set_background(self, request: web.Request) -> web.Response:
         """Repeat a prompt under all that is played on a stream, or end that."""
         asked = await parse_body(request, BackgroundRequest)
+        session = self._find(request)
         try:
-            self._find(request).call.set_background(asked.prompt, asked.level, asked.ducking)
+            prompt = self._prompts_for(session).find(asked.prompt) if asked.prompt is not None else None
+            session.call.set_background(prompt, asked.level, asked.ducking)
         except PromptError as error:
             raise RefusedError(RefusalReason.UNKNOWN_PROMPT, str(error)) from error
         return web.Response(status=204)
+
+    def _prompts_for(self, session: Session) -> PromptSnapshot:
+        """The prompts as they are now, with the gain and in the language of a stream's path."""
+        own = session.call.prompts
+        return self._library.snapshot.view(gain=own.gain, language=own.language)
 
     async def set_gain(self, request: web.Request) -> web.Response:
         """Make all that we send on a stream louder or softer from the next frame on."""

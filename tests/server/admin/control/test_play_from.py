@@ -1,5 +1,6 @@
 """Sounds that requests play from other servers: which URLs, within which limits, and what is told of failures."""
 
+import asyncio
 import functools
 import http.server
 import ipaddress
@@ -13,12 +14,17 @@ from yarl import URL
 
 from mediaserver import config
 from mediaserver.audio.pcm import SILENCE
+from mediaserver.config.listener_settings import AdminSettings
 from mediaserver.errors import RefusedError
+from mediaserver.playout.decoding.pool import DecodePool
+from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.server.admin.control.download import Downloader, is_listed
+from mediaserver.server.admin.control.fetched_sounds import FetchedSounds
+from mediaserver.wire.encapsulation import PCMU
 from tests.server.admin.live_calls import CONFIG, LONG, SHORT, ask, calling, parts
 from tests.server.process import ServerProcess, serving, write_config
 from tests.sound import write_wav
-from tests.timing import eventually
+from tests.timing import PATIENCE, eventually
 
 UNLISTED = "no entry of admin.play_from has this URL"
 
@@ -34,6 +40,11 @@ class Files(http.server.SimpleHTTPRequestHandler):
             self.end_headers()
         elif self.path.endswith("/never"):
             stopped.wait()
+        elif self.path.endswith("/slow.wav"):
+            asked.set()
+            released.wait(PATIENCE)
+            self.path = "/sounds/short.wav"
+            super().do_GET()
         else:
             super().do_GET()
 
@@ -41,7 +52,7 @@ class Files(http.server.SimpleHTTPRequestHandler):
         """Nothing."""
 
 
-stopped = threading.Event()
+stopped, asked, released = threading.Event(), threading.Event(), threading.Event()
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +62,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     write_wav(folder / "sounds" / "short.wav", SHORT)
     write_wav(folder / "elsewhere" / "short.wav", SHORT)
     (folder / "sounds" / "page.wav").write_text("<!doctype html><title>An error</title>")
+    (folder / "sounds" / "long.ulaw").write_bytes(b"\xff" * 8001 * 600)
     (folder / "sounds" / "large.wav").write_bytes(bytes(2 * 1024 * 1024))
     stopped.clear()
     with http.server.ThreadingHTTPServer(
@@ -60,6 +72,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         thread.start()
         yield server.server_port
         stopped.set()
+        released.set()
         server.shutdown()
         thread.join()
 
@@ -94,6 +107,11 @@ async def test_a_file_of_a_listed_server_is_heard(server: ServerProcess, files: 
         ("http://[::1", 403, f"url: {UNLISTED}"),
         ("http://127.0.0.1:PORT/sounds/none.wav?token=s3cret", 502, "127.0.0.1: HTTP status 404"),
         ("http://127.0.0.1:PORT/sounds/page.wav", 422, "127.0.0.1: the file is an HTML page, not sound"),
+        (
+            "http://127.0.0.1:PORT/sounds/long.ulaw",
+            422,
+            "127.0.0.1: the file is longer than 600 s: cut it into parts",
+        ),
     ],
 )
 async def test_what_is_not_played_is_told(
@@ -173,3 +191,45 @@ def test_mistakes_in_the_list_are_told(tmp_path: Path, url: str) -> None:
     assert settings.admin.play_from == ()
     (line,) = [line for line in problems if "admin.play_from" in line]
     assert "should" in line
+
+
+async def test_a_sound_is_for_the_stream_that_had_the_name_when_it_was_asked_for(
+    server: ServerProcess, files: int
+) -> None:
+    label, url = {"label": "sup"}, f"http://127.0.0.1:{files}/sounds/slow.wav"
+    async with calling(server, "/silence") as (second, heard):
+        async with calling(server, "/silence") as (first, _):
+            await ask(server, "PUT", f"/v1/streams/{first}/label", label)
+            playing = asyncio.create_task(ask(server, "POST", "/v1/streams/sup/play", {"url": url}))
+            await asyncio.to_thread(asked.wait, PATIENCE)
+        await ended(server, first)
+        assert (await ask(server, "PUT", f"/v1/streams/{second}/label", label))[0] in (200, 204)
+        released.set()
+        assert await playing == (404, {"error": f"the stream {first} has ended"})
+    assert set(heard.messages) == {SILENCE}
+
+
+async def ended(server: ServerProcess, stream: str) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while (await ask(server, "GET", f"/v1/streams/{stream}"))[0] != 404:
+            await asyncio.sleep(0.01)
+
+
+async def test_the_sounds_that_play_and_wait_have_so_much_memory_together(tmp_path: Path, files: int) -> None:
+    """Each is of five frames, which take 363 bytes of memory."""
+    settings = AdminSettings(play_from=(f"http://127.0.0.1:{files}/",))
+    library = PromptLibrary(tmp_path, 1_000_000, DecodePool())
+    sounds = FetchedSounds(library, lambda: settings, memory_limit=2 * 5 * 365 + 100)
+    url = f"http://127.0.0.1:{files}/sounds/short.wav"
+    held = [await sounds.fetch(url) for _ in range(2)]
+    playing = held.pop().get_frames(PCMU)
+    with pytest.raises(RefusedError, match=r"^the sounds by URL that play and wait take all of 0 MB") as refused:
+        await sounds.fetch(url)
+    assert refused.value.status == 429
+    held.clear()
+    held.append(await sounds.fetch(url))
+    with pytest.raises(RefusedError):
+        await sounds.fetch(url)
+    del playing
+    held.append(await sounds.fetch(url))
+    await library.close()
