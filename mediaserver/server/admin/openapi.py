@@ -40,7 +40,7 @@ REFUSALS = {
     RefusalReason.UNPLAYABLE: "the file of the URL cannot be played",
     RefusalReason.BAD_SOUND: "the uploaded file, or the old version, cannot be played",
     RefusalReason.STREAM_BUSY: "the stream has as many sounds or marks that wait, or recordings, as it may",
-    RefusalReason.SOUNDS_FULL: "the sounds of URLs that play and wait have as much memory as they may have together",
+    RefusalReason.SOUNDS_FULL: "the sounds of URLs that play and wait have all the memory that they may have",
     RefusalReason.NO_SOUND: "the server of the URL gives no file, or none in time",
     RefusalReason.ENGINE: "no TTS engine has spoken the text",
     RefusalReason.CONNECTIONS: "there are 16 requests that last, or 8 files are being received, already",
