@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -65,9 +66,11 @@ async def test_places(
 
 async def test_handshakes_in_a_second(server: ServerProcess, report: Report) -> None:
     async with fifty_calls(server, report) as since:
+        began = time.monotonic()
         told = await asyncio.to_thread(dial_all, server.port, 3 * RATE, "/few", "127.0.0.2")
+        most = RATE * (2 + int(time.monotonic() - began))  # of the seconds that this has lasted, begun ones too
         busy = await since.count("mediaserver_refusals_total", reason="busy", status="503")
-        assert RATE <= busy <= 3 * RATE - RATE // 2
+        assert 3 * RATE - most <= busy <= 3 * RATE - RATE // 2
         assert sum(told.values()) == 3 * RATE
         await asyncio.sleep(1)
         assert (await asyncio.to_thread(dial_all, server.port, 1, "/few", "127.0.0.2")) == {"101": 1}
