@@ -44,7 +44,8 @@ def library_of(sounds: dict[str, Samples] = SOUNDS) -> PromptLibrary:
     for name, samples in sounds.items():
         prompt = Prompt(name, Path(f"{name}.wav"), len(samples), AudioInfo("test", 0.0, 0.0), library.store)
         library.snapshot = library.snapshot.updated({name: prompt}, {})
-        library.store.cache.put((prompt, PCM.name), EncodedFrames(PCM.packetize(to_bytes(samples)), len(samples)))
+        frames = EncodedFrames(PCM.packetize(to_bytes(samples)), len(samples))
+        library.store.put(prompt, {PCM.name: frames})
     return library
 
 

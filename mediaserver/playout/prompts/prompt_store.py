@@ -183,17 +183,18 @@ class PromptStore:
         return cached
 
     def _find_base(
-        self, prompt: Prompt, encoding: Encoding, gain: float, *, lossless: bool = False
+        self, prompt: Prompt, encoding: Encoding, gain: float
     ) -> tuple[EncodedFrames, Encoding, Encoding] | None:
         """Frames in memory from which others can be made, the encoding to encode them in, and their own encoding.
 
-        Lossless frames are preferred to those of G.711; with `lossless`, only they are returned.
+        Lossless frames are preferred to those of G.711. While the file is as it was, only lossless frames are
+        returned, because the file has more than G.711 has kept of it.
         """
         known = prompt.in_memory if prompt.detached is None else prompt.detached
         for base_gain, target in {0.0: _amplifying(encoding, gain), gain: encoding}.items():
             for own in ENCODINGS.values():
                 name = _amplifying(own, base_gain).name
-                if name not in known or (lossless and own.sample_bytes != SAMPLE_BYTES):
+                if name not in known or (prompt.detached is None and own.sample_bytes != SAMPLE_BYTES):
                     continue
                 frames = self._in_memory(prompt, name)
                 if frames is not None:
@@ -215,8 +216,7 @@ class PromptStore:
 
     async def _encode(self, prompt: Prompt, encoding: Encoding, gain: float = 0.0) -> EncodedFrames:
         wanted = _amplifying(encoding, gain)
-        # While the file is as it was, no frames of lower quality than the file's are kept.
-        base = self._find_base(prompt, encoding, gain, lossless=prompt.detached is None)
+        base = self._find_base(prompt, encoding, gain)
         if base is None:
             _, encoder = await self._pool.decode(prompt.path, lambda: FrameEncoder((wanted,)))
             frames = encoder.encoded[wanted.name]
