@@ -147,7 +147,7 @@ async def test_a_server_that_reads_nothing_delays_only_its_own_utterance(http: E
         spoken.push_frame(SILENCE)
     spoken.finish()
     began = loop.time()
-    with pytest.raises(EngineError, match=r"no words within 0\.2 s of the end"):
+    with pytest.raises(EngineError, match=r"no words within 0\.[012]\d* s of the end"):
         await spoken.transcribe(engine, 0.2)
     assert loop.time() - began < 0.2 + UNIT + late()  # to close the connection does not take longer
     over.set()

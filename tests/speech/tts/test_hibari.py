@@ -94,7 +94,7 @@ async def test_a_sentence_that_timed_out_is_finished_by_its_worker(tmp_path: Pat
         (process,) = worker_processes()
         spoken = [impatient.say(f"Number {number}.") for number in range(5)]
         for each in spoken:
-            with pytest.raises(Exception, match=r"no sound within 0\.0[012]* s"):
+            with pytest.raises(Exception, match=r"no sound within 0\.?\d* s"):
                 await each.collect_pcm()
         await eventually(lambda: not impatient._synthesiser("hibari").engine._workers._jobs)  # type: ignore[attr-defined]
         assert worker_processes() == [process]
