@@ -38,9 +38,8 @@ def _power_of(dbfs: float) -> float:
 
 _NOISE_FLOOR = _power_of(-55.0)  # a frame no louder than this is line noise, whatever its spectrum
 _SILENT = _power_of(-75.0)  # below this no spectrum is taken, because no speech can be in it
-_SILENCE_KNOWN = (
-    16  # silent frames in a row, after which one more changes neither the spectrum nor the noise floor
-)
+# The number of silent frames in a row after which one more changes neither the spectrum nor the noise floor.
+_SILENCE_KNOWN = 16
 
 _OVER_NOISE = 4.0  # a band stands out with this many times the noise's power (6 dB)
 _SHARE = 0.4  # of the power that must lie in bands that stand out

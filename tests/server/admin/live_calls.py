@@ -16,13 +16,16 @@ from tests.timing import PATIENCE, eventually
 # Every frame of a prompt differs from all others, so that what was heard names the frame.
 LONG = np.repeat(np.arange(1, 1001, dtype=np.int16) * 8, 160)
 SHORT = np.repeat(np.arange(1, 6, dtype=np.int16) * -1000, 160)
-CONFIG = """
+# The beginning of a configuration: those who ask, each with a token.
+TOKENS = """
 token = "of-the-admin"
 [admin.tokens.reader]
 token = "of-the-reader"
 [admin.tokens.agent]
 token = "of-the-agent"
 scopes = ["read", "control"]
+"""
+CONFIG = f"""{TOKENS}
 [defaults]
 framing = "pcm"
 lead = 0

@@ -11,18 +11,12 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.pcm import SILENCE, from_bytes, to_bytes
-from tests.server.admin.live_calls import LONG, ask, bearer, calling, event, message, parts
+from tests.server.admin.live_calls import LONG, TOKENS, ask, bearer, calling, event, message, parts
 from tests.server.process import ServerProcess, client_session, connected, serving, write_config
 from tests.sound import write_wav
 from tests.timing import PATIENCE, eventually
 
-CONFIG = """
-token = "of-the-admin"
-[admin.tokens.reader]
-token = "of-the-reader"
-[admin.tokens.agent]
-token = "of-the-agent"
-scopes = ["read", "control"]
+CONFIG = f"""{TOKENS}
 [admin.tokens.coach]
 token = "of-the-coach"
 scopes = ["read", "listen"]

@@ -12,7 +12,7 @@ import pytest
 
 from mediaserver.audio.pcm import SILENCE, to_bytes
 from mediaserver.audio.tones import dtmf, render
-from tests.server.admin.live_calls import LONG, SHORT, ask, bearer, event, message, parts
+from tests.server.admin.live_calls import LONG, SHORT, TOKENS, ask, bearer, event, message, parts
 from tests.server.process import (
     UPGRADE,
     ServerProcess,
@@ -26,13 +26,7 @@ from tests.server.process import (
 from tests.sound import write_wav
 from tests.timing import PATIENCE
 
-CONFIG = """
-token = "of-the-admin"
-[admin.tokens.reader]
-token = "of-the-reader"
-[admin.tokens.agent]
-token = "of-the-agent"
-scopes = ["read", "control"]
+PATHS = """
 [defaults]
 encapsulation = "rtp"
 lead = 0
@@ -52,7 +46,7 @@ handler = "analyse"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("path-calls")
-    config = write_config(folder, CONFIG)
+    config = write_config(folder, TOKENS + PATHS)
     write_wav(folder / "prompts" / "music" / "short.wav", SHORT)
     write_wav(folder / "prompts" / "long.wav", LONG)
     with serving(config) as server:

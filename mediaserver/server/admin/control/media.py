@@ -89,11 +89,6 @@ class MediaRequests:
             raise RefusedError(RefusalReason.UNKNOWN_PROMPT, str(error)) from error
         return web.Response(status=204)
 
-    def _prompts_for(self, session: Session) -> PromptSnapshot:
-        """The prompts as they are now, with the gain and in the language of a stream's path."""
-        own = session.call.prompts
-        return self._library.snapshot.view(gain=own.gain, language=own.language)
-
     async def set_gain(self, request: web.Request) -> web.Response:
         """Make all that we send on a stream louder or softer from the next frame on."""
         asked = await parse_body(request, GainRequest)
@@ -105,3 +100,8 @@ class MediaRequests:
         asked = await parse_body(request, MuteRequest)
         self._find(request).operator.mute(Side(asked.side), asked.muted)
         return web.Response(status=204)
+
+    def _prompts_for(self, session: Session) -> PromptSnapshot:
+        """The prompts as they are now, with the gain and in the language of a stream's path."""
+        own = session.call.prompts
+        return self._library.snapshot.view(gain=own.gain, language=own.language)
