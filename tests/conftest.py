@@ -30,8 +30,9 @@ def _bundled_ffmpeg() -> str | None:
     return str(folder) if folder and (folder / "ffmpeg").exists() else None
 
 
-if shutil.which("ffmpeg") is None and (bundled := _bundled_ffmpeg()) is not None:
-    os.environ["PATH"] += os.pathsep + bundled
+BUNDLED = _bundled_ffmpeg()
+if shutil.which("ffmpeg") is None and BUNDLED is not None:
+    os.environ["PATH"] += os.pathsep + BUNDLED
 
 
 # How long an example takes says nothing where others have the machine as well.
@@ -91,8 +92,8 @@ def events_as_the_reference_has_them(monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 @pytest.fixture
 def ffmpeg() -> str:
-    """The real ffmpeg, or no test."""
-    found = shutil.which("ffmpeg")
+    """An ffmpeg that makes inputs: the bundled one if there is one, since a distribution's may lack encoders."""
+    found = shutil.which("ffmpeg", path=BUNDLED) or shutil.which("ffmpeg")
     if found is None:
         pytest.skip("no ffmpeg on this machine")
     return found

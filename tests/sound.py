@@ -5,6 +5,7 @@ import wave
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mediaserver.audio.pcm import Samples
 
@@ -60,9 +61,12 @@ def read_stereo(path: Path) -> np.ndarray:
 
 
 def convert(ffmpeg: str, source: Path, target: Path, *options: str) -> Path:
-    """Another format, by ffmpeg."""
+    """Another format, by ffmpeg; no test where this ffmpeg was built without the encoder."""
     command = [ffmpeg, "-v", "error", "-y", "-i", str(source), *options, str(target)]
-    subprocess.run(command, check=True, capture_output=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if "Unknown encoder" in done.stderr:
+        pytest.skip(done.stderr.strip().splitlines()[0])
+    assert done.returncode == 0, done.stderr
     return target
 
 
