@@ -17,19 +17,19 @@ import numpy as np
 
 from mediaserver.audio.pcm import SAMPLE_RATE, Samples, Signal
 
-# Samples of the shortest and the longest pitch period: 200 Hz and 66.7 Hz. Of a higher pitch, several periods are
-# found as one.
+# The shortest and the longest pitch period in samples: 200 Hz and 66.7 Hz. Of a voice with a higher pitch, several
+# periods are found as one.
 _MIN_PITCH, _MAX_PITCH = 40, 120
-_CORRELATED = 160  # samples whose correlation with earlier samples shows the pitch period: 20 ms
+_CORRELATED = 160  # number of samples whose correlation with earlier samples shows the pitch period: 20 ms
 _MIN_ENERGY = 250.0  # least energy by which a correlation is divided, so that the pitch of near silence is defined
-_STEP = SAMPLE_RATE // 100  # samples after which the replacement changes: 10 ms
-_SILENT_AFTER = 6 * _STEP  # samples after which the replacement is silence
+_STEP = SAMPLE_RATE // 100  # samples after which the replacement of lost audio repeats another pitch period: 10 ms
+_SILENT_AFTER = 6 * _STEP  # number of lost samples after which the replacement is silence: 60 ms
 # The level of the replacement, as a factor of 0 to 1, by the number of samples since the replacement began.
 _LEVELS = np.interp(np.arange(_SILENT_AFTER + 1), (_STEP, _SILENT_AFTER), (1, 0))
 _MAX_PERIODS = 3
-_OVERLAP_GROWTH = 32  # samples by which the cross-fade after the loss grows with each 10 ms of loss
-_MAX_OVERLAP = _STEP  # samples of the longest cross-fade
-HISTORY = _MAX_PERIODS * _MAX_PITCH + _MAX_PITCH // 4  # samples before the loss that are used: 390 (48.75 ms)
+_OVERLAP_GROWTH = 32  # samples added to the cross-fade after the loss, per 10 ms of loss
+_MAX_OVERLAP = _STEP  # number of samples in the longest cross-fade
+HISTORY = _MAX_PERIODS * _MAX_PITCH + _MAX_PITCH // 4  # number of samples before a loss used to conceal it: 390
 
 
 def conceal(history: Samples, lost: int, following: Samples) -> tuple[Samples, Samples]:
@@ -68,8 +68,8 @@ def _repeat_periods(before: Signal, pitch: int, max_periods: int, size: int) -> 
     """`size` samples that continue `before` by its last pitch periods: one more each 10 ms up to `max_periods`."""
     overlap = pitch // 4
     parts: list[Signal] = []
-    ending = np.empty(0)  # the continuation of the previous part, with which the next part is blended
-    offset = 0  # the index of the next sample in the loop
+    ending = np.empty(0)  # the continuation of the previous 10 ms, with which the next 10 ms are blended
+    offset = 0  # the index of the next sample in the loop of pitch periods
     for periods in range(1, max_periods + 1):
         loop = _loop(before, pitch, periods)
         last = periods == max_periods
@@ -89,7 +89,7 @@ def _repeat_periods(before: Signal, pitch: int, max_periods: int, size: int) -> 
 
 
 def _loop(before: Signal, pitch: int, periods: int) -> Signal:
-    """The last periods of `before`, whose end is blended with the samples before them, so that repeats join."""
+    """The last pitch periods of `before`. Their end is blended with what precedes them, so that repeats join."""
     overlap, size = pitch // 4, pitch * periods
     loop = before[-size:].copy()
     loop[-overlap:] = _cross_fade(loop[-overlap:], before[-size - overlap : -size])
@@ -103,7 +103,7 @@ def _cross_fade(ending: Signal, beginning: Signal | Samples) -> Signal:
 
 @functools.cache
 def _ramp(size: int) -> Signal:
-    """A rise from 1/size to 1 in steps of 1/size."""
+    """A ramp of `size` factors, from 1/size to 1 in steps of 1/size."""
     ramp: Signal = np.arange(1, size + 1) / size
     return ramp
 

@@ -35,7 +35,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, SAMPLE
 from mediaserver.audio.tones import DTMF
 
 LEVEL_MIN = -33.0  # least level in dBm0 of either tone: 0 to -29 is detected (Q.24 requires 0 to -25), -34 is not
-TWIST_MIN, TWIST_MAX = -9.5, 5.5  # dB: Q.24's range, and 1.5 dB for the error that noise causes
+TWIST_MIN, TWIST_MAX = -9.5, 5.5  # limits of the twist in dB: Q.24's range, widened by the 1.5 dB that noise adds
 # Share of a DTMF frequency by which a tone may differ from it. Q.24 admits ±1.5 % and rejects ±3.5 %. A limit of
 # 1.8 % also rejects the note G5, which is 1.82 % above 770 Hz.
 TOLERANCE = 0.018
@@ -45,35 +45,35 @@ PURITY_OF_WINDOW = 0.6
 # The least share of all windows' energy that both tones must hold at the measured frequencies. With noise at
 # -15 dB, a digit still holds 0.91 or more.
 PURITY = 0.88
-PURITY_OF_SUSTAINED = 0.97  # the least share of two tones that have sounded for more than `RECENT` windows
-RECENT = 12  # windows, 70 ms in all: those in which a new digit is detected, and the onset or silence before
+PURITY_OF_SUSTAINED = 0.97  # the least share of the energy that tones of more than `RECENT` windows must hold
+RECENT = 12  # number of windows, 70 ms in all, that hold a new digit and its onset, or the silence before it
 # The least power of the first and the last window, relative to the windows between them (-2 dB). A sound shorter
 # than 24 ms does not reach this power.
 EDGE = 0.63
 # The least share of its power at detection with which a tone of the held digit counts as present (-10 dB). An echo
 # has less power (Q.24: 10 dB below the digit).
 PRESENT = 0.1
-HITS = 5  # windows, 35 ms in all: a sound of 40 ms always fills them, one of 23 ms never does
-MISSES = 4  # windows without the digit that end a press: longer than an interruption (10 ms), shorter than a pause
+HITS = 5  # number of windows that show a digit, 35 ms in all: 40 ms of sound always fill them, 23 ms never do
+MISSES = 4  # windows without its digit that end a press: longer than an interruption (10 ms), shorter than a pause
 
 HOP = 40  # samples from one window to the next: 5 ms
 # Samples of a window (15 ms): its main lobe is 133 Hz wide to either side, and the groups are 268 Hz apart.
 WINDOW = 120
 
-_WINDOWS = FRAME_SAMPLES // HOP  # the windows of a frame are computed in one product, which is cheapest
-_TAIL = WINDOW - HOP  # samples of the previous frame, into which the first windows of a frame reach back
-_SPAN = _TAIL + FRAME_SAMPLES  # samples that all windows of one frame cover: a span
+_WINDOWS = FRAME_SAMPLES // HOP  # number of windows in a frame: one matrix product computes them all
+_TAIL = WINDOW - HOP  # number of samples by which the first windows of a frame reach back into the previous frame
+_SPAN = _TAIL + FRAME_SAMPLES  # number of samples in a span, which is what all windows of one frame cover
 _TAIL_BYTES, _SPAN_BYTES = _TAIL * SAMPLE_BYTES, _SPAN * SAMPLE_BYTES
-_RECENT_FRAMES = -(-(RECENT - 1) // _WINDOWS)  # whole frames that hold the windows before the present one
-# Spans that are transformed at once. OpenBLAS would have several threads share a larger matrix product, and the
-# kernel would map and unmap memory for larger arrays each time.
+_RECENT_FRAMES = -(-(RECENT - 1) // _WINDOWS)  # frames that hold the RECENT - 1 windows before the latest window
+# The number of spans that are transformed at once. OpenBLAS would have several threads share a larger matrix
+# product, and the kernel would map and unmap memory for larger arrays each time.
 _SPANS_AT_ONCE = 32
 # The indices of each window's samples in a span: one row for each window.
 _WINDOW_SAMPLES = np.arange(_WINDOWS)[:, None] * HOP + np.arange(WINDOW)
 
 _HZ = sorted({low for low, _ in DTMF.values()}) + sorted({high for _, high in DTMF.values()})
 _DIGITS = {(_HZ.index(low), _HZ.index(high)): digit for digit, (low, high) in DTMF.items()}
-_RADIANS = [2 * math.pi * hz / SAMPLE_RATE for hz in _HZ]  # phase advance per sample, of each frequency
+_RADIANS = [2 * math.pi * hz / SAMPLE_RATE for hz in _HZ]  # phase advance per sample of each DTMF frequency
 _UNDO_HOP = [cmath.exp(-1j * radians * HOP) for radians in _RADIANS]  # factors that undo a hop's phase advance
 
 _time = np.arange(WINDOW) - (WINDOW - 1) / 2  # phases refer to the middle of a window
@@ -105,11 +105,11 @@ class DtmfDetector:
 
     def __init__(self) -> None:
         self._pending = bytes(_TAIL_BYTES)  # the end of the previous frame, and samples of a frame that has begun
-        self._pair: Pair | None = None  # the pair of frequencies of the latest hits
-        self._hits: list[Hit] = []  # the latest hits in a row of one pair of frequencies, HITS at most
+        self._pair: Pair | None = None  # the two DTMF frequencies that the latest windows show
+        self._hits: list[Hit] = []  # the latest windows in a row that show one pair of frequencies, HITS at most
         # The powers of the latest frames. Each frame is a row of an array, which may have rows of other streams.
         self._recent = deque([_NO_POWERS], _RECENT_FRAMES)
-        self._held: Pair | None = None  # the pair of the digit that is being pressed
+        self._held: Pair | None = None  # the two frequencies of the digit that is being pressed
         self._held_powers = 0.0, 0.0  # powers of the held digit's two tones
         self._misses = 0  # windows in a row without the held digit
 
@@ -149,7 +149,7 @@ class DtmfDetector:
         self._recent.append((spectra.powers, row))
         powers, parts = spectra.powers[row], spectra.parts[row]
         totals = spectra.totals[row].tolist()
-        for n, power in enumerate(powers.tolist()):  # floats are faster than numpy for 8 values
+        for n, power in enumerate(powers.tolist()):  # Python's floats are faster than numpy for 8 values
             if self._held is not None:
                 self._follow_held(power, self._held)
             low, high = max(power[:4]), max(power[4:])
@@ -164,7 +164,7 @@ class DtmfDetector:
         return digits
 
     def _add_hit(self, pair: Pair, hit: Hit) -> bool:
-        """Add a hit. Returns whether there are now enough hits in a row to verify a digit."""
+        """Add a hit, a window with two DTMF tones. Returns whether there are enough in a row to verify a digit."""
         if pair != self._pair:
             self._pair = pair
             self._hits.clear()
@@ -174,7 +174,7 @@ class DtmfDetector:
         return len(self._hits) == HITS
 
     def _digit_of_hits(self, pair: Pair, recent: Powers) -> str:
-        """Verify the hits as a digit. Returns the digit, which is held from now on, or '' for another sound."""
+        """Verify the latest hits as a digit. Returns the digit, held from now on, or '' for another sound."""
         powers = _verify_digit(pair, self._hits, recent)
         if powers is None:
             return ""
@@ -245,7 +245,7 @@ def detect_digits(detectors: Sequence[DtmfDetector], frames: Samples) -> tuple[l
 
 
 class _Spectra:
-    """The windows of several frames at the eight frequencies; `spans` has shape (n, 240), float32.
+    """The spectra of several frames' windows at the eight DTMF frequencies; `spans` has shape (n, 240), float32.
 
     `parts` has shape (n, 4, 16): real parts, then imaginary ones. `powers` has shape (n, 4, 8), and `totals`, the
     power of a window in all, (n, 4).
@@ -265,7 +265,7 @@ class _Spectra:
         self.totals = totals.reshape(-1, _WINDOWS)
 
     def frames_with_tones(self) -> list[bool]:
-        """Which frames have a window that is a hit."""
+        """For each frame, whether any of its windows shows two DTMF tones."""
         powers = self.powers
         # Numpy takes thrice as long for the maximum along an axis of four as for maxima of whole columns.
         low = np.maximum(np.maximum(powers[..., 0], powers[..., 1]), np.maximum(powers[..., 2], powers[..., 3]))

@@ -4,7 +4,7 @@ import numpy as np
 
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, from_bytes, to_bytes
 
-FADE_SAMPLES = 40  # samples of a fade: 5 ms
+FADE_SAMPLES = 40  # number of samples in a fade: 5 ms
 _FADE_BYTES = FADE_SAMPLES * SAMPLE_BYTES
 _BITS = 15
 # A raised cosine from nearly 1 to 0, in integers of 15 bits, so that every processor computes the same samples.

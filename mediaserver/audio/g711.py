@@ -17,7 +17,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, Samples, from_bytes
 Codes = NDArray[np.uint8]
 
 _MU_BIAS = 33  # a bias added to the 14-bit magnitude, so that every segment starts at a power of two
-_FEW_BYTES = 4 * FRAME_BYTES  # bytes of PCM up to which audioop encodes faster than numpy: a frame in a fifth
+_FEW_BYTES = 4 * FRAME_BYTES  # bytes of PCM up to which audioop encodes faster than numpy (one frame: 5 times)
 _MU_CLIP = 0x1FFF  # the largest µ-law magnitude with its bias: the end of the last segment
 
 
@@ -53,7 +53,7 @@ def _a_encode_table() -> Codes:
     return (code ^ 0x55).astype(np.uint8)
 
 
-# The sample of each code, shape (256,), int16.
+# The tables of each law: the sample of each code, shape (256,), int16; the code of each sample, shape (65536,).
 MULAW_SAMPLES, _MU_ENCODE = _mu_decode_table(), np.roll(_mu_encode_table(), -32768)
 ALAW_SAMPLES, _A_ENCODE = _a_decode_table(), np.roll(_a_encode_table(), -32768)
 
@@ -103,7 +103,7 @@ def looks_like_mulaw(data: bytes) -> bool:
 
     In most sound, each sample is like the previous sample. Bytes that are decoded in the wrong way have a lower
     correlation of neighbouring samples. This test says little about quiet linear PCM. A second test counts bytes
-    near zero: small positive linear samples have them as high bytes, while in µ-law they are the rare loudest
+    near zero. They are the high bytes of small positive linear samples, while in µ-law they are the rare loudest
     codes. Many of them show linear PCM.
     """
     high = np.frombuffer(data, dtype=np.uint8)[1::2]

@@ -11,8 +11,8 @@ import numpy as np
 from mediaserver.audio.pcm import FRAME_SAMPLES, FULL_SCALE, SAMPLE_BYTES, from_bytes, to_bytes
 
 QUIET_PEAK = round(FULL_SCALE * 10 ** (-54 / 20))  # the highest magnitude that counts as silence: -54 dB
-_FALL, _RISE = 1 / 5, 1 / 20  # by how much the gain falls and rises in a frame: from 1 to 0 in 100 and in 400 ms
-_HOLD = 15  # frames (300 ms) without sound after which the gain rises again, so that it stays low between words
+_FALL, _RISE = 1 / 5, 1 / 20  # fall and rise of a ducked sound's gain per frame: to 0 in 100 ms, to 1 in 400 ms
+_HOLD = 15  # silent frames (300 ms) of the other sound until a ducked sound gets louder: longer than between words
 _RAMP = np.arange(1, FRAME_SAMPLES + 1) / FRAME_SAMPLES
 
 
@@ -45,7 +45,7 @@ class Ducker:
 
     def __init__(self, ducking: float) -> None:
         self._lowered = float(10 ** (-ducking / 20))
-        self._hold = 0  # frames for which the gain still stays low
+        self._hold = 0  # number of frames for which the ducked sound still stays low
         self.gain = 0.0  # the present gain of the ducked sound, a factor from 0 to 1
 
     @property
@@ -54,11 +54,11 @@ class Ducker:
         return self.gain == 1.0 and not self._hold
 
     def mute(self) -> None:
-        """Begin at 0 again, as the sound has a gap."""
+        """Set the gain to 0, because there is a gap in the ducked sound."""
         self.gain = 0.0
 
     def mix(self, other: bytes, frame: bytes) -> bytes:
-        """The sum of a frame of the other sound and the sound's next frame, 320 bytes each, at its gain."""
+        """The ducked sound's next frame at its gain, plus a frame of the other sound, of 320 bytes each."""
         is_heard = audioop.max(other, SAMPLE_BYTES) > QUIET_PEAK
         if is_heard and self.gain == self._lowered:  # the usual case: the sound is lowered already
             self._hold = _HOLD
@@ -68,7 +68,7 @@ class Ducker:
         return add(other, self.apply(frame))
 
     def apply(self, frame: bytes) -> bytes:
-        """The sound's next frame of 320 bytes, at its gain, while the other sound is not heard."""
+        """The ducked sound's next frame of 320 bytes at its gain, while the other sound is not heard."""
         target, before = 1.0, self.gain
         if self._hold:
             self._hold -= 1

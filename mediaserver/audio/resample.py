@@ -30,7 +30,7 @@ class FrameResampler:
         self.frame_bytes_out = rate_out // FRAMES_PER_SECOND * SAMPLE_BYTES
         self._filters = _polyphase_filters(rate_in, rate_out)
         step, width = rate_in // math.gcd(rate_in, rate_out), len(self._filters)
-        self._history = history = width - step  # input samples kept from earlier frames
+        self._history = history = width - step  # number of input samples kept from earlier frames
         self.delay_bytes_in = history // 2 * SAMPLE_BYTES  # bytes of input that have not reached the output yet
         self._samples = np.zeros(history + rate_in // FRAMES_PER_SECOND, dtype=np.float32)
         self._windows = np.lib.stride_tricks.sliding_window_view(self._samples, width)[::step]

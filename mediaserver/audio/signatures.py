@@ -7,7 +7,7 @@ id3.org (ID3v2), RFC 4867 (AMR), and the formats' own specifications. The module
 import codecs
 from dataclasses import dataclass
 
-HEAD_BYTES = 8192  # number of a file's first bytes that are enough for `identify`
+HEAD_BYTES = 8192  # number of a file's first bytes that are enough to identify its kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ _OTHERS = {
 }
 _TEXT_BYTES = 512
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r\x1b")) + b"\x7f"
-_FEWEST_LETTERS = 8  # different characters that a file must have to count as text
-_SHORTEST_TEXT = 16  # bytes that a file must have to count as text
+_FEWEST_LETTERS = 8  # the fewest different characters that a file must have to count as text
+_SHORTEST_TEXT = 16  # the fewest bytes that a file must have to count as text
 
 # Bit rates in kbit/s by MPEG version and layer, in the order of the header's codes. Version 2 stands for 2.5 as
 # well. In version 2, layer 2 stands for layer 3 as well.

@@ -7,7 +7,7 @@ information tone is E.180's, three 330 ms tones; the milliwatt is 0 dBm0 at 1004
 from mediaserver.audio import tones
 from mediaserver.errors import did_you_mean
 
-DEFAULT_LEVEL = -10.0  # dBm0 of all components together: E.180's nominal level at the exchange
+DEFAULT_LEVEL = -10.0  # dBm0 of all components of a tone together: E.180's nominal level at the exchange
 MILLIWATT_LEVEL = 0.0
 _SIT = "950/330,1400/330,1800/330,0/1000"
 

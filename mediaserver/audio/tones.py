@@ -30,14 +30,14 @@ _MODULATION_DEPTH = 0.9
 _HZ = r"\d{1,5}(?:\.\d{1,9})?"
 _SEGMENT = re.compile(rf"(?P<once>!)?(?P<hz>{_HZ}(?:\+{_HZ}){{0,3}})(?:\*(?P<by>{_HZ}))?(?:/(?P<ms>\d{{1,6}}))?")
 
-# ITU-T Q.23: the low group names the row, the high group the column.
+# DTMF frequencies in Hz (ITU-T Q.23): a low one for each row of a telephone's keys, a high one for each column.
 _ROWS, _COLUMNS = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
 DTMF = {
     digit: (_ROWS[row], _COLUMNS[column])
     for row, digits in enumerate(("123A", "456B", "789C", "*0#D"))
     for column, digit in enumerate(digits)
 }
-# The high group is 2 dB louder, because a line attenuates high frequencies more.
+# The high tone of a DTMF digit is 2 dB louder than the low one, because a line attenuates high frequencies more.
 DTMF_LOW_DBM0, DTMF_HIGH_DBM0 = -8.0, -6.0
 
 
@@ -156,7 +156,7 @@ def normalize(cadence: Cadence) -> Cadence:
 
 
 class ToneTrack:
-    """Segments in sequence, whose samples are computed on demand: `render` computes any part of them.
+    """Tone segments in sequence, whose samples are computed on demand: `render` computes any part of them.
 
     There is a ramp wherever the sound changes, and phases continue across segments. The track is `passes`
     repetitions of the segments, and has `samples` samples. With `endless`, `segments` is one endless segment, and
@@ -166,7 +166,7 @@ class ToneTrack:
     def __init__(
         self, segments: Sequence[Segment], passes: int = 1, *, endless: bool = False, fade_in: bool = True
     ) -> None:
-        # Of each segment: its start, its end, the segment, whether it ramps up, whether it ramps down.
+        # Of each segment: its start and end in samples, the segment, whether it ramps up, whether it ramps down.
         self._parts: list[tuple[int, int, Segment, bool, bool]] = []
         at = 0
         for i, segment in enumerate(segments):
@@ -181,9 +181,9 @@ class ToneTrack:
         self.samples = at * passes
 
     def render(self, start: int, size: int) -> Samples:
-        """`size` samples from `start` on, or fewer where the track ends; shape (n,)."""
+        """`size` samples from sample `start` on, or fewer where the tone track ends; shape (n,)."""
         end, of_pass = min(start + size, self.samples), self._pass_samples
-        if of_pass <= end - start:  # a pass that is shorter than `size` is computed once and repeated
+        if of_pass <= end - start:  # if all segments together are shorter, compute them once
             whole = quantize(self._signal(0, of_pass))
             return np.tile(whole, -(-end // of_pass) if end else 0)[start:end]
         first, last = start % of_pass, start % of_pass + end - start
@@ -210,7 +210,7 @@ class ToneTrack:
 
 
 def lay_out_tracks(cadence: Cadence) -> tuple[ToneTrack, ToneTrack, ToneTrack]:
-    """The three tracks of a cadence: the first two are played once each, then the third repeats without a seam.
+    """A cadence as three tone tracks: the first two are played once each, then the third repeats without a seam.
 
     If the cadence's last segment is endless, the second track is the segment's first period, which fades in. If
     not, the second track is empty. ValueError as in `normalize`.

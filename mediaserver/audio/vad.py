@@ -10,10 +10,10 @@ from mediaserver.audio.detection.noise_floor import new_floor
 from mediaserver.audio.detection.speech_detector import SpeechDetector
 
 HANGOVER_FRAMES = 20  # frames without voice (400 ms) that end a talkspurt: longer than a plosive's closure
-# The evidence that begins a talkspurt, by the mode. It is less than what stops a prompt, since a short word must
+# The evidence of speech that begins a talkspurt, by mode. Less is needed than to stop a prompt: a short word must
 # not be missed, while what is taken for a word by mistake does less harm. The first two frames of a tone give 2.4.
 _ONSETS = (1.5, 2.0, 2.45, 3.3)
-_FIRST_FRAMES = 12  # frames that are weighed as after silence, since a stream may begin in the middle of a word
+_FIRST_FRAMES = 12  # number of a stream's first frames that are judged as after silence: it may begin amid a word
 
 
 class VoiceActivityDetector(SpeechDetector):
@@ -34,7 +34,7 @@ class VoiceActivityDetector(SpeechDetector):
         super().__init__(mode, sent)
         self._floor[:] = 0
         self._onset, self._hangover, self._may_echo = _ONSETS[mode], hangover, may_echo
-        self.voiced = 0  # frames within talkspurts
+        self.voiced = 0  # number of frames within talkspurts so far
         self.last_voiced_frame = 0  # number of the last voiced frame, counted from 1; 0 before any
 
     def _decide(self, voiced: bool) -> None:

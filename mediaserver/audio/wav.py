@@ -32,7 +32,7 @@ MAX_DATA = _UNKNOWN - HEADER_BYTES
 # Writers that cannot seek back (ffmpeg, SoX and others) leave a data size of this or more in the header;
 # the data then ends where the file ends.
 _STREAMED = 0x7FFF0000
-_MAX_FORMAT_BYTES = 65_536  # bytes that are read of each chunk before the data chunk
+_MAX_FORMAT_BYTES = 65_536  # the most bytes that are read of each chunk before the data chunk
 _CHUNKS = (b"fmt ", b"data", b"fact", b"LIST", b"PEAK", b"bext", b"cue ", b"smpl", b"id3 ", b"ID3 ", b"JUNK")
 _LOUDEST_FLOAT = 16.0  # highest float sample, relative to full scale (24 dB); larger values are taken for integers
 _INTEGER_SCALES = (2.0**15, 2.0**31)

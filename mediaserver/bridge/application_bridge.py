@@ -50,7 +50,7 @@ class ApplicationBridge:
         self._clock = asyncio.get_running_loop().time
         self._connection: ApplicationConnection | None = None
         self._connections = self._dropped = self._malformed = 0
-        self._failing_since: float | None = None  # when dialling began after the last stable connection
+        self._failing_since: float | None = None  # time at which dialling began after the last stable connection
         self._backoff = 0.0  # seconds to wait before the next attempt to dial
 
     async def run(self) -> None:

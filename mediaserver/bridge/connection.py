@@ -16,15 +16,15 @@ from mediaserver.transport.dialled import DialledConnection, OpenWebSocket, rand
 from mediaserver.wire import websocket as frames
 from mediaserver.wire.dialects.dialect import Clear, Dialect, HangUp, Mark, Message, Play
 
-_MAX_WAITING_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # bytes of the caller's audio that may wait: one second
+_MAX_WAITING_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # the most bytes of unsent audio of the caller: one second
 _AUDIO_HIGH_WATER = 4096  # bytes in the transport's buffer above which audio waits
-_MAX_BUFFERED_BYTES = 1 << 20  # bytes in the transport's buffer; with more, the application seems to read nothing
+_MAX_BUFFERED_BYTES = 1 << 20  # the most bytes in the transport's buffer; with more, the application reads nothing
 _MESSAGE_UNIT = 1024  # bytes of a message that count as one more message, because they take as long to process
-_YIELD_EVERY = 16  # messages that are read before other tasks get a turn of the event loop
-_MAX_RATE = 2000  # messages read a second; further messages wait, which slows the application down
-_MAX_MALFORMED = 50  # invalid messages in a row after which the connection to the application ends
+_YIELD_EVERY = 16  # number of messages that are read before other tasks get a turn of the event loop
+_MAX_RATE = 2000  # the most messages that are read per second; further ones wait, which slows the application down
+_MAX_MALFORMED = 50  # number of invalid messages in a row after which the connection to the application ends
 HEARTBEAT = 10.0  # seconds between pings, and for the answer to a ping
-_CLOSE_TIMEOUT = 2.0  # seconds that the application has to answer our close frame
+_CLOSE_TIMEOUT = 2.0  # seconds that the application has to answer the server's close frame
 
 
 class ApplicationConnection(DialledConnection):
@@ -34,10 +34,10 @@ class ApplicationConnection(DialledConnection):
         super().__init__(websocket)
         self._dialect, self._buffer = dialect, buffer
         self._waiting = bytearray()  # audio from the caller that is not sent yet
-        self._sent_samples = 0  # samples from the caller that were sent or dropped
-        self.dropped = 0  # samples from the caller that were dropped, because the application was too slow
+        self._sent_samples = 0  # number of samples from the caller that were sent or dropped
+        self.dropped = 0  # number of samples from the caller that were dropped, as the application was too slow
         self.malformed = 0  # number of messages from the application that its dialect does not have
-        self._abort_reason = ""  # why we aborted the connection, "" if we did not
+        self._abort_reason = ""  # why the server aborted the connection, "" if it did not
         for message in dialect.serialize_start():
             self._write(message)
         # Reading is a task of its own: if a read is cancelled, aiohttp cannot close the WebSocket properly.
@@ -74,7 +74,7 @@ class ApplicationConnection(DialledConnection):
         self._write(self._dialect.serialize_mark(name))
 
     def _write(self, message: Message) -> None:
-        """Send a message at once, before audio that waits."""
+        """Send a message at once, before audio that waits to be sent."""
         if self.transport.is_closing():
             return
         frame = frames.text(message) if isinstance(message, str) else frames.binary(message)
@@ -156,7 +156,7 @@ class ApplicationConnection(DialledConnection):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if (error := self._websocket.exception()) is not None:  # aiohttp's error keeps stack frames, too
+        if (error := self._websocket.exception()) is not None:  # aiohttp's error keeps stack frames in memory, too
             error.__traceback__ = error.__context__ = error.__cause__ = None
 
 

@@ -11,9 +11,9 @@ from mediaserver.transport import dialled
 from mediaserver.transport.connection import bound_send_buffer
 from mediaserver.transport.dialled import DialFailure, DialFailureKind, OpenWebSocket
 
-_MAX_MESSAGE_BYTES = 1 << 19  # bytes of one message: half a minute of PCM
-_CLOSE_TIMEOUT = 2.0  # seconds that the application has to answer our close frame
-_TEMPORARY_STATUSES = {408, 425, 429}  # statuses, besides 500 and above, after which another attempt may succeed
+_MAX_MESSAGE_BYTES = 1 << 19  # the most bytes of one message from the application: half a minute of PCM
+_CLOSE_TIMEOUT = 2.0  # seconds that the application has to answer the server's close frame
+_TEMPORARY_STATUSES = {408, 425, 429}  # HTTP statuses below 500 after which another attempt may succeed
 
 
 class FinalError(PeerError):

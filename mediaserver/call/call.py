@@ -33,8 +33,8 @@ from mediaserver.wire.events import Event
 class Call(CallControl):
     """One call, as its handler sees the call: both directions of the stream.
 
-    When the handler returns, the stream is closed. A stream that we dialled may lose its connection and get
-    another connection. The handler is not told, and its sound continues where the connection broke.
+    When the handler returns, the stream is closed. A stream that the server dialled may lose its connection and
+    get another one. The handler is not told, and its sound continues where the connection broke.
 
     Attributes:
         speech: TTS and STT: `call.play(call.speech.say("Hello."))`, `call.speech.recogniser()`.
@@ -92,8 +92,8 @@ class Call(CallControl):
     ) -> None:
         """Repeat a prompt under all that is played, and alone while nothing is; None ends the background.
 
-        `level`: its active speech level in dBov. `ducking`: dB by which it is lowered while something is played.
-        Without them, the path's settings count, or what was set last. PromptError if there is no such prompt.
+        `level`: the background's active speech level in dBov. `ducking`: dB by which other sound lowers it. If not
+        given, each keeps its last value, or the path's setting. PromptError if there is no such prompt.
         """
         levels = self._background_levels.changed(level, ducking)
         background = levels.open(name, self.prompts) if name is not None else None
@@ -118,9 +118,9 @@ class Call(CallControl):
         return self._receiver.listen(listener, detector)
 
     def listen_pcm(self, listener: PcmListener) -> contextlib.AbstractContextManager[None]:
-        """Call `listener` with the PCM of the caller's audio as it arrives, within a `with` block.
+        """Call `listener`, which must not block, with the caller's audio as it arrives, within a `with` block.
 
-        It is 16-bit, mono, at 8 kHz, usually 320 bytes. No way to get audio is cheaper. `listener` must not block.
+        The audio is PCM: 16-bit, mono, at 8 kHz, usually 320 bytes at a time. No way to get audio is cheaper.
         """
         return self._receiver.listen_pcm(listener)
 
@@ -141,10 +141,10 @@ class Call(CallControl):
     async def prompt(
         self, prompt: Sound, barge_in: BargeIn | str = BargeIn.DIGITS, patience: float | None = None
     ) -> bool:
-        """Play a prompt until its end, or until the caller barges in. Returns if speech stopped the prompt.
+        """Play a prompt until its end, or until the caller barges in. Returns whether speech stopped the prompt.
 
         A digit that stops the prompt stays in the type-ahead buffer, for the next collection of digits. `patience`
-        is for how many seconds after the prompt a digit is waited for.
+        is the number of seconds after the prompt for which the handler will wait for a digit.
         """
         if barge_in != BargeIn.OFF and self.keypad.has_digit:
             return False
@@ -181,7 +181,7 @@ class Call(CallControl):
         return CollectedDigits(digits, timed_out, spoke)
 
     async def wait_for_speech(self, timeout: float | None = None, mode: int = 2) -> bool:
-        """Wait for the caller's speech (`mode` as of a VAD); False if none begins in `timeout` seconds."""
+        """Wait until the caller speaks (VAD mode 0 to 3); False if no speech begins within `timeout` seconds."""
         try:
             await asyncio.wait_for(self._wait_for_speech(mode), timeout)
         except TimeoutError:
@@ -192,7 +192,7 @@ class Call(CallControl):
     @contextlib.contextmanager
     def utterances(self, barge_in: bool = False, **options: Any) -> Iterator[Endpointer]:
         """Cut what the caller says into utterances, within a `with` block. `options` are those of `Endpointer`.
-        With `barge_in`, the echo of what is played begins none.
+        With `barge_in`, the echo of played sound begins no utterance.
 
         with call.utterances(end_silence=0.5) as utterances:
             async for utterance in utterances:
@@ -226,8 +226,8 @@ class Call(CallControl):
         """Record the caller to a WAV file, until one of the limits is reached or the stream ends.
 
         `within`: the folder that must contain the file; if a symbolic link leads out of it, the recording fails.
-        `stereo`: the caller is on the left, and what we send on the right. `max_duration`: seconds after which it
-        ends. `max_silence`: seconds without speech that end it. `finish_on`: digits, each of which ends it.
+        `stereo`: the caller is on the left, and the sound for the caller on the right. The recording ends after
+        `max_duration` seconds, after `max_silence` seconds without speech, or at a digit of `finish_on`.
         `trim_silence`: cut silence off at the end. `modes`: permissions of the file and its folders.
 
         Where the disk fails, the file ends, and the event `recording.failed` is emitted at once. `record` still
@@ -269,7 +269,7 @@ class Call(CallControl):
         """Record silence in place of both directions from now on, or, with `paused` False, audio again.
 
         This holds for all recordings of the call, also for later ones. A handler pauses them while the caller says
-        the number of a card. `by` says in the event who has asked for it; it is empty for the handler.
+        the number of a card. `by` names, in the event, the operator who has asked for it; "" for the handler.
         """
         if self._recordings.pause(paused):
             self.notify(EventKind.RECORDING_PAUSED if paused else EventKind.RECORDING_RESUMED, {"by": by})
@@ -290,7 +290,7 @@ class Call(CallControl):
 
     @property
     def now(self) -> float:
-        """Seconds on the stream's clock."""
+        """The present time of the stream's monotonic clock, in seconds."""
         return self._clock()
 
     def notify(self, kind: str, data: Mapping[str, Any]) -> None:

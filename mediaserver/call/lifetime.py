@@ -11,7 +11,7 @@ from mediaserver.transport.closing import End
 from mediaserver.wire.voipbin.actions import Action
 from mediaserver.wire.voipbin.destination import Destination
 
-Work = Coroutine[Any, Any, None]  # of a handler
+Work = Coroutine[Any, Any, None]  # the coroutine of a handler
 
 
 class Lifetime:
@@ -24,37 +24,37 @@ class Lifetime:
     __slots__ = ("_successor", "control", "end", "hanging_up", "next", "over", "stream", "task")
 
     def __init__(self, stream: Stream) -> None:
-        self.stream = stream  # replaced if the peer names itself or its call later
+        self.stream = stream  # the stream's identity, replaced if the peer names itself or its call later
         self.control = PeerControl()
         self.hanging_up = False  # whether the peer is to hang the call up when the stream ends
         self.next: Destination | Sequence[Action] | None = None  # where the call goes when the stream ends
         self.end: End | None = None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done when `end` is known
-        self.task: asyncio.Task[None] | None = None  # runs the handler
-        self._successor: Callable[[], Work] | None = None  # begins the work that is to replace what runs
+        self.task: asyncio.Task[None] | None = None  # the task that runs the handler
+        self._successor: Callable[[], Work] | None = None  # begins the handler that is to replace this one
 
     async def run(self, work: Work) -> None:
-        """Run the work of a handler in this task, which `task` is from then on, and what replaces it."""
+        """Run the work of a handler in this task, which becomes `task`; then run the work that replaces it."""
         self.task = asyncio.current_task()
         try:
             if self._successor is None:
                 await self._run_until_replaced(work)
-            else:  # it is replaced before it has begun
+            else:  # the work is replaced before it has begun
                 work.close()
             while self._successor is not None and self.end is None:
                 begin, self._successor = self._successor, None
-                self.hanging_up, self.next = False, None  # what the earlier handler wanted
+                self.hanging_up, self.next = False, None  # forget what the earlier handler asked for
                 await self._run_until_replaced(begin())
         finally:
-            self._successor = None  # it leads back to the session
+            self._successor = None  # it refers to the session: a reference cycle
 
     @property
     def replacing(self) -> bool:
-        """Whether the work is to be replaced, and is not over yet."""
+        """Whether the handler's work is to be replaced by other work, and has not ended yet."""
         return self._successor is not None
 
     def replace_work(self, begin: Callable[[], Work]) -> None:
-        """Cancel the work that runs, and then run what `begin` returns. Not to be called while `replacing`."""
+        """Cancel the handler's work, and then run what `begin` returns. Not to be called while `replacing`."""
         if self.task is not None:
             self.task.cancel()
         self._successor = begin
@@ -67,7 +67,7 @@ class Lifetime:
                 raise
         if self._successor is None or self.end is not None or self.task is None:
             return
-        if self.task.uncancel():  # one cancellation was for the work alone, but there is another one
+        if self.task.uncancel():  # the task was cancelled twice: once to replace the work, and once to end
             raise asyncio.CancelledError
 
     def identify(self, uuid: str) -> None:
@@ -77,11 +77,11 @@ class Lifetime:
         self.stream = replace(stream, call=call, variables={"uuid": uuid, **stream.variables})
 
     def hang_up(self) -> None:
-        """Have the peer hang up the call when the stream ends, in place of what was to come next."""
+        """Have the peer hang up the call when the stream ends, in place of a transfer or actions."""
         self.hanging_up, self.next = True, None
 
     def lead_to(self, destination: Destination | Sequence[Action]) -> None:
-        """Have the call go to a destination, or through actions of its flow, when the stream ends.
+        """Have the call transferred to a destination, or actions of its flow executed, when the stream ends.
 
         CallControlError where the peer cannot do that.
         """
@@ -89,7 +89,7 @@ class Lifetime:
         self.hanging_up, self.next = False, destination
 
     def conclude(self) -> None:
-        """Have the peer do what is to come after the stream."""
+        """Have the peer hang up or transfer the call after the stream, or run actions, as the handler asked."""
         if self.next is not None:
             self.control.lead_to(self.next)
         elif self.hanging_up:

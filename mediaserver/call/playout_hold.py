@@ -1,4 +1,4 @@
-"""Holds the playout back at the beginning of a connection that we have dialled."""
+"""Holds the playout back at the beginning of a connection that the server has dialled."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ class PlayoutHold:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, timeout: float) -> None:
-        """Hold the playout, for `timeout` seconds at most."""
+        """Send only silence until the peer's first audio, for `timeout` seconds at most."""
         self._pacer.hold()
         self._receiver.on_next_audio(self.release)
         self._timer = asyncio.get_running_loop().call_later(timeout, self.release)

@@ -34,8 +34,8 @@ log = structlog.get_logger()
 class Session:
     """One stream, for the owner of its connection, a server or a client. Its handler sees only `call`.
 
-    The owner passes messages to `receive_binary` and `receive_text`, and runs the handler by `run`. For a stream
-    that we dial it calls `connect`, `disconnect`, `connect` once more, and `resume`.
+    The owner passes messages to `receive_binary` and `receive_text`, and runs the handler by `run`. The owner of a
+    stream that the server dials calls `connect`, `disconnect`, `connect` once more, and `resume`.
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class Session:
         self.call = Call(self._lifetime, library, pacer, self.receiver, clock, sink, speech or SpeechService())
         self.operator = OperatorControl(self.call, self._lifetime, pacer, self.receiver)
         self.write_text: Callable[[str], None] | None = None  # sends a text message, where the transport has them
-        self.connected = True  # False while a stream that we dial has no connection
+        self.connected = True  # False while a stream that the server dials has no connection
         self.texts = 0  # number of text messages that were not understood
-        self.reconnects = self.lost = 0  # connections made again; frames not yet confirmed when one broke
+        self.reconnects = self.lost = 0  # number of reconnections; of frames unconfirmed when connections broke
         self._started = clock()
-        self._inspecting = wire.negotiating  # whether `_inspect` must see a message before the receiver does
+        self._inspecting = wire.negotiating  # whether a message may be buffered or change the wire format
         self._start = ChannelStart(self.receiver, pacer)
         self._monitor: InboundMonitor | None = None
         self._playout_hold = PlayoutHold(pacer, self.receiver)
-        self.inbound_problems: list[InboundProblem] = []  # in the order in which they were found
+        self.inbound_problems: list[InboundProblem] = []  # problems with received audio, in the order of finding
 
     @property
     def stream(self) -> Stream:
@@ -82,7 +82,7 @@ class Session:
 
     @property
     def control(self) -> PeerControl:
-        """Call control towards the peer."""
+        """What the peer can be asked to do with the call, such as to hang it up."""
         return self._lifetime.control
 
     @control.setter
@@ -98,11 +98,12 @@ class Session:
         try:
             if life.end is not None:  # the stream ended before its handler began
                 work.close()
-                self._receive_held()  # so that buffered messages are counted
+                self._receive_held()  # counts the buffered messages
                 return life.end
             self._pacer.start()  # what a handler plays before it first awaits is sent from the first tick on
             if self._start.buffering:
-                asyncio.get_running_loop().call_soon(self._receive_held)  # once the handler has begun to listen
+                # The buffered messages are processed only when the handler has had a turn to begin to listen.
+                asyncio.get_running_loop().call_soon(self._receive_held)
             await life.run(work)
         except asyncio.CancelledError as error:
             if life.end is None and life.task is not None and not life.task.cancelling():
@@ -137,7 +138,7 @@ class Session:
     # -- what the peer sends -------------------------------------------------------------------------------------
 
     def receive_binary(self, data: bytes) -> None:
-        """Process a binary message: buffer it, or let it decide `auto` settings and pass it to the receiver."""
+        """Process a binary message: buffer it, or let it decide `auto` settings, and pass it to the receiver."""
         if self._inspecting and self._inspect(data):
             return
         self.receiver.decode_message(data)
@@ -145,11 +146,11 @@ class Session:
             self._monitor = InboundMonitor(self.receiver, self._report_problem)
 
     def frame_size(self) -> int:
-        """Bytes of a binary message that holds one frame; 0 while a message may change the wire format, too."""
+        """Bytes of a binary message that holds one frame; 0 while a message may still change the wire format."""
         return 0 if self._inspecting or self._monitor is None else self.receiver.wire.inbound.frame_size
 
     def _on_audio_expected(self) -> None:
-        """Have the monitor report a peer that sends no audio, because a handler listens, or we have dialled."""
+        """Have a silent peer reported from now on, because a handler listens, or the server dialled the peer."""
         if self.connected and self.end is None and not self.receiver.samples:
             self._monitor = self._monitor or InboundMonitor(self.receiver, self._report_problem)
             self._monitor.expect_audio()
@@ -183,7 +184,7 @@ class Session:
         await self._start.wait_for_media_start(self.stream.id, self.over)
 
     def _inspect(self, data: bytes) -> bool:
-        """Buffer a message, and return True; or let it decide `auto` settings of our wire format."""
+        """Buffer a message, and return True; or else let it decide `auto` settings, and return False."""
         if self._start.buffer(data):
             return True
         wire = self.receiver.wire
@@ -233,7 +234,7 @@ class Session:
     # -- the connection ------------------------------------------------------------------------------------------
 
     def connect(self, wire: Wire, transport: Transport, start_timeout: float | None = None) -> None:
-        """Attach a connection, the first one or the next. The playout starts with `run` or `resume`.
+        """Attach the first or the next connection of the stream. The playout starts with `run` or `resume`.
 
         With a `start_timeout` only silence is sent until the peer's first audio, or for that many seconds.
         """
@@ -279,7 +280,7 @@ class Session:
 
     @property
     def wire_facts(self) -> dict[str, str]:
-        """The wire format in which we send, and the codec of received audio, as far as they are known by now."""
+        """The wire format of sent audio, and the codec of received audio, as far as they are known by now."""
         return wire_facts(self.receiver.wire)
 
     def summary(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a handler may name to be played on a call, and the sources that are made of it."""
+"""The kinds of sound that a handler may play on a call, and the sources that play them."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -37,12 +37,12 @@ class BackgroundLevels:
     ducking: float = 10.0
 
     def changed(self, level: float | None, ducking: float | None) -> "BackgroundLevels":
-        """The levels with other values; None leaves a value as it is."""
+        """A copy of the levels with other values; None leaves a value as it is."""
         return BackgroundLevels(
             self.level if level is None else level, self.ducking if ducking is None else ducking
         )
 
     def open(self, name: str | Prompt, prompts: PromptSnapshot) -> Background | None:
-        """The background that repeats a prompt, None for an empty one; PromptError if there is no such prompt."""
+        """The background that repeats a prompt, None for an empty prompt; PromptError if no such prompt exists."""
         prompt = prompts.find(name) if isinstance(name, str) else name
         return Background(LevelledPrompt(prompt, self.level), self.ducking) if prompt.samples else None

@@ -15,13 +15,13 @@ CREDENTIALS = {TOKEN, EXPIRES, SIGNATURE}
 
 # Limits of the variables that a peer brings, because any peer may send variables, and each event holds them.
 MAX_VARIABLES = 50
-MAX_VARIABLE_NAME, MAX_VARIABLE = 64, 1000  # characters of a name, and of a value
+MAX_VARIABLE_NAME, MAX_VARIABLE = 64, 1000  # the most characters of a name, and of a value
 
 _LEFT_OUT = LogLimiter()  # limits the log lines about variables that exceed the limits
 
 log = structlog.get_logger()
 
-Clock = Callable[[], float]  # monotonic seconds
+Clock = Callable[[], float]  # returns the monotonic time in seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Stream:
     query: Mapping[str, str] = field(default_factory=dict, repr=False)  # the URL's query, which may hold a token
     # Variables of the query (`Route.stream_variables`), overridden by the path's, and then by those of `attach`.
     variables: Mapping[str, str] = field(default_factory=dict)
-    resource: str = ""  # the call or conference whose stream we dialled: `calls/<id>` or `conferences/<id>`
+    resource: str = ""  # the call or conference whose stream the server dialled: `calls/<id>`, `conferences/<id>`
     route: str = ""  # the path's pattern, as configured
     untrusted: bool = False  # whether the path is open to every peer, so that anybody may have written the URL
     call: str = ""  # the peer's own id of the call, where its URL or its headers name one
@@ -52,7 +52,7 @@ class Stream:
 
     @property
     def kind(self) -> str:
-        """`calls` or `conferences` where we dialled the stream, else the path without its outer slashes.
+        """`calls` or `conferences` where the server dialled the stream, else the path without its outer slashes.
 
         This kind is the value of `{resource}` in the names of files.
         """
@@ -60,7 +60,7 @@ class Stream:
 
     @property
     def subject(self) -> str:
-        """The id of the call or conference whose stream we dialled, else the id of the stream itself."""
+        """The id of the call or conference whose stream the server dialled, else the id of the stream itself."""
         return self.resource.partition("/")[2] or self.id
 
 

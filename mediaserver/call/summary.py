@@ -12,7 +12,7 @@ from mediaserver.wire.wire import Wire
 
 
 def wire_facts(wire: Wire) -> dict[str, str]:
-    """The wire format in which we send, and the codec of received audio, as fields of a log line."""
+    """The wire format of sent audio, and the codec of received audio, as fields of a log line."""
     return {"wire": wire.name, "inbound": str(wire.inbound.codec)}
 
 

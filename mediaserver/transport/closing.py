@@ -7,13 +7,13 @@ _CLOSE_REASON_BYTES = 123  # a control frame holds 125 bytes, of which the code 
 
 
 class CloseCode:
-    """WebSocket close codes (RFC 6455, section 7.4.1) and when we send or see them."""
+    """WebSocket close codes (RFC 6455, section 7.4.1) and when this server sends or sees them."""
 
     NORMAL = 1000  # the stream's media ended
     GOING_AWAY = 1001  # this server shuts down
-    NO_STATUS = 1005  # never sent; it stands for a close frame of the peer's without a code
+    NO_STATUS = 1005  # never sent; it stands for a close frame of the peer without a code
     ABNORMAL = 1006  # never sent; it stands for a connection that ended without a close frame
-    UNSUPPORTED = 1003  # the peer asks for an audio format that we do not have
+    UNSUPPORTED = 1003  # the peer asks for an audio format that this server does not have
     POLICY = 1008  # the stream lasted longer than its time limit
     TOO_BIG = 1009  # the peer sent a message larger than the limit
     INTERNAL_ERROR = 1011  # the stream's handler failed
@@ -27,8 +27,8 @@ class EndReason(StrEnum):
     PEER_HUNG_UP = "peer-hung-up"  # the peer said that the call is over
     PEER_CLOSED = "peer-closed"  # the peer closed the connection
     PEER_VANISHED = "peer-vanished"  # the connection broke without a close frame
-    REFUSED = "refused"  # we dialled, and the server refused the upgrade
-    UNREACHABLE = "unreachable"  # we dialled, and the server did not answer in time
+    REFUSED = "refused"  # this server dialled, and the peer refused the WebSocket handshake
+    UNREACHABLE = "unreachable"  # this server dialled, and the peer did not answer in time
     PROTOCOL_ERROR = "protocol-error"  # the peer broke the WebSocket protocol
     OVERSIZE = "oversize"  # the peer sent a message larger than the limit, or a message without an end
     FLOOD = "flood"  # the peer sent far more messages or bytes a second than audio needs

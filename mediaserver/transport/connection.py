@@ -1,4 +1,4 @@
-"""Reads WebSockets to their end, and closes them, whether the peer dialled or we dialled."""
+"""Reads WebSockets to their end, and closes them, whether the peer or this server dialled."""
 
 import asyncio
 import contextlib
@@ -15,9 +15,9 @@ from mediaserver.transport.closing import CloseCode, End, EndReason
 # Bytes of outbound data that the kernel may hold until the peer takes them. Linux doubles the value, so that the
 # kernel holds some two seconds of audio if the peer stalls.
 SEND_BUFFER = 16 * 1024
-CLOSE_TIMEOUT = 5.0  # seconds that the peer has to answer our close frame
+CLOSE_TIMEOUT = 5.0  # seconds that the peer has to answer this server's close frame
 _NO_LINGER = struct.pack("@ii", 1, 0)  # struct linger: close by a reset, and drop unsent data
-_MESSAGES_PER_TURN = 32  # messages read before other tasks get their turn of the event loop
+_MESSAGES_PER_TURN = 32  # number of messages read before other tasks get their turn of the event loop
 
 
 class WebSocket(Protocol):
@@ -38,7 +38,7 @@ class WebSocket(Protocol):
 
 
 def bound_send_buffer(transport: asyncio.BaseTransport) -> None:
-    """Limit the unsent bytes that the kernel holds, so that our own buffer fills visibly if the peer stalls."""
+    """Limit the unsent bytes that the kernel holds, so that asyncio's buffer fills visibly if the peer stalls."""
     connection: Any = transport.get_extra_info("socket")
     if connection is not None:
         with contextlib.suppress(OSError):  # the connection may be gone already

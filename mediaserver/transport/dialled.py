@@ -1,6 +1,6 @@
-"""WebSockets that we dial: the client session, opening, why opening failed, and pings.
+"""WebSockets that this server dials: the client session, opening, why opening failed, and pings.
 
-We send media over these WebSockets as whole masked messages, which are written to the transport directly.
+Media is sent over these WebSockets as whole masked messages, which are written to the transport directly.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from mediaserver.wire.websocket import MASK_BYTES
 
 
 class OpenWebSocket(ClientWebSocketResponse[Literal[True]]):
-    """A client's WebSocket with its `transport`. We write messages to the transport, and see its unsent bytes."""
+    """A client's WebSocket with its `transport`, to which messages are written, and which counts unsent bytes."""
 
     def __init__(
         self, reader: Any, writer: Any, protocol: str | None, response: Any, *args: Any, **kwargs: Any
@@ -63,7 +63,7 @@ def client_session(
 class DialFailureKind(Enum):
     """The kinds of reasons why a WebSocket could not be opened."""
 
-    REFUSED = auto()  # the server's HTTP answer is no valid upgrade
+    REFUSED = auto()  # the peer's HTTP answer is no valid upgrade to a WebSocket
     TIMEOUT = auto()
     TLS = auto()
     UNREACHABLE = auto()
@@ -99,7 +99,7 @@ async def open_websocket(
     failure.
 
     aiohttp's error is not kept as the cause, because its traceback would show the whole URL, with credentials.
-    A later close waits `close_timeout` seconds for the answer to our close frame.
+    A later close waits `close_timeout` seconds for the answer to the sent close frame.
     """
     try:
         async with asyncio.timeout(timeout):
@@ -136,7 +136,7 @@ def _classify(error: Exception) -> DialFailure:
 
 
 class DialledConnection:
-    """A WebSocket that we dialled, with its transport and its pings. Subclasses read it and write to it."""
+    """A WebSocket that this server dialled, with its transport and its pings. Subclasses read and write it."""
 
     def __init__(self, websocket: OpenWebSocket) -> None:
         self._websocket, self.transport = websocket, websocket.transport

@@ -17,16 +17,16 @@ from typing import Generic, Protocol, TypeVar
 
 from mediaserver.wire import websocket
 
-_FRAMES_PER_POLL = 3  # frames that are read from a connection at a time; the kernel keeps more for the next polls
-# Polls in a row that each read `_FRAMES_PER_POLL` frames, after which the event loop reads the connection again,
-# and ends the stream if its peer exceeds `server.max_message_rate`. A network that was only held up has delivered
-# all waiting frames by then.
+_FRAMES_PER_POLL = 3  # the most frames that one poll reads from a connection; the kernel keeps others for later
+# The number of polls in a row that each read `_FRAMES_PER_POLL` frames, after which the event loop reads the
+# connection again, and ends the stream if its peer exceeds `server.max_message_rate`. A network that was only held
+# up has delivered all waiting frames by then.
 _MAX_FULL_POLLS = 50
 # The least and the most bytes of payload in a polled message. Within these limits, the WebSocket header always has
 # the same length, and the largest frame, 20 ms at 48 kHz, fits.
 _MIN_PAYLOAD, _MAX_PAYLOAD = 126, 2048
-_MAX_FIRST_FRAMES = 8  # frames that the event loop may have read at once when polling begins
-_MAX_IDLE_POLLS = 5  # polls in a row without a frame, after which the event loop reads the connection again
+_MAX_FIRST_FRAMES = 8  # the most frames that the event loop may have read at once when polling begins
+_MAX_IDLE_POLLS = 5  # number of polls in a row without a frame, after which the event loop reads the connection
 _MAX_DRAINED_BYTES = 256 * 1024  # the most bytes that are read from a lost connection
 _DRAINED_AT_ONCE = 16 * 1024  # bytes of a lost connection that are read at a time
 _READERS_PER_POLL = 100  # the most connections that are polled at one moment of the 20 ms
@@ -44,7 +44,7 @@ Sink = TypeVar("Sink", bound=FrameSink)
 
 
 class PollClock(Protocol):
-    """Calls a function once in each ptime."""
+    """Calls a function once in each ptime (20 ms)."""
 
     def add_poll(self, poll: Callable[[], None]) -> Callable[[], None]:
         """Begin to call `poll` once in each ptime; returns a function that ends these calls."""
@@ -84,11 +84,11 @@ class FrameReader(Generic[Sink]):
         self.sink, self.receive = sink, receive
         self._group: _Group[Sink] | None = None
         self.fd = _pollable_fd(transport)
-        self._full = 0  # polls in a row that read as many frames as a poll reads at most
-        self.read_bytes = 0  # bytes that a poll reads at most: a whole number of frames
+        self._full = 0  # number of polls in a row that read as many frames as a poll may read
+        self.read_bytes = 0  # the most bytes that a poll reads: a whole number of frames
         self.size = 0  # bytes of a frame's WebSocket message; 0 while unknown
         self.head = b""  # the first bytes of each frame's WebSocket message
-        self.idle = 0  # polls in a row without a frame
+        self.idle = 0  # number of polls of this connection in a row that found no frame
 
     @property
     def polled(self) -> bool:
@@ -134,7 +134,7 @@ class FrameReader(Generic[Sink]):
         return data
 
     def on_read_error(self, error: OSError) -> None:
-        """Count a poll in which no frame has come; stop polling after several of these, or on a broken connection.
+        """Count a poll that found no frame on the connection; stop polling after several, or if it is broken.
 
         The event loop then reads a broken connection, and closes it.
         """

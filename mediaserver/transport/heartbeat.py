@@ -1,8 +1,8 @@
 """Heartbeat by ping and pong (RFC 6455, section 5.5.2): detects peers that are gone or have stopped reading.
 
 The kernel of a peer that stops reading goes on accepting minutes of audio. A peer whose cable was pulled sends no
-FIN. Neither peer answers pings. Other peers never answer pings although they play our audio. The heartbeat keeps
-their connections as long as their TCP receive window (RFC 9293, section 3.8.6) shows that they read.
+FIN. Neither peer answers pings. Other peers never answer pings although they play the sent audio. The heartbeat
+keeps their connections as long as their TCP receive window (RFC 9293, section 3.8.6) shows that they read.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class ByteCounter(Protocol):
 class PongCounter(Protocol):
     """Counts the peer's answers to pings."""
 
-    pongs: int  # pongs received so far
+    pongs: int  # number of pongs received so far
 
 
 class Heartbeat:
@@ -59,7 +59,7 @@ class Heartbeat:
         self._connection, self._reader, self._transport = connection, reader, transport
         self._interval, self._on_dead = interval, on_dead
         self._first_window = _receive_window(transport)
-        self._received_at_ping = -1  # bytes that had come from the peer by the last ping
+        self._received_at_ping = -1  # number of bytes that had come from the peer by the last ping
         self._timer: asyncio.TimerHandle | None = None
         if interval:
             self._timer = self._loop.call_later(interval, self._ping)
@@ -91,7 +91,7 @@ class Heartbeat:
 
 
 def _receive_window(transport: asyncio.Transport) -> int | None:
-    """The peer's TCP receive window: the bytes that it would accept now; None if our kernel cannot tell."""
+    """The peer's TCP receive window: the bytes that it would accept now; None if the local kernel cannot tell."""
     connection = transport.get_extra_info("socket")
     try:
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)

@@ -19,7 +19,7 @@ from mediaserver.transport.frame_poller import FramePoller, FrameReader, Sink
 from mediaserver.wire import websocket
 
 _SLICE_BYTES = 4096  # bytes parsed at a time: at most some 700 tiny frames, which take about a millisecond
-_MAX_UNPARSED_BYTES = 512 * 1024  # bytes that may wait to be parsed; more are a flood, and end the stream
+_MAX_UNPARSED_BYTES = 512 * 1024  # the most bytes that may wait to be parsed; more are a flood, and end the stream
 _QUEUE_BYTES = 32 * 1024  # aiohttp stops reading while waiting messages hold more than twice as many bytes
 _COUNTED = (WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.PING, WSMsgType.PONG)
 _CLOSED = WSMessage(WSMsgType.CLOSED, None, None)
@@ -28,7 +28,7 @@ _CLOSED = WSMessage(WSMsgType.CLOSED, None, None)
 class MessageCounter(Protocol):
     """Receives the messages of a WebSocket, and counts them."""
 
-    messages: int  # messages received so far
+    messages: int  # number of messages received so far
 
 
 def _ignore_end(end: End) -> None:
@@ -65,11 +65,11 @@ class ServerWebSocket(asyncio.Protocol):
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self.transport: asyncio.Transport | None = transport
-        self.closed = False  # a close frame was sent or received: nothing more is sent
-        self.received = 0  # bytes parsed since the handshake
-        # Bytes of messages that were processed. Equal to `received` if no message waits and none is incomplete.
+        self.closed = False  # whether a close frame was sent or received, so that nothing more is sent
+        self.received = 0  # number of bytes parsed since the handshake
+        # The bytes of all processed messages. It equals `received` if no message waits and none is incomplete.
         self._accounted = 0
-        self._processing = 0  # bytes of the message that is being processed
+        self._processing = 0  # number of bytes of the message that is being processed
         self._frames: FrameReader[Any] | None = None
         reader, self._queue = make_websocket_reader(transport, max_message_bytes, _QUEUE_BYTES)
         self._parser: WebSocketReader | None = reader
@@ -77,7 +77,7 @@ class ServerWebSocket(asyncio.Protocol):
         self._on_lost = on_lost
         self._message_counter: MessageCounter | None = None
         self._finish: Callable[[End], None] = _ignore_end
-        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # bytes within which some message must end
+        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # number of bytes in which a message must end
         self._check_at, self._messages_at_check = math.inf, 0
         transport.set_protocol(self)
 

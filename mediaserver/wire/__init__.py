@@ -1,4 +1,4 @@
-"""Wire formats, sans-I/O: they turn a peer's messages into frames and events, and our frames into messages.
+"""Wire formats, sans-I/O: they turn a peer's messages into frames and events, and sent frames into messages.
 
 The package has the encapsulations (AudioSocket, RTP, raw PCM) and framings, the detection of the inbound codec,
 the jitter buffer, WebSocket framing, the texts of Asterisk's WebSocket channel, and in `dialects` the protocols of

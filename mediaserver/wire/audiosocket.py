@@ -18,7 +18,7 @@ from mediaserver.wire.events import Digit, Event, Fault, Hangup, Identity
 
 HEADER_BYTES = 3
 MAX_PAYLOAD = 0xFFFF
-MAX_MESSAGES = 256  # AudioSocket messages that one WebSocket message may hold: five seconds of audio
+MAX_MESSAGES = 256  # the most AudioSocket messages that one WebSocket message may hold: five seconds of audio
 _DTMF_DIGITS = b"0123456789ABCD*#"
 
 
@@ -45,7 +45,7 @@ RATES = {
 }
 HANGUP = bytes((Kind.HANGUP, 0, 0))  # a whole hang-up message, which has no payload
 
-_SLIN = int(Kind.SLIN)  # the kind as a plain int, because comparing with a member of an enum is slow
+_SLIN = int(Kind.SLIN)  # the kind SLIN as a plain int, because comparing with a member of an enum is slow
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 Asterisk dials this server. Binary messages hold audio in the channel's codec without a header. Text messages hold
 events and commands. On one connection, all text messages are plain words, or all are JSON. The first text is
-MEDIA_START, which names the audio format of both directions. If we send words on a connection that uses JSON, or
-JSON on a connection that uses words, Asterisk answers ERROR.
+MEDIA_START, which names the audio format of both directions. If the server sends words on a connection that uses
+JSON, or JSON on a connection that uses words, Asterisk answers ERROR.
 
 Source: Asterisk's `channels/chan_websocket.c`, branch 23, and text messages of a running Asterisk.
 """
@@ -20,13 +20,13 @@ from mediaserver.errors import ProtocolError
 from mediaserver.wire.codec import Codec, CodecDetector
 
 SUBPROTOCOL = "media"
-_MAX_TEXT = 16 * 1024  # characters that a text message may have; a longer text is not parsed
-_MAX_FIELD = 256  # characters that are kept of a field's value, because the peer chooses its length
+_MAX_TEXT = 16 * 1024  # the most characters that a text message may have; a longer text is not parsed
+_MAX_FIELD = 256  # the most characters that are kept of a field's value, because the peer chooses its length
 _MEDIA_START = "MEDIA_START"
 
 
 class Command(StrEnum):
-    """The commands that we send to Asterisk in text messages."""
+    """The commands that the server sends to Asterisk in text messages."""
 
     ANSWER = "ANSWER"
     HANGUP = "HANGUP"
@@ -98,7 +98,7 @@ class ControlEvent:
     is_json: bool = False
 
     def media_format(self) -> MediaFormat:
-        """The audio format that a MEDIA_START names; ProtocolError if we do not support the format."""
+        """The audio format that a MEDIA_START names; ProtocolError if the server does not support the format."""
         name = self.fields.get("format", "")
         if name not in _FORMATS:
             raise ProtocolError(f'the format "{name[:20]}" is none of {", ".join(_FORMATS)}')
@@ -138,7 +138,7 @@ def is_media_start(text: str) -> bool:
 
 
 def parse(text: str) -> ControlEvent:
-    """The event in a text message; ProtocolError if the text is too long, or is no event of Asterisk's."""
+    """The event in a text message; ProtocolError if the text is too long, or is not an event of Asterisk."""
     if len(text) > _MAX_TEXT:
         raise ProtocolError(f"a text of {len(text)} letters")
     if text.startswith("{"):
@@ -147,7 +147,7 @@ def parse(text: str) -> ControlEvent:
     if not name.isascii() or not name.replace("_", "").isalpha():
         raise ProtocolError("a text that is no event of Asterisk's")
     fields = {}
-    text, _, error_text = text.partition(" error_text:")  # the last field, and the only one with spaces in it
+    text, _, error_text = text.partition(" error_text:")  # the last field, the only one with spaces
     if error_text:
         fields["error_text"] = _printable(error_text)
     for word in text.split()[1:64]:

@@ -13,7 +13,7 @@ from mediaserver.audio import g711
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, to_bytes
 from mediaserver.errors import ProtocolError
 
-_REQUIRED_VOTES = 3  # payloads in a row whose sizes must imply the same codec before that codec is final
+_REQUIRED_VOTES = 3  # number of payloads in a row whose sizes must imply the same codec before it is final
 _MIN_SILENCE_BYTES = 80  # least size of a payload of equal bytes that counts as silence; 10 ms of G.711
 
 
@@ -64,8 +64,8 @@ class CodecDetector:
     """Detects the codec of one stream's inbound payloads, and decodes them.
 
     `codec` is the codec assumed at present, None if there is no evidence yet. `decided` tells whether `codec` is
-    final. `expected` is the codec assumed at first: µ-law on a stream that we dialled, None on a stream that a
-    peer dialled.
+    final. `expected` is the codec assumed at first: µ-law on a stream that the server dialled, None on a stream
+    that a peer dialled.
     """
 
     __slots__ = ("_votes", "codec", "decided")

@@ -93,7 +93,7 @@ class RtpDepacketizer(Depacketizer):
     """Decodes RTP packets, and puts them in order by their sequence numbers.
 
     A static payload type of RFC 3551 names the codec, but the payload types that VoIPBIN sends do not name theirs.
-    Therefore `trust_payload_type` is False on a stream that we dialled, and payload sizes decide the codec.
+    Therefore `trust_payload_type` is False on a stream that the server dialled: payload sizes decide the codec.
     """
 
     def __init__(self, codec: CodecDetector, *, trust_payload_type: bool = True) -> None:
@@ -157,13 +157,13 @@ class AudioSocketDepacketizer(Depacketizer):
         self._resamplers: dict[int, Resampler] = {}  # resamplers of wideband audio, by AudioSocket kind
 
     def depacketize(self, data: bytes, at: float) -> list[Event]:
-        """The events in one binary message of the peer's."""
+        """The events in one binary message of the peer."""
         # Only the first message decides the framing, because some raw payloads look like a message by chance.
         if self.framed is None:
             self.framed = audiosocket.is_message(data)
         if not self.framed:
             return [self._decode(data, at)]
-        if (payload := audiosocket.single_audio_payload(data)) is not None:  # nearly every message is one of audio
+        if (payload := audiosocket.single_audio_payload(data)) is not None:  # nearly every message holds audio
             return [self._decode(payload, at)]
         return [event for message in audiosocket.parse(data) for event in self._events(message, at)]
 

@@ -27,7 +27,7 @@ class Encapsulation(StrEnum):
 class Framing(StrEnum):
     """The content of a binary message in the encapsulation `audiosocket`: raw PCM, or an AudioSocket message.
 
-    With `auto`, our messages have the content that the peer's first message has.
+    With `auto`, sent messages have the content that the peer's first message has.
     """
 
     AUTO = "auto"
@@ -43,10 +43,10 @@ class Carrier(StrEnum):
 
 
 class RtpPayload(StrEnum):
-    """The payload of the RTP packets that we send.
+    """The payload of the RTP packets that the server sends.
 
-    With `auto`, a peer that dialled us is sent the payload type that it sends, and PCMU until its first packet. A
-    platform that we dialled is sent L16 under the number of the payload type that the platform sends.
+    With `auto`, a peer that dialled the server gets the payload type that it sends, and PCMU until its first
+    packet. A platform that the server dialled gets L16 under the payload type's number that the platform sends.
     """
 
     AUTO = "auto"
@@ -134,7 +134,7 @@ PAYLOAD_ENCODINGS = {Codec.SLIN: L16, Codec.MULAW: PCMU, Codec.ALAW: PCMA}
 
 
 def first_encoding(settings: WireSettings) -> Encoding:
-    """The encoding in which we send on a stream with these settings before its peer has sent anything."""
+    """The encoding of sent frames on a stream with these settings, before its peer has sent anything."""
     if settings.encapsulation == Encapsulation.RTP:
         return {RtpPayload.PCMA: PCMA, RtpPayload.L16: L16}.get(settings.rtp_payload, PCMU)
     framed = settings.encapsulation == Encapsulation.AUDIOSOCKET and settings.framing == Framing.MESSAGE

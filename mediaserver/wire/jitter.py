@@ -23,9 +23,9 @@ from mediaserver.wire.events import Audio
 # The longest gap, in packets. A packet that is farther ahead of the expected one may belong to a new sequence. The
 # limit of RFC 3550, 3000 packets, would be a minute.
 MAX_DROPOUT = 2 * FRAMES_PER_SECOND
-MAX_MISORDER = FRAMES_PER_SECOND  # packets by which a late packet or a duplicate may be behind the expected packet
+MAX_MISORDER = FRAMES_PER_SECOND  # how many packets a late packet or a duplicate may be behind the expected packet
 MAX_CONCEALED = MAX_DROPOUT * FRAME_BYTES  # the most bytes of audio that conceal one gap
-_HISTORY_PACKETS = 5  # packets kept for concealment, which uses 49 ms of past audio; a packet has 10 ms or more
+_HISTORY_PACKETS = 5  # packets kept to conceal losses, which takes 49 ms of past audio; a packet has 10 ms or more
 MAX_VARIATION = 1.0  # seconds; a larger variation between two packets is a pause or another stream, not jitter
 _MOD = 1 << 16  # sequence numbers are u16, and begin again at 0 after 65535
 

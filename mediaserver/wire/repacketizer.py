@@ -1,4 +1,4 @@
-"""Turns our 20 ms frames at 8 kHz into messages for a peer whose sample rate or frame length is another."""
+"""Turns 20 ms frames at 8 kHz into messages for a peer that has another sample rate or frame length."""
 
 from collections.abc import Callable
 
@@ -8,9 +8,9 @@ from mediaserver.wire import websocket
 
 
 class Repacketizer:
-    """Turns our frames (encoded, 20 ms, 8 kHz, no header) into messages that hold whole frames of the peer's size.
+    """Turns encoded frames (20 ms, 8 kHz, no header) into messages that hold whole frames of the peer's size.
 
-    If the peer's frames are longer than 20 ms, some of our frames complete no message: `pack` returns b"" for
+    If the peer's frames are longer than 20 ms, some encoded frames complete no message: `pack` returns b"" for
     them. `rate` is the peer's sample rate in Hz, `frame_bytes` the size in bytes of the peer's frame. `wrap` turns
     the bytes of whole frames into a message.
     """

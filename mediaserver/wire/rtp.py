@@ -93,7 +93,7 @@ def payload_type(packet: Packet) -> PayloadType:
 
 
 class Packetizer:
-    """Makes the RTP packets that we send on one stream.
+    """Makes the RTP packets that the server sends on one stream.
 
     The SSRC, the first sequence number and the first timestamp are random (RFC 3550, section 5.1). With each
     further packet, the sequence number grows by 1 and the timestamp by 160, in silence as well.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 _FIN_TEXT, _FIN_BINARY, _FIN_CLOSE, _FIN_PING, _FIN_PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 _MASKED = 0x80
-_WORD = 4  # bytes of payload that are unmasked in one operation
+_WORD = 4  # number of bytes of payload that are unmasked in one operation
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 MASK_BYTES = 4  # size of a masking key, which follows the header of a client's message
 KEY_BYTES = 16  # bytes of the Sec-WebSocket-Key in a client's handshake, once decoded from base64

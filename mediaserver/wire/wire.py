@@ -35,11 +35,11 @@ class Wire:
     """The wire format of one stream: its encapsulation, framing and payload, and the state of both directions.
 
     At first the format is as the settings say. Where a setting is `auto`, `negotiate` decides by what the peer
-    sends. `encoding` is the encoding of the frames that we send now, and `inbound` decodes what we receive.
+    sends. `encoding` is the present encoding of sent frames, and `inbound` decodes what is received.
 
-    `random_key`, which returns four random bytes, is given if we dialled the WebSocket. In this case every message
-    is masked with a fresh key, a framing of `auto` means `message` until the peer's first message, and the peer is
-    assumed to be the platform (VoIPBIN), which sends µ-law.
+    `random_key`, which returns four random bytes, is given if the server dialled the WebSocket. In this case every
+    message is masked with a fresh key, a framing of `auto` means `message` until the peer's first message, and the
+    peer is assumed to be the platform (VoIPBIN), which sends µ-law.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Wire:
         """The number of frames to send before they are due."""
         return self.settings.lead if self.media_format is not None else min(self.settings.lead, _MAX_LEAD)
 
-    # -- messages that we send -----------------------------------------------------------------------------------
+    # -- messages to the peer ------------------------------------------------------------------------------------
 
     def messages(self, encoded_frames: Iterable[bytes]) -> Iterator[bytes]:
         """The messages that carry these encoded frames: one message for each frame, made on demand.
@@ -128,7 +128,7 @@ class Wire:
 
     @property
     def marks_talkspurts(self) -> bool:
-        """Whether our messages can mark where sound follows silence. Only RTP packets can."""
+        """Whether sent messages can mark where sound follows silence. Only RTP packets can."""
         return self._rtp is not None
 
     def mark_talkspurt(self, *, begins: bool = True) -> None:
@@ -140,27 +140,27 @@ class Wire:
 
     @property
     def negotiating(self) -> bool:
-        """Whether a message of the peer's may still change the wire format in which we send."""
+        """Whether a message of the peer may still change the wire format of sent audio."""
         return self._negotiating
 
     @property
     def awaits_first_message(self) -> bool:
-        """Whether our first frame should wait for the peer's first message, which decides our framing."""
+        """Whether the first sent frame should wait for the peer's first message, which decides its framing."""
         return self._negotiating and self._rtp is None and not self._dialled and self._carrier is not Carrier.TCP
 
     def fix_framing(self) -> None:
-        """Keep the present framing although the peer has not decided it, because our first frame is due.
+        """Keep the present framing although the peer has not decided it, because the first sent frame is due.
 
-        RTP, TCP and streams that we dialled are exempt: they go on negotiating until the peer's first audio. On a
-        stream that we dialled, we send only silence until that audio.
+        RTP, TCP and streams that the server dialled are exempt: they go on negotiating until the peer's first
+        audio. On a stream that the server dialled, it sends only silence until that audio.
         """
         if self._rtp is None and not self._dialled and self._carrier is not Carrier.TCP:
             self._negotiating = False
 
     def negotiate(self, data: bytes) -> bool:
-        """Decide settings that are still `auto` by a binary message of the peer's.
+        """Decide settings that are still `auto` by a binary message of the peer.
 
-        Returns whether that changes the wire format in which we send.
+        Returns whether that changes the wire format of sent audio.
         """
         if not self._negotiating:
             return False
@@ -192,13 +192,13 @@ class Wire:
         return True
 
     def _follow_payload_type(self, data: bytes, packetizer: rtp.Packetizer) -> bool:
-        """Send RTP in the payload type of the peer's packet; True if that changes the messages that we send."""
+        """Send RTP in the payload type of the peer's packet; True if that changes the sent messages."""
         try:
             payload_type = rtp.payload_type(rtp.parse(data))
         except ProtocolError:
             return False  # this packet has an unsupported payload type; the next packet may have another
         self._negotiating = False
-        if self._dialled:  # the platform wants L16 from us under the payload type of its µ-law
+        if self._dialled:  # the platform takes L16 under the payload type of its own µ-law
             packetizer.set_payload_type(payload_type, FRAME_BYTES)
             return payload_type != rtp.PayloadType.L16
         before, self.encoding = self.encoding, RTP_ENCODINGS[payload_type]

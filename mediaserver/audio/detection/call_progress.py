@@ -12,26 +12,28 @@ from mediaserver.audio.detection.tone_frames import FrameClassifier, FrameKind, 
 from mediaserver.audio.pcm import FRAME_BYTES, Chunker, from_bytes
 
 _FRAME_MS = 20
-_ENOUGH = 3  # frames in a row with which something else begins; a shorter interruption does not count
-_SAME_HZ = 30.0  # by which the frequency of one tone may seem to differ
-_RUNS = 6  # runs that the longest cadence has before the run with which it is recognised
-_OVER = 300  # frames of silence (6 s) that end an occurrence: no cadence has a longer pause
-_SPOKEN = 10  # frames of other sound (200 ms) that end an occurrence
+_ENOUGH = 3  # frames in a row that begin another sound or a pause; fewer are an interruption, which does not count
+_SAME_HZ = 30.0  # the most in Hz by which the measured frequencies of one tone may differ
+_RUNS = 6  # number of bursts and pauses after which the next burst shows the longest cadence
+_OVER = 300  # frames of silence (6 s) that end a tone: no cadence has a longer pause
+_SPOKEN = 10  # frames of other sound (200 ms), such as speech, that end a tone
 
-# Bounds in frames of 20 ms. Each cadence is given by bursts of a tone and the pauses after them.
-_BUSY = (17, 31)  # 340 to 620 ms: 375 (uk) to 500 ms
-_FAST = (8, 16)  # 160 to 320 ms: 200 to 300 ms
-_UK_CONGESTION = ((18, 22), (15, 20), (9, 14), (23, 29))  # 400, 350, 225, 525 ms
-_RING = ((35, 125), (85, 260))  # nominally 1 to 2 s, and a pause of 2 to 4 s
-_UK_RING = ((17, 23), (7, 13), (17, 23), (85, 125))  # 400, 200, 400, 2000 ms
-_SIT = ((950.0, 60.0), (1400.0, 60.0), (1800.0, 60.0))  # Hz, and how far from it
-_SIT_FRAMES, _SIT_LAST = (10, 22), 8  # of the first two tones, 330 ms each; of the last one when it is recognised
-_CNG_HZ, _CNG_FRAMES, _CNG_PAUSE = (1100.0, 45.0), (20, 30), 15  # T.30: 1100 Hz, half a second of every 3.5 s
-_CED_HZ, _CED_FRAMES = (2100.0, 25.0), 50  # T.30: 2100 Hz for 2.6 to 4 s, recognised after one
+# The least and the greatest number of 20 ms frames of each burst of a tone, and of the pause after it.
+_BUSY = (17, 31)  # busy tone: 340 to 620 ms for each burst and pause; nominally 375 (uk) to 500 ms
+_FAST = (8, 16)  # congestion tone: 160 to 320 ms for each burst and pause; nominally 200 to 300 ms
+_UK_CONGESTION = ((18, 22), (15, 20), (9, 14), (23, 29))  # UK congestion tone: nominally 400, 350, 225, 525 ms
+_RING = ((35, 125), (85, 260))  # ringback tone: nominally a burst of 1 to 2 s, and a pause of 2 to 4 s
+_UK_RING = ((17, 23), (7, 13), (17, 23), (85, 125))  # UK ringback tone: nominally 400, 200, 400, 2000 ms
+_SIT = ((950.0, 60.0), (1400.0, 60.0), (1800.0, 60.0))  # frequency and tolerance of each tone of the SIT, in Hz
+# Frames of each of the SIT's first two tones, which last 330 ms, and of its third tone when the SIT is recognised.
+_SIT_FRAMES, _SIT_LAST = (10, 22), 8
+# T.30's calling tone (CNG): 1100 Hz for half a second of every 3.5 s.
+_CNG_HZ, _CNG_FRAMES, _CNG_PAUSE = (1100.0, 45.0), (20, 30), 15
+_CED_HZ, _CED_FRAMES = (2100.0, 25.0), 50  # T.30's answer tone (CED): 2100 Hz for 2.6 to 4 s, recognised after 1 s
 
 
 class CallTone(StrEnum):
-    """The tones that are recognised."""
+    """The call-progress and fax tones that are recognised."""
 
     BUSY = "busy"
     CONGESTION = "congestion"
@@ -49,7 +51,7 @@ class FoundTone(NamedTuple):
 
 
 class _Run:
-    """Frames in a row that hold the same."""
+    """Frames in a row that hold the same kind of sound: a burst of one tone, a pause, or other sound."""
 
     __slots__ = ("frames", "hz", "kind", "start")
 
@@ -57,7 +59,7 @@ class _Run:
         self.kind, self.hz, self.start, self.frames = frame.kind, frame.hz, start, frames
 
     def goes_on(self, frame: ToneFrame) -> bool:
-        """Whether a frame holds the same. Only a single frequency must stay: two that beat seem to move."""
+        """Whether a frame continues the run. A single tone must keep its frequency; two that beat seem to move."""
         same_hz = self.kind is not FrameKind.TONE or abs(frame.hz - self.hz) <= _SAME_HZ
         return frame.kind is self.kind and same_hz
 
@@ -69,15 +71,15 @@ class _Run:
 class ToneDetector:
     """Recognises the tones of one stream of 16-bit little-endian, mono PCM at 8 kHz.
 
-    A tone is told once, for as long as it goes on: until 6 s of silence, 200 ms of other sound, or another tone.
+    A tone is reported once until it ends: by 6 s of silence, by 200 ms of other sound, or by another tone.
     """
 
     def __init__(self) -> None:
         self._classifier, self._chunker = FrameClassifier(), Chunker(FRAME_BYTES)
         self._runs: deque[_Run] = deque([_Run(ToneFrame(FrameKind.SILENT), 0, 0)], maxlen=_RUNS + 1)
-        self._frames = 0  # frames so far
-        self._next = _Run(ToneFrame(FrameKind.SILENT), 0, 0)  # what may be the next run, once it is long enough
-        self._told: CallTone | None = None  # the tone that goes on, and was told
+        self._frames = 0  # number of frames received so far
+        self._next = _Run(ToneFrame(FrameKind.SILENT), 0, 0)  # the next run, if it gets enough frames
+        self._told: CallTone | None = None  # the reported tone, while it goes on
 
     def feed(self, pcm: bytes) -> list[FoundTone]:
         """The tones that are recognised with this audio, which may have any length."""
@@ -101,7 +103,7 @@ class ToneDetector:
                 self._runs.append(following)
                 self._next = _Run(frame, 0, 0)
         else:
-            run.frames += following.frames  # too short for a run of its own: a frame at the edge of two
+            run.frames += following.frames  # too short for a run: an interruption, or the edge between two sounds
             self._next = _Run(frame, self._frames, 1)
         self._frames += 1
         run = self._runs[-1]
@@ -109,7 +111,7 @@ class ToneDetector:
             self._told = None
 
     def _recognise(self) -> FoundTone | None:
-        """The tone that the runs so far are, if it is one."""
+        """The tone whose cadence the latest run completes; None if it completes none."""
         now = self._runs[-1]
         match now.kind:
             case FrameKind.PROGRESS:
@@ -136,7 +138,7 @@ class ToneDetector:
         return None
 
     def _recognise_progress(self) -> FoundTone | None:
-        """The call-progress tone that begins anew now, if the bursts and pauses before it are its cadence."""
+        """The call-progress tone whose next burst begins now, if the bursts and pauses before are its cadence."""
         for tone, cadence in _CADENCES:
             runs = [*self._runs][-1 - len(cadence) : -1]
             kinds = [FrameKind.PROGRESS, FrameKind.SILENT] * (len(cadence) // 2)

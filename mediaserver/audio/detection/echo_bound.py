@@ -12,9 +12,9 @@ import numpy as np
 from mediaserver.audio.detection.spectrum import BANDS, OVERLAP, WINDOW, Window, band_powers
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_BYTES, Signal, from_bytes
 
-ECHO_FRAMES = 28  # frames that an echo may lie back: 500 ms of delay, and a window's smear
+ECHO_FRAMES = 28  # number of the latest sent frames whose echo may still come: 500 ms, and a window's length
 _RETURN_LOSS = 20.0  # dB by which an echo is weaker than what was sent
-_MARGIN = 1.0  # dB for what falls between two windows of what was sent
+_MARGIN = 1.0  # dB of allowance for sound that falls between two windows of the sent audio
 _COUPLING = 10 ** ((_MARGIN - _RETURN_LOSS) / 10)
 
 
@@ -22,11 +22,11 @@ class EchoBound:
     """The strongest echo that each band of a stream's inbound audio may have."""
 
     def __init__(self) -> None:
-        # The end of what was sent, which is a part of the next frame's window.
+        # The last samples that were sent: a spectrum of the next sent frame reaches back into them.
         self._tail: Window = np.zeros(OVERLAP, np.float32)
-        self._sent = np.zeros((ECHO_FRAMES, BANDS))  # band powers of the latest frames sent, as a ring
+        self._sent = np.zeros((ECHO_FRAMES, BANDS))  # band powers of the latest frames sent, a ring buffer
         self._next = 0
-        self._silent = ECHO_FRAMES + 1  # frames of silence in a row that were sent last
+        self._silent = ECHO_FRAMES + 1  # number of silent frames in a row that were sent last
 
     def push(self, pcm: bytes) -> list[Window]:
         """Take what was sent since the last call: whole frames of 16-bit PCM, of which the last 28 matter.
@@ -36,7 +36,7 @@ class EchoBound:
         frames = len(pcm) // FRAME_BYTES
         if pcm.count(0) == len(pcm):
             self._silent += frames
-            if self._silent > ECHO_FRAMES + frames:  # all that is kept is silence
+            if self._silent > ECHO_FRAMES + frames:  # all frames whose powers are kept were silent
                 return []
         else:
             self._silent = 0

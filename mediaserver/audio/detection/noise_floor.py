@@ -10,20 +10,20 @@ import numpy as np
 from mediaserver.audio.detection.spectrum import BANDS, Window
 from mediaserver.audio.pcm import Signal
 
-_SMOOTHING = 0.6  # the share of the frames before in a smoothed power
-BLOCK_FRAMES, _BLOCKS = 12, 8  # the minimum is that of 96 frames and those of the block that is not full yet
-_BIAS = 1.6  # the mean power of noise, as a multiple of the least smoothed one
+_SMOOTHING = 0.6  # weight of the earlier frames in a smoothed power
+BLOCK_FRAMES, _BLOCKS = 12, 8  # frames in a block, and full blocks that count: the minimum is taken over 96 frames
+_BIAS = 1.6  # the mean power of noise, as a multiple of its least smoothed power
 
-# What is known of a stream's noise is a row of so many numbers.
-_SMOOTHED = slice(0, BANDS)  # the smoothed powers; no numbers before the first frame
-_BLOCK = slice(BANDS, 2 * BANDS)  # minima of the block that is not full yet
-_MINIMA = slice(2 * BANDS, 3 * BANDS)  # over the full blocks
-_FULL = 3 * BANDS  # where the minima of the full blocks begin, one block after another
+# The estimate of a stream's noise is kept as a row of numbers. These are the places of its parts in the row.
+_SMOOTHED = slice(0, BANDS)  # the smoothed power of each band; NaN before the first frame
+_BLOCK = slice(BANDS, 2 * BANDS)  # each band's minimum in the block of frames that is not full yet
+_MINIMA = slice(2 * BANDS, 3 * BANDS)  # each band's minimum over all full blocks
+_FULL = 3 * BANDS  # the index in the row at which the minima of the full blocks begin
 FLOOR_WIDTH = _FULL + _BLOCKS * BANDS
 
 
 def new_floor() -> Window:
-    """What is known of a stream's noise before its first frame, shape (154,)."""
+    """The estimate of a stream's noise before its first frame, a row of shape (154,)."""
     row = np.full(FLOOR_WIDTH, np.inf, np.float32)
     row[_SMOOTHED] = np.nan
     return row
@@ -32,7 +32,7 @@ def new_floor() -> Window:
 def push_powers(rows: Window, bands: Window) -> Signal:
     """Take a frame's powers, shape (..., 14), and return the noise floor of each band.
 
-    `rows` is what is known of the noise, shape (..., 154); it is updated. After each 12 frames of a
+    `rows` are the estimates of the noise, shape (..., 154), which are updated. After each 12 frames of a
     stream, `end_block` is to be called.
     """
     smoothed = _SMOOTHING * rows[..., _SMOOTHED]

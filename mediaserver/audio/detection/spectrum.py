@@ -3,8 +3,8 @@
 A spectrum is taken each 20 ms, of the last 32 ms. Its bins are 31.25 Hz apart. Of these, the 106 bins from 187.5
 to 3468.75 Hz count, a little more than a telephone carries. They form 14 bands, about as wide as those of the ear.
 
-The functions take one frame, or a frame of each of many streams as the rows of an array. What many frames take
-together is little more than what one takes.
+The functions take one frame, or a frame of each of many streams as the rows of an array. Computing many frames
+together takes little longer than computing one.
 """
 
 from typing import Any
@@ -17,18 +17,18 @@ from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE
 Window = NDArray[np.floating[Any]]  # samples of windows, or figures of their spectra; float32 throughout
 Spectrum = NDArray[np.complexfloating[Any, Any]]  # complex64 throughout
 
-WINDOW = 256  # samples that a spectrum is taken of
-OVERLAP = WINDOW - FRAME_SAMPLES  # samples of the frame before that belong to the window
-_FIRST, _LAST = 6, 112  # the bins that count: from the first up to, but without, the last
+WINDOW = 256  # number of samples of which a spectrum is taken: 32 ms
+OVERLAP = WINDOW - FRAME_SAMPLES  # number of samples of the previous frame in a frame's window
+_FIRST, _LAST = 6, 112  # the range of a spectrum's bins that count: from the first up to, but without, the last
 BINS = _LAST - _FIRST
 _EDGES = np.array([6, 10, 14, 18, 22, 27, 32, 38, 45, 53, 62, 72, 84, 97]) - _FIRST  # the first bin of each band
 BANDS = len(_EDGES)
 
-_SHORTEST, _LONGEST = SAMPLE_RATE // 400, SAMPLE_RATE // 70 + 1  # samples of a pitch period: 400 and 70 Hz
-_CORRELATED = 384  # samples of the transform for a correlation: a window and the longest pitch period fit in
-_AROUND = 2  # bins at each side of the strongest one that a tone fills, by the window and by 16 Hz of modulation
+_SHORTEST, _LONGEST = SAMPLE_RATE // 400, SAMPLE_RATE // 70 + 1  # limits of a pitch period in samples: 400, 70 Hz
+_CORRELATED = 384  # samples in a correlation's Fourier transform: a window and the longest pitch period fit in
+_AROUND = 2  # number of bins to each side of its strongest one that a tone fills, even with 16 Hz of modulation
 _TONE = np.ones(2 * _AROUND + 1, np.float32)
-COUNTED = slice(_AROUND, _AROUND + BINS)  # the bins that count, of those that are computed
+COUNTED = slice(_AROUND, _AROUND + BINS)  # the place of the bins that count among those that are computed
 _COMPUTED = slice(_FIRST - _AROUND, _LAST + _AROUND)
 _TINY = np.float32(1e-9)
 
@@ -46,13 +46,13 @@ def _autocorrelation(window: Window) -> Window:
 
 
 _OF_WINDOW = _autocorrelation(_HANN)
-# A window of a periodic signal is less like itself the later it is compared. The weights take that out (Boersma,
+# The autocorrelation of a windowed periodic signal falls as the lag grows. The weights make up for that (Boersma,
 # "Accurate short-term analysis of the fundamental frequency", 1993).
 _LAG_WEIGHTS = _OF_WINDOW[0] / _OF_WINDOW[_SHORTEST:]
 
 
 def spectra(windows: Window) -> Spectrum:
-    """The bins that are computed of each window of 256 samples: shape (..., 110)."""
+    """The spectrum of each window of 256 samples, of which 110 bins are computed: shape (..., 110)."""
     if windows.ndim == 1:
         bins: Spectrum = (windows @ _WAVES).view(np.complex64)
     else:
@@ -61,14 +61,14 @@ def spectra(windows: Window) -> Spectrum:
 
 
 def powers_of(bins: Spectrum) -> Window:
-    """The power of each bin."""
+    """The power of each bin of a spectrum."""
     powers: Window = np.square(bins.real)
     powers += np.square(bins.imag)
     return powers
 
 
 def band_sums(bins: Window) -> Window:
-    """The sum over each of the 14 bands, of the 106 bins that count: shape (..., 14)."""
+    """The sums of the 106 bins that count over each of the 14 bands: shape (..., 14)."""
     sums: Window = np.add.reduceat(bins, _EDGES, axis=-1)
     return sums
 

@@ -27,7 +27,7 @@ from mediaserver.audio.detection.spectrum import (
 )
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, Chunker, Samples, Signal, from_bytes
 
-# The evidence that begins a talkspurt, by the mode that WebRTC's detector would have. A voiced frame adds about 1.
+# The evidence that begins a talkspurt, for each mode from 0 to 3, as of WebRTC's VAD. A voiced frame adds about 1.
 _THRESHOLDS = (3.0, 3.15, 3.3, 4.5)
 
 
@@ -37,20 +37,20 @@ def _power_of(dbfs: float) -> float:
 
 
 _NOISE_FLOOR = _power_of(-55.0)  # a frame no louder than this is line noise, whatever its spectrum
-_SILENT = _power_of(-75.0)  # below this no spectrum is taken, because no speech can be in it
+_SILENT = _power_of(-75.0)  # no spectrum is taken of a frame below this power, because it cannot hold speech
 # The number of silent frames in a row after which one more changes neither the spectrum nor the noise floor.
 _SILENCE_KNOWN = 16
 
 _OVER_NOISE = 4.0  # a band stands out with this many times the noise's power (6 dB)
-_SHARE = 0.4  # of the power that must lie in bands that stand out
-_FEWEST_BANDS = 2  # that must stand out
-_PERIODICITY = 0.42  # above it, a frame is voiced
-_CONCENTRATION = 0.95  # above it, a frame is a single tone, even where the tone is modulated
-_CHANGE, _CHANGE_RANGE = 0.35, 0.2  # the change of a frame that speaks neither for nor against speech; half-width
-_STEADY = 0.25  # a frame that changes less is steady
-_AGAINST = 0.8  # the most evidence that a steady frame takes away
-_FADING = 0.12  # evidence that any other frame takes away
-_BROAD_BANDS, _BROAD = 6, 1.2  # a voiced frame that stands out in so many bands has its evidence multiplied
+_SHARE = 0.4  # least share of a speech frame's power that lies in bands that stand out from the noise
+_FEWEST_BANDS = 2  # least number of bands in which a speech frame stands out from the noise
+_PERIODICITY = 0.42  # a frame whose periodicity is above this is voiced
+_CONCENTRATION = 0.95  # a frame whose concentration is above this is a single tone, even a modulated one
+_CHANGE, _CHANGE_RANGE = 0.35, 0.2  # change at which evidence of speech begins; further change until it is full
+_STEADY = 0.25  # a frame whose spectrum changes less than this is steady
+_AGAINST = 0.8  # the most evidence of speech that a steady frame takes away
+_FADING = 0.12  # evidence of speech that a frame takes away if it is neither speech nor steady
+_BROAD_BANDS, _BROAD = 6, 1.2  # if a voiced frame has so many bands above the noise, its evidence is multiplied
 # A consonant without voice is like a burst of noise. It adds evidence only where there is little so far.
 _UNVOICED, _UNVOICED_LIMIT, _UNVOICED_BANDS, _UNVOICED_SHARE, _UNVOICED_CHANGE = 0.6, 0.65, 5, 0.8, 0.5
 
@@ -80,12 +80,12 @@ class SpeechDetector:
         self._tail, self._floor = self._row[_TAIL], self._row[_FLOOR]
         self._latest, self._before = self._row[_LATEST].view(np.complex64), self._row[_BEFORE].view(np.complex64)
         self._chunker = Chunker(FRAME_BYTES)
-        self._silent_frames = 0  # in a row
-        self._weighed = 0  # frames that were weighed so far, which are those of the noise floor
+        self._silent_frames = 0  # number of silent frames in a row
+        self._weighed = 0  # number of frames from which the noise floor was estimated so far
         self._evidence = 0.0
-        self.speaking = False  # from the frame whose evidence is enough, until all evidence has faded
-        self.frames = 0  # frames received so far
-        self.began_frame = 0  # number of the frame, counted from 1, with which the present evidence began
+        self.speaking = False  # whether the caller speaks: from enough evidence of speech until all has faded
+        self.frames = 0  # number of frames received so far
+        self.began_frame = 0  # number of the frame, counted from 1, in which the present evidence of speech began
 
     def feed(self, pcm: bytes, tone: bool = False, power: float | None = None) -> bool:
         """Whether somebody speaks after this audio, which may have any length.
@@ -93,7 +93,7 @@ class SpeechDetector:
         `tone` marks the audio as a DTMF tone, which does not count as speech. `power` is the mean square of the
         samples, where it is known already.
         """
-        if len(pcm) == FRAME_BYTES and self.at_frame_start:  # the usual case
+        if len(pcm) == FRAME_BYTES and self.at_frame_start:  # in the usual case, `pcm` is one whole frame
             self.feed_frame(pcm, tone, power)
             return self.speaking
         for frame in self.whole_frames(pcm):
@@ -101,7 +101,7 @@ class SpeechDetector:
         return self.speaking
 
     def whole_frames(self, pcm: bytes) -> Iterable[bytes]:
-        """The frames of 320 bytes that are whole with this audio. They are to be fed by `feed_frame`."""
+        """The frames of 320 bytes that this audio completes. They are to be fed by `feed_frame`."""
         return self._chunker.feed(pcm)
 
     @property
@@ -110,7 +110,7 @@ class SpeechDetector:
         return not self._chunker.rest
 
     def feed_frame(self, frame: bytes, tone: bool = False, power: float | None = None) -> None:
-        """Take the next whole frame, of 320 bytes."""
+        """Detect speech in the next whole frame, of 320 bytes."""
         samples = from_bytes(frame)
         if power is None:
             signal: Signal = samples.astype(float)
@@ -121,7 +121,7 @@ class SpeechDetector:
             self._add_evidence(self._weigh(samples, power) if self._has_news(power) else -_FADING)
 
     def _weigh(self, samples: Samples, power: float) -> float:
-        """The evidence of speech that a frame adds, below 0 if it takes some away."""
+        """The evidence of speech that a frame adds; it is negative if the frame takes evidence away."""
         window: Window = np.concatenate((self._tail, samples))
         if power < _SILENT:
             window[OVERLAP:] = 0
@@ -157,7 +157,7 @@ class SpeechDetector:
         return self._evidence_of(count, share, float(change), float(periodicity), float(concentration))
 
     def _has_news(self, power: float) -> bool:
-        """Whether a frame of such a power must be weighed; it need not in lasting silence."""
+        """Whether the spectrum of a frame of this power must be examined, as it need not in lasting silence."""
         if power >= _SILENT:
             self._silent_frames = 0
             return True
@@ -165,7 +165,7 @@ class SpeechDetector:
         return self._silent_frames <= _SILENCE_KNOWN
 
     def _add_evidence(self, gained: float) -> None:
-        """Take the evidence that the next frame adds, or takes away below 0."""
+        """Add the evidence of speech in the next frame, which is negative if the frame speaks against speech."""
         self.frames += 1
         evidence = self._evidence
         if evidence == 0 and gained > 0:
@@ -174,7 +174,7 @@ class SpeechDetector:
         self._decide(gained > 0)
 
     def _decide(self, voiced: bool) -> None:
-        """Tell whether somebody speaks after a frame; `voiced`: the frame spoke for speech."""
+        """Update `speaking` after a frame; `voiced` tells whether the frame added evidence of speech."""
         if self._evidence == self._threshold:
             self.speaking = True
         elif not self._evidence:
@@ -183,7 +183,7 @@ class SpeechDetector:
     def _evidence_of(
         self, bands: int, share: float, change: float, periodicity: float, concentration: float
     ) -> float:
-        """The evidence of a frame of which so many bands, and that share of its power, stand out."""
+        """The evidence of speech in a frame with `bands` bands, and `share` of its power, above the noise."""
         if periodicity > _PERIODICITY and concentration < _CONCENTRATION:
             gained = max(-_AGAINST, min((change - _CHANGE) / _CHANGE_RANGE, 1.0))
             return gained * _BROAD if gained > 0 and bands >= _BROAD_BANDS else gained

@@ -1,7 +1,7 @@
 """Classifies frames of 8 kHz audio: silence, a call-progress tone, another single tone, or none of these.
 
 Call-progress tones have one or two frequencies from 350 to 620 Hz (ITU-T E.180 and its Supplement 2). They are
-told by the share of the power that lies in that band, since two of them may be only 40 Hz apart.
+recognised by the share of the power in that band, since two of these frequencies may be only 40 Hz apart.
 """
 
 from enum import Enum, auto
@@ -12,10 +12,10 @@ import numpy as np
 from mediaserver.audio.level.levels import SILENCE_DB, power_dbfs
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, Samples
 
-_WINDOW = 256  # samples that a spectrum is taken of; its bins are 31.25 Hz apart
+_WINDOW = 256  # number of samples of which a spectrum is taken; its bins are 31.25 Hz apart
 _BIN_HZ = SAMPLE_RATE / _WINDOW
-_FIRST, _LAST = 2, 126  # bins whose power counts, from the first up to, but without, the last: 60 to 3900 Hz
-# The bins that call-progress tones fill, by the window (280 to 690 Hz), and where they are among those that count.
+_FIRST, _LAST = 2, 126  # the bins whose power counts: from the first up to, but without, the last; 60 to 3900 Hz
+# The bins of a spectrum that call-progress tones fill (280 to 690 Hz), and their place among the bins that count.
 _PROGRESS_BINS = np.arange(9, 23)
 _PROGRESS = slice(9 - _FIRST, 23 - _FIRST)
 _HANN = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(_WINDOW) + 0.5) / _WINDOW)
@@ -23,22 +23,22 @@ _HANN = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(_WINDOW) + 0.5) / _WINDOW)
 # than half the time of a Fourier transform.
 _ANGLES = -2 * np.pi / _WINDOW * np.outer(np.arange(_WINDOW), np.arange(_FIRST, _LAST))
 _WAVES = np.ascontiguousarray((_HANN[:, None] * np.exp(1j * _ANGLES)).astype(np.complex64)).view(np.float32)
-_SHARE = 0.9  # of the power that a tone must have
-_QUIET_DBFS = -50.0  # below this a frame is silence
-_BELOW_TONE = 20.0  # dB below the last tone, from which a frame is silence: a line has noise
+_SHARE = 0.9  # least share of a frame's power that a tone holds, or the frame is no tone
+_QUIET_DBFS = -50.0  # a frame below this level is silence
+_BELOW_TONE = 20.0  # a frame this many dB below the last tone is silence, because a line has noise
 
 
 class FrameKind(Enum):
-    """What a frame holds."""
+    """The kind of sound that a frame holds."""
 
     SILENT = auto()
-    PROGRESS = auto()  # one or two frequencies from 350 to 620 Hz
-    TONE = auto()  # a single frequency outside of 350 to 620 Hz
+    PROGRESS = auto()  # a call-progress tone: one or two frequencies from 350 to 620 Hz
+    TONE = auto()  # another tone: a single frequency outside of 350 to 620 Hz
     OTHER = auto()
 
 
 class ToneFrame(NamedTuple):
-    """What a frame holds, and the frequency of a tone; of two, that between them; 0 where there is no tone."""
+    """A frame's kind of sound, and the frequency of its tone: a mean of two tones, or 0 where there is none."""
 
     kind: FrameKind
     hz: float = 0.0
@@ -48,14 +48,14 @@ _SILENT, _OTHER = ToneFrame(FrameKind.SILENT), ToneFrame(FrameKind.OTHER)
 
 
 class FrameClassifier:
-    """Classifies the frames of one stream."""
+    """Classifies the frames of one stream as silence, a tone or other sound."""
 
     def __init__(self) -> None:
         self._window = np.zeros(_WINDOW, np.float32)
         self._tone_dbfs = SILENCE_DB  # the level of the last tone
 
     def classify(self, samples: Samples) -> ToneFrame:
-        """What the next frame of 160 samples holds."""
+        """The kind of sound in the next frame of 160 samples, and the frequency of its tone."""
         window = self._window
         window[:-FRAME_SAMPLES] = window[FRAME_SAMPLES:]
         window[-FRAME_SAMPLES:] = samples

@@ -18,8 +18,8 @@ _MARGIN = 15.9  # dB between the active level and the threshold of activity: the
 # Thresholds of the envelope, each twice the one before: from one step of 16 bits to half of full scale.
 _THRESHOLDS = FULL_SCALE * 2.0 ** np.arange(-15, 0)
 _REACH = int(20 * _TIME_CONSTANT * SAMPLE_RATE)  # samples after which the envelope has forgotten a sample
-_FFT = 1 << 15  # samples of one Fourier transform
-_BLOCK = _FFT - _REACH  # samples that one transform smooths
+_FFT = 1 << 15  # number of samples in one Fourier transform
+_BLOCK = _FFT - _REACH  # number of samples that one Fourier transform smooths
 
 
 def active_level(samples: Samples) -> float:
@@ -51,7 +51,7 @@ def _measure_activity(samples: Samples) -> tuple[float, Signal]:
     """The sum of the squared samples, and for each threshold the number of samples that count as active."""
     energy, counters = 0.0, [_ActivityCounter(float(threshold)) for threshold in _THRESHOLDS]
     spectrum = np.fft.rfft(_envelope_response(), _FFT)
-    recent = np.zeros(_REACH)  # the magnitudes before the present block
+    recent = np.zeros(_REACH)  # the magnitudes of the samples before the present block
     for start in range(0, len(samples), _BLOCK):
         block = samples[start : start + _BLOCK].astype(np.float64)
         energy += float(np.dot(block, block))
@@ -74,7 +74,7 @@ class _ActivityCounter:
         self._last: int | None = None  # the last sample at which the envelope reached the threshold
 
     def feed(self, envelope: Signal | None, start: int, size: int) -> None:
-        """Count a block of `size` samples from sample `start`; None for an envelope that is always above."""
+        """Count a block of `size` samples from sample `start` on; None for an envelope all above the threshold."""
         if envelope is None:
             begins, ends = np.array([start]), np.array([start + size - 1])
         else:

@@ -24,7 +24,7 @@ class Analyser:
         self._block = bytearray()
         self._samples = 0
         self.speaking = False  # whether the VAD is in a talkspurt
-        self._changed_at = 0  # samples received until speech last began or ended
+        self._changed_at = 0  # number of samples received until speech last began or ended
         self.last_talkspurt_s = 0.0  # length of the last talkspurt in seconds; 0 while the caller speaks
         self.digits = ""
         self._reported_until = 0.0

@@ -11,7 +11,7 @@ from mediaserver.audio.level.levels import CLIPPED
 from mediaserver.audio.pcm import FULL_SCALE, Signal
 
 TELEPHONE_BAND = (300.0, 3400.0)  # the band in Hz that telephones carry (ITU-T G.712)
-_SHORTEST_RUN = 3  # samples of one value near full scale in a row that are a clipped peak; a sine has two at most
+_SHORTEST_RUN = 3  # the fewest equal samples in a row near full scale that are a clipped peak; a sine has two
 _HIGHEST = 1 - 1 / FULL_SCALE  # the highest value of a 16-bit sample, where 1.0 is full scale
 _WINDOWS_A_SECOND = 16  # windows of the spectrum per second; a window's length is the nearest power of two
 
@@ -24,7 +24,7 @@ class SourceMeter:
 
     def __init__(self) -> None:
         self.samples = 0
-        self.clipped_runs = 0  # peaks that were cut off at full scale: three samples or more of one value
+        self.clipped_runs = 0  # number of peaks cut off at full scale: three samples or more of one value
         self._sum = 0.0
         self._run: NDArray[Any] = np.zeros(0)  # the samples of a clipped peak that may go on in the next block
         self._rate, self._rest = 0, np.zeros(0)

@@ -6,8 +6,8 @@ from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_RATE, Samples
 
 MARGIN = SAMPLE_RATE // 50  # samples of silence that trimming leaves on either side: 20 ms
 BELOW_LEVEL = 40.0  # dB below a sound's active level at which silence begins: 10 dB below the softest consonants
-_FRAME = SAMPLE_RATE // 100  # samples that are judged together as silence or sound: 10 ms
-_FRAMES_TOGETHER = 1000  # frames of 10 ms that are computed together
+_FRAME = SAMPLE_RATE // 100  # number of samples that are judged together as silence or sound: 10 ms
+_FRAMES_TOGETHER = 1000  # number of 10 ms frames that are computed together
 
 
 def silence_at_edges(samples: Samples, threshold: float) -> tuple[int, int]:

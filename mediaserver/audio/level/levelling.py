@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 from mediaserver.audio.level.levels import CLIPPED, amplitude_dbfs, peak
 from mediaserver.audio.pcm import FULL_SCALE, SAMPLE_RATE, Samples
 
-OFFSET_THRESHOLD = 0.01  # share of full scale up to which an offset is left alone: -40 dB, the least that clicks
+OFFSET_THRESHOLD = 0.01  # share of full scale up to which a DC offset is kept: -40 dB, the least that clicks
 PEAK_LIMIT = CLIPPED - 1  # the highest magnitude that amplified samples get: neither 16 bits nor G.711 clip it
-SHORTEST = SAMPLE_RATE // 10  # samples: the mean of a shorter sound says little about an offset
-_BLOCK = 1 << 20  # samples that are computed together
+SHORTEST = SAMPLE_RATE // 10  # the fewest samples whose mean can show a DC offset: 100 ms
+_BLOCK = 1 << 20  # number of samples that are computed together
 
 
 def steady_offset(samples: Samples) -> int:

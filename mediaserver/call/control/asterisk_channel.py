@@ -1,7 +1,7 @@
 """Control of an Asterisk WebSocket channel (`chan_websocket`), in both directions.
 
-Asterisk queues up to 1000 frames of the audio that we send. Asterisk sends MEDIA_XOFF when the queue is full, and
-MEDIA_XON when we may go on. It silently drops frames that exceed the queue.
+Asterisk queues up to 1000 frames of the audio that the server sends. Asterisk sends MEDIA_XOFF when the queue is
+full, and MEDIA_XON when the server may go on. It silently drops frames that exceed the queue.
 """
 
 import asyncio
@@ -74,7 +74,7 @@ class AsteriskChannel(PeerControl):
         self._write_text(chan_websocket.serialize(command, as_json=self._json))
 
     def on_text(self, text: str) -> bool:
-        """Process a text message from Asterisk. Returns whether it holds an event that Asterisk sends."""
+        """Process a text message from Asterisk. Returns whether the message is a valid event of Asterisk."""
         try:
             self._on_event(chan_websocket.parse(text))
         except ProtocolError:
@@ -110,6 +110,6 @@ class AsteriskChannel(PeerControl):
             case EventName.ERROR:
                 self._on_refusal(event.fields.get("error_text", "")[:200])
             case EventName.STATUS | EventName.MEDIA_MARK_PROCESSED | EventName.MEDIA_BUFFERING_COMPLETED:
-                pass  # answers to commands that we do not send
+                pass  # answers to commands that the server never sends
             case _:
                 raise ProtocolError("an event that Asterisk does not have")

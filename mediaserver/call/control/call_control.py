@@ -23,7 +23,7 @@ class CallControl:
         return self._lifetime.stream
 
     def answer(self) -> None:
-        """Answer the call, if the peer leaves answering to us. `play` and `record` answer it by themselves."""
+        """Answer the call, if the peer leaves that to the server. `play` and `record` answer it by themselves."""
         self._lifetime.control.answer()
 
     def hang_up(self) -> None:
@@ -41,12 +41,12 @@ class CallControl:
     def run_actions(self, actions: Sequence[Action]) -> None:
         """Have VoIPBIN execute these actions of a flow when the stream ends. Actions without an id are given one.
 
-        ValueError for a wrong action. CallControlError if the stream did not come by a flow that asks us.
+        ValueError for a wrong action. CallControlError unless the call's flow asks the server for actions.
         """
         self.lead_to(validate_actions(actions))
 
     def lead_to(self, destination: Destination | Sequence[Action]) -> None:
-        """Do `transfer` or `run_actions`, with a destination or actions that are valid."""
+        """Do what `transfer` or `run_actions` does, with a destination or actions that are known to be valid."""
         self._lifetime.lead_to(destination)
 
     def require_control(self, destination: Destination | Sequence[Action]) -> None:
@@ -54,10 +54,10 @@ class CallControl:
         self._lifetime.control.require(destination)
 
     async def until_exhausted(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Run `work` to its end, and return True; or, when the call has to come to an end, cancel it: False.
+        """Run `work` to its end, and return True. Where the call must end before, cancel `work`, and return False.
 
         VoIPBIN executes a limited number of actions in a flow. The call of a flow has to come to an end when the
-        actions that are left suffice for some seconds only. No other call has to.
+        actions that are left suffice for some seconds only. Calls without a flow have no such limit.
         """
         exhausted = self._lifetime.control.exhausted
         if exhausted is None:

@@ -18,7 +18,7 @@ from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.wire import chan_websocket
 
 _MEDIA_START_TIMEOUT = 2.0  # seconds to wait for a MEDIA_START that the handshake has promised
-# Bytes of buffered messages, beyond which the oldest are dropped. MAX_EVENTS frames at 48 kHz fit.
+# The most bytes of buffered messages; beyond them, the oldest are dropped. MAX_EVENTS frames at 48 kHz fit.
 _MAX_BUFFERED = 512 * 1024
 
 log = structlog.get_logger()
@@ -37,7 +37,7 @@ class ChannelStart:
         self._receiver, self._pacer = receiver, pacer
         self.channel: AsteriskChannel | None = None
         self._buffered: deque[bytes | str] | None = None
-        self._buffered_size = 0  # bytes of binary messages, characters of texts
+        self._buffered_size = 0  # size of what is buffered: bytes of binary messages, plus characters of texts
         self._media_start: asyncio.Future[None] | None = None
 
     def start_buffering(self) -> None:

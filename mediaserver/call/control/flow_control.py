@@ -1,4 +1,4 @@
-"""Control of a call whose VoIPBIN flow asks us what comes next: a hang-up or transfer is our answer to it."""
+"""Control of a call whose VoIPBIN flow asks the server what comes next, such as a hang-up or a transfer."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -11,16 +11,16 @@ from mediaserver.wire.voipbin.destination import Destination
 
 
 class FlowControl(PeerControl):
-    """Keeps what the handler decides for the flow's next `fetch`. `source` is the number shown at a transfer.
+    """Keeps what the handler decides, as the answer to the flow's next `fetch`.
 
-    `on_decision` is called with the decision, once.
+    `source` is the number that a transferred call shows. `on_decision` is called once, with the decision.
     """
 
     def __init__(
         self, source: str = "", on_decision: Callable[[Sequence[Action]], None] = lambda actions: None
     ) -> None:
         self.exhausted = self._exhausted = asyncio.Event()
-        self.decision: Sequence[Action] | None = None  # None as long as the handler has decided nothing
+        self.decision: Sequence[Action] | None = None  # the handler's decision; None while there is none
         self._source, self._on_decision = source, on_decision
         self._keypad: Keypad | None = None
         self._changed = asyncio.Event()  # set when a decision is there, or the handler begins to wait for a digit
@@ -30,7 +30,7 @@ class FlowControl(PeerControl):
         if self.decision is None:
             self.decision = decision
             self._changed.set()
-            on_decision, self._on_decision = self._on_decision, lambda actions: None  # it may refer to us
+            on_decision, self._on_decision = self._on_decision, lambda actions: None  # break a reference cycle
             on_decision(decision)
 
     def hang_up(self) -> None:
@@ -38,10 +38,10 @@ class FlowControl(PeerControl):
         self.decide([actions.HANG_UP])
 
     def require(self, destination: Destination | Sequence[Action]) -> None:
-        """Admit any destination and any actions: a flow can do all of them."""
+        """Accept any destination and any actions: a flow can do all of them."""
 
     def lead_to(self, destination: Destination | Sequence[Action]) -> None:
-        """Have the flow go to a destination, or through actions."""
+        """Have the flow transfer the call to a destination, or execute actions."""
         self.decide(destination.actions(self._source) if isinstance(destination, Destination) else destination)
 
     def warn_of_exhaustion(self) -> None:
@@ -55,7 +55,7 @@ class FlowControl(PeerControl):
 
     @property
     def patience(self) -> float:
-        """Seconds for which the handler waits for a digit, and decides nothing before; 0.0 where it may decide."""
+        """Seconds for which the handler only waits for a digit; 0.0 where it may decide at any time."""
         return self._keypad.patience if self._keypad is not None else 0.0
 
     async def settle(self, timeout: float) -> None:

@@ -1,4 +1,4 @@
-"""Marks that operators set on a stream: each tells, by an event, when all that waited at that time was played."""
+"""Marks that operators set on a stream: an event reports when all sound queued before the mark was played."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -13,15 +13,15 @@ from mediaserver.playout.sources.playlist import Playlist
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.playout.sources.source import PlaybackResult
 
-Turn = asyncio.Future[PlaybackResult]  # done when a source is over
-MAX_MARKS = 100  # marks that wait on one stream
+Turn = asyncio.Future[PlaybackResult]  # a future that is done when a queued source was played or stopped
+MAX_MARKS = 100  # the most marks that may wait on one stream
 
 
 class Marks:
     """The marks of one stream. `notify` emits events.
 
-    A mark waits in the queue as a source without frames. What an application says is no queue of sources but a
-    buffer without end: there, the mark waits in the buffer as well, as the application's own marks do.
+    A mark waits in the playback queue as a source without frames. A bridged application's audio is one source that
+    never ends, a buffer. While it plays, the mark waits in the buffer, too, as the application's own marks do.
     """
 
     def __init__(self, pacer: Pacer, notify: Callable[[str, Mapping[str, Any]], None]) -> None:
@@ -29,7 +29,7 @@ class Marks:
         self._waiting = 0
 
     def add(self, name: str) -> None:
-        """Emit the event `mark` once all that plays and waits now was sent, or was stopped.
+        """Emit the event `mark` once all sound that now plays or is queued has been sent, or has been stopped.
 
         RefusedError 429 where too many marks wait.
         """
@@ -49,15 +49,15 @@ class Marks:
 
 
 class _Mark:
-    """One mark, by its turn in the queue, and the playbacks that had theirs before it."""
+    """One mark: its turn in the playback queue, and the playbacks that were queued before it."""
 
     def __init__(self, turn: Turn, before: Sequence[Playback]) -> None:
         self._turn, self._before = turn, before
         self._was_cleared: Callable[[], bool] = lambda: False
-        self._played = False  # whether what waited in a buffer was played or cleared
+        self._played = False  # whether the buffer's audio before the mark was played or cleared
 
     def wait_in(self, buffer: PlayoutBuffer, on_played: Callable[[], None]) -> None:
-        """Call `on_played` once what waits in a buffer was played or cleared. The buffer's own turn goes on."""
+        """Call `on_played` once the audio that now waits in a buffer was played or cleared."""
         clears = buffer.clears
         self._was_cleared = lambda: buffer.clears != clears
 
@@ -69,7 +69,7 @@ class _Mark:
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing was stopped of what had to be played before the turn, which is over."""
+        """Whether all sound before the mark was played to its end. To be asked once the mark's turn is over."""
         return (
             (self._played or self._turn.result().complete)
             and not self._was_cleared()

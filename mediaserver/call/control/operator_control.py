@@ -23,7 +23,7 @@ from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.sources.source import PlaybackResult, Source
 
-MAX_PLAYBACKS = 20  # sounds of requests that play or wait on one stream
+MAX_PLAYBACKS = 20  # the most sounds of operators' requests that may play or wait on one stream
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ class OperatorControl:
 
     @property
     def playing(self) -> str:
-        """The name of what plays now: a prompt's, `text`, `tone`, `live` or `sound`; "" for silence."""
+        """The name of the sound that plays now: a prompt's name, `text`, `tone`, `live`, `sound`; "" for none."""
         return self._pacer.playing
 
     def meter_levels(self) -> LevelMeter:
@@ -49,10 +49,10 @@ class OperatorControl:
         return LevelMeter(self._pacer, self._receiver)
 
     def play(self, source: Source, *, interrupt: bool = False) -> str:
-        """Play a source after what plays and waits, or at once; return the playback's id.
+        """Play a source after all queued sound, or at once with `interrupt`; return the playback's id.
 
-        With `interrupt`, what is interrupted goes on afterwards. The event `playback.done` tells how much was
-        played. RefusedError 429 where too many sounds of requests wait.
+        An interrupted sound goes on afterwards. The event `playback.done` tells how much was played. RefusedError
+        429 where too many sounds of requests wait.
         """
         if len(self._playing) >= MAX_PLAYBACKS:
             raise RefusedError(RefusalReason.STREAM_BUSY, f"{MAX_PLAYBACKS} sounds wait on this stream already")
@@ -66,7 +66,7 @@ class OperatorControl:
     def stop(self, playback: str) -> None:
         """Stop one playback, by a fade of 5 ms, or take it out of the queue.
 
-        RefusedError 404 where it is over, or never was.
+        RefusedError 404 where the playback is over, or never existed.
         """
         done = self._playing.get(playback)
         if done is None or done.done():
@@ -75,25 +75,25 @@ class OperatorControl:
 
     @property
     def gain(self) -> float:
-        """The dB by which all that is sent is louder than it plays, unless it is muted."""
+        """The gain in dB of all sound that is sent to the caller; it has no effect while `Side.US` is muted."""
         return self._gain
 
     @property
     def muted(self) -> frozenset[Side]:
-        """The sides that are muted."""
+        """The sides of the call that are muted."""
         return self._muted
 
     def set_gain(self, gain: float) -> None:
-        """Send all louder by `gain` dB from the next frame on, or softer if it is negative; 0 for no change."""
+        """Amplify all sent sound by `gain` dB from the next frame on; a negative gain makes it softer."""
         self._gain = gain
         self._apply_gain()
 
     def mute(self, side: Side, muted: bool) -> None:
         """Mute a side from the next frame on, or unmute it.
 
-        `Side.US`: silence is sent, and what plays goes on in time. `Side.CALLER`: the handler, and all that works
-        for it such as speech recognition, gets silence in place of the caller's audio, but keys that are no tones.
-        Recordings, listeners and levels have what is sent, and what the caller says.
+        `Side.US`: silence is sent, and the sound plays on unheard. `Side.CALLER`: the handler, and all that works
+        for it such as speech recognition, gets silence in place of the caller's audio. Keys that come as messages
+        still reach it. Recordings, listeners and level meters get the sent audio, and the caller's audio.
         """
         self._muted = self._muted | {side} if muted else self._muted - {side}
         if side is Side.CALLER:
@@ -105,9 +105,9 @@ class OperatorControl:
         self._pacer.set_gain(0.0 if Side.US in self._muted else 10 ** (self._gain / 20))
 
     def merge_variables(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:
-        """The stream's variables with changes, of which None removes a variable.
+        """The stream's variables with `changes` made to them; the value None removes a variable.
 
-        RefusedError 400 where there would be more than a stream may have.
+        RefusedError 400 where there would be more variables than a stream may have.
         """
         stream = self._lifetime.stream
         changed = {**stream.variables, **changes}
@@ -117,35 +117,35 @@ class OperatorControl:
         return variables
 
     def set_variables(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:
-        """Make changes as of `merge_variables`, and return all variables that the stream has from now on."""
+        """Change variables as `merge_variables` does, and return all variables that the stream has from now on."""
         variables = self.merge_variables(changes)
         self.update_stream(variables=variables)
         return variables
 
     def update_stream(self, **facts: Any) -> None:
-        """Change facts of the stream's identity, by the names of `Stream`."""
+        """Change fields of the stream's identity, which have the names of the fields of `Stream`."""
         self._lifetime.stream = replace(self._lifetime.stream, **facts)
 
     @property
     def replacing(self) -> bool:
-        """Whether the handler's work is to be replaced, and is not over yet."""
+        """Whether another handler is to replace the present one, which has not ended yet."""
         return self._lifetime.replacing
 
     def replace_work(self, begin: Callable[[], Work]) -> None:
         """Cancel the handler's work, and then run what `begin` returns, with the same call.
 
-        Digits that the caller typed ahead are dropped, because they were for the earlier handler. Those that come
-        from now on are for the next one, even while the earlier one ends. Not to be called while `replacing`.
+        Digits that the caller typed ahead are dropped, because they were for the earlier handler. Later digits are
+        for the next handler, even while the earlier one ends. Not to be called while `replacing`.
         """
         self._receiver.reset_keypad()
         self._lifetime.replace_work(begin)
 
     def clear(self) -> None:
-        """Stop what plays, by a fade of 5 ms, and all that waits, also what the handler plays.
+        """Stop the sound that plays, by a fade of 5 ms, and all queued sound, also that of the handler.
 
-        The handler goes on as after the end of what it played. But a handler that plays a loop, or audio as it
-        arrives, would end, and the call with it. A loop therefore stays, silent, until the handler stops it or is
-        replaced. What waits behind a loop is played. Audio that arrives later is heard again.
+        The handler goes on as after the end of its sound. But a handler that plays a loop, or audio as it arrives,
+        would end, and the call with it. A loop therefore stays, silent, until the handler stops it or is replaced.
+        Sound that is queued behind a loop is played. Audio that arrives later is heard again.
         """
         self._pacer.silence_all()
 

@@ -13,13 +13,13 @@ from mediaserver.wire.wire import Wire
 
 
 class PeerControl:
-    """A peer that understands audio and nothing else."""
+    """Call control of a peer that understands audio and nothing else: most methods do nothing."""
 
     answered = False  # whether the handler has answered the call, explicitly or by playing
     exhausted: asyncio.Event | None = None  # set when the peer will soon end the call; None where it never does
 
     def answer(self) -> None:
-        """Answer the call, where the peer leaves that to us."""
+        """Answer the call, where the peer leaves that to the server."""
         self.answered = True
 
     def flush(self) -> bool:
@@ -33,12 +33,12 @@ class PeerControl:
         """Have the peer hang up the call, if the peer can do that."""
 
     def require(self, destination: Destination | Sequence[Action]) -> None:
-        """Raise CallControlError if the peer cannot have the call go to a destination, or through actions."""
+        """Raise CallControlError if the peer cannot transfer the call to a destination, or execute actions."""
         what = "transferred" if isinstance(destination, Destination) else "led through actions"
         raise CallControlError(f"the call cannot be {what} on this stream: that takes a path with flow = true")
 
     def lead_to(self, destination: Destination | Sequence[Action]) -> None:
-        """Have the call go to a destination, or through actions of a flow, which `require` has admitted."""
+        """Have the peer transfer the call to a destination, or execute actions of a flow, as `require` allows."""
         self.require(destination)
 
     def on_keypad(self, keypad: Keypad) -> None:
@@ -49,7 +49,7 @@ class PeerControl:
 
 
 class AudioSocketControl(PeerControl):
-    """Control of a peer that has dialled AudioSocket over a WebSocket: one of its messages hangs the call up."""
+    """Control of a peer that has dialled AudioSocket over a WebSocket, which has a message to hang up the call."""
 
     def __init__(self, wire: Wire, write: Callable[[bytes], None]) -> None:
         self._wire, self._write = wire, write

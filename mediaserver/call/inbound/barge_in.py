@@ -1,6 +1,7 @@
 """Barge-in: the caller stops a prompt by a key, or by speech.
 
-Neither noise, tones, hum and hold music nor the echo of what we play is speech. The echo is known by what we sent.
+Noise, tones, hum, hold music and the echo of played sound do not count as speech. The audio that was sent shows
+what may be an echo.
 """
 
 import asyncio
@@ -31,8 +32,8 @@ class SentFrames:
     def __init__(self) -> None:
         self._frames: deque[tuple[Encoding, bytes]] = deque(maxlen=ECHO_FRAMES)
         self._encoding: Encoding | None = None
-        self._silence = b""  # a frame of silence in that encoding
-        self._echo_frames = 0  # frames for which an echo of what was sent may still come
+        self._silence = b""  # a frame of silence in the encoding of the latest frame
+        self._echo_frames = 0  # number of frames for which an echo of sent audio may still come
 
     def on_frame_sent(self, encoding: Encoding, item: bytes) -> None:
         """Keep a frame that is sent."""
@@ -55,7 +56,7 @@ class SentFrames:
 
     @property
     def may_echo(self) -> bool:
-        """Whether something else than silence was sent so lately that its echo may still come."""
+        """Whether sound was sent so recently that its echo may still come."""
         return self._echo_frames > 0
 
 
@@ -64,12 +65,12 @@ async def play_until_barge_in(
     by_digit: Coroutine[Any, Any, None] | None,
     by_speech: Coroutine[Any, Any, None] | None,
 ) -> bool:
-    """Play until the sound ends, or until one of the others is done, and cancel the rest. True if speech is done.
+    """Play until the sound ends, or a digit or speech stops it. Returns whether speech stopped it.
 
-    An exception of `playing` is raised.
+    Each coroutine that is not done by then is cancelled. An exception of `playing` is raised.
     """
     digit, speech = (asyncio.ensure_future(each) if each is not None else None for each in (by_digit, by_speech))
-    sound = asyncio.ensure_future(playing)  # last, so that its first frame is known by its echo
+    sound = asyncio.ensure_future(playing)  # begins last, so that its first frame is known when its echo comes
     tasks = [each for each in (digit, speech, sound) if each is not None]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -88,9 +89,9 @@ async def wait_for_speech(
     dtmf_active: Callable[[], bool],
     mode: int,
 ) -> None:
-    """Wait for speech in the audio from `listen`. Neither a key's tone nor the echo of what we send counts.
+    """Wait for speech in the audio from `listen`. Neither a key's tone nor the echo of sent audio counts.
 
-    `observe` passes on what we send. `mode` is 0 to 3: at 3, the least audio counts as speech.
+    `observe` passes on the sent frames. `mode` is 0 to 3: at 3, the least audio counts as speech.
     """
     sent, spoken = SentFrames(), asyncio.Event()
     detector = SpeechDetector(mode, sent.take)

@@ -19,8 +19,8 @@ from mediaserver.wire.events import Audio, Event
 END_SILENCE = 0.7  # seconds without voice that end an utterance; pauses for thought last up to half a second
 MAX_UTTERANCE = 30.0  # seconds after which an utterance is cut
 _PRE_ROLL_FRAMES = 15  # frames before the onset that belong to the utterance, as VAD misses the first consonant
-_MAX_ONSET_FRAMES = 30  # frames from the onset of speech until it is certain, beyond which its beginning is lost
-_CHUNK_FRAMES = 5  # frames that the recogniser is given together, in one chunk
+_MAX_ONSET_FRAMES = 30  # the most frames that are kept from the onset of speech until the speech is certain
+_CHUNK_FRAMES = 5  # number of frames that the recogniser is given together, in one chunk
 _MAX_PENDING = 60.0  # seconds of queued utterances; beyond them, the oldest utterance is dropped
 _JITTER_ALLOWANCE = 0.5  # seconds by which audio may be late before the peer counts as sending none
 
@@ -42,7 +42,7 @@ class Utterance:
         self.ended = False  # whether the utterance has ended, so that no more audio follows
         self.cut = False  # whether the utterance was cut because it became too long; the next one continues it
         self.seconds = 0.0  # duration of the utterance's audio so far
-        self._frames: list[bytes] = []  # frames that the iteration has not returned yet
+        self._frames: list[bytes] = []  # frames of audio that the iteration has not returned yet
         self._changed = asyncio.Event()
         self._end_callback: Callable[[], None] = _ignore_end
 
@@ -199,7 +199,7 @@ class Endpointer:
         return self._pending.popleft()
 
     def _on_frame(self, frame: bytes, dtmf: bool) -> None:
-        """Process a frame that the detector has got."""
+        """Process a frame that the voice activity detector has been fed already."""
         detector = self.detector
         speaking = detector.speaking
         voice = detector.last_voiced_frame == detector.frames
@@ -246,7 +246,7 @@ class Endpointer:
     def _watch_for_gap(self) -> None:
         """End the utterance if the peer stops sending audio.
 
-        Some peers send no audio while the caller pauses. Other peers are gone.
+        Some peers send no audio while the caller pauses. Other peers have lost their connection.
         """
         due = self._last_audio_at + self._gap_timeout - self._clock()
         if due > 0:

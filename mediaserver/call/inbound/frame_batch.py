@@ -1,4 +1,4 @@
-"""Decodes and delivers frames that came at the same moment, of many calls together.
+"""Decodes and delivers frames of many calls together that came at the same moment.
 
 One numpy operation for all calls costs little more than one for a single call. So the frames of all calls are
 unmasked, decoded, measured, and searched for digits and speech at once. Then each call's listeners get their frame
@@ -23,14 +23,14 @@ _NONE_FED: Mapping[int, Sequence[SpeechDetector]] = {}
 def deliver_batch(
     receivers: Sequence[Receiver], messages: Sequence[bytes], clock: Callable[[], float] = time.monotonic
 ) -> None:
-    """Deliver frames to the receivers that they are for, one to each; several to one that comes several times.
+    """Deliver one frame to each receiver, and several frames to a receiver that is listed several times.
 
     Each message is a whole WebSocket message as a client sends it, masked, whose payload holds one frame.
     """
     at = clock()
     layouts = [receiver.wire.inbound.layout for receiver in receivers]
     sizes = [len(message) for message in messages]
-    if layouts.count(layouts[0]) == len(layouts) and sizes.count(sizes[0]) == len(sizes):  # as it nearly always is
+    if layouts.count(layouts[0]) == len(layouts) and sizes.count(sizes[0]) == len(sizes):  # mostly, all are alike
         _deliver_alike(layouts[0], receivers, messages, at)
         return
     groups: dict[tuple[FrameLayout | None, int], list[int]] = {}
@@ -93,9 +93,9 @@ def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, at: float)
 
 
 def _detect(receivers: Sequence[Receiver], samples: Samples) -> tuple[Sequence[str | None], Sequence[bool]]:
-    """What the DTMF detectors of these streams find in their frames, and whether a key is held then.
+    """The digits that each stream's DTMF detector finds in its frame, and whether a key is held down then.
 
-    None for a stream without a detector.
+    The digits are None for a stream without a detector.
     """
     detectors = [receiver.keypad.detector if receiver.keypad is not None else None for receiver in receivers]
     if None not in detectors:
@@ -121,7 +121,7 @@ def _feed_detectors(
     powers: FramePowers,
     held: Sequence[bool],
 ) -> Mapping[int, Sequence[SpeechDetector]]:
-    """Feed the speech detectors of these receivers, given by their numbers, and return which were fed, by number.
+    """Feed the speech detectors of the receivers with the indices `listening`; return the fed ones, by index.
 
     A further frame of the same receiver is left to its listeners, who get the frames one after another.
     """

@@ -10,7 +10,7 @@ from mediaserver.audio.dtmf import DtmfDetector
 from mediaserver.call.stream import Clock
 from mediaserver.wire.events import Audio, Digit, Event
 
-MAX_TYPED_AHEAD = 64  # digits that the type-ahead buffer holds; beyond them, the oldest are dropped
+MAX_TYPED_AHEAD = 64  # the most digits that the type-ahead buffer holds; beyond them, the oldest are dropped
 _TERMINATOR_GRACE = 1.0  # seconds after a collection of one digit in which a needless terminator is dropped
 _SAME_PRESS = 0.5  # seconds after a tone, within which a message with the same digit means the same key press
 
@@ -19,14 +19,14 @@ Patience = Callable[[], float]
 
 
 def _ignore() -> None:
-    """Do nothing."""
+    """Do nothing. Stands in for a callback that was not given."""
 
 
 @dataclass(frozen=True, slots=True)
 class CollectedDigits:
     """The digits that a caller pressed when a handler asked for some."""
 
-    digits: str  # without the terminator
+    digits: str  # the digits in order, without the terminator
     timed_out: bool  # whether the first-digit or the interdigit time-out ended the collection
     spoke: bool = False  # whether the caller's speech stopped the prompt
 
@@ -43,23 +43,23 @@ class Keypad:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.dtmf_active = False  # whether a DTMF tone is being received
-        self.detector: DtmfDetector | None = DtmfDetector()  # None once a digit has come as a message
+        self.detector: DtmfDetector | None = DtmfDetector()  # None once a digit has come as a message, not a tone
         self._last_tone = ""  # the last digit that was detected as a tone
         self._last_tone_at = 0.0  # the time at which a DTMF tone was last received
         self._typed_ahead: deque[str] = deque(maxlen=MAX_TYPED_AHEAD)
         self._arrived = asyncio.Event()
         self._ignored, self._ignored_until = "", 0.0
         self._interceptors: tuple[tuple[str, Callable[[], None]], ...] = ()
-        self._waiting: dict[object, Patience] = {}  # for each task that waits for a digit: how long it will
+        self._waiting: dict[object, Patience] = {}  # how long each task that waits for a digit will wait
         self.on_waiting: Callable[[], None] = _ignore  # called when a task begins to wait for a digit
-        self.presses = 0  # digits received so far
+        self.presses = 0  # number of digits received so far
         self.awaited = False  # whether a handler has asked for a digit
 
     def on_event(self, event: Event) -> None:
         """Process audio, which may have DTMF tones in it, or a digit that came as a message."""
         if isinstance(event, Audio):
             digits = self._detect(event)
-            if not digits:  # as in nearly all audio
+            if not digits:  # nearly all audio holds no digit
                 return
         elif isinstance(event, Digit):
             same_press = event.digit == self._last_tone and self._clock() - self._last_tone_at <= _SAME_PRESS
@@ -140,7 +140,7 @@ class Keypad:
     async def wait_for_digit(self, patience: Patience = float) -> None:
         """Wait until the type-ahead buffer has a digit.
 
-        `patience` returns the seconds for which, without a digit, nothing else will be done on the call.
+        `patience` returns the number of seconds for which the call will do nothing but wait for a digit.
         """
         self.awaited = True
         waiting = object()
@@ -155,12 +155,12 @@ class Keypad:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a task waits for a digit, and there is none for it."""
+        """Whether a task waits for a digit, and the type-ahead buffer has none."""
         return bool(self._waiting) and not self._typed_ahead
 
     @property
     def patience(self) -> float:
-        """Seconds for which nothing but a digit will change what is done on the call; 0.0 where none are known."""
+        """Seconds for which the call will do nothing but wait for a digit; 0.0 where that is not known."""
         return max((0.0, *(patience() for patience in self._waiting.values())))
 
     @contextlib.contextmanager

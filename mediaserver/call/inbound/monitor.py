@@ -12,15 +12,15 @@ from typing import Protocol
 
 from mediaserver.audio.pcm import SAMPLE_RATE
 
-_CHECK_INTERVAL = 1.0  # seconds
-# By how many checks those that agree must be ahead of those that do not. A network stall, and the burst after it,
-# are shorter. Where the network or the machine delays messages now and then, the wrong rate is still found.
+_CHECK_INTERVAL = 1.0  # seconds from one check to the next
+# A wrong rate is reported when the checks that show it outnumber the others by so many. A network stall, and the
+# burst after it, are shorter. Where messages are delayed now and then, a wrong rate is still found.
 _CHECKS_AHEAD = 5
 _IDLE_CHECKS = 5  # checks in a row without a message, after which the audio has stopped
 _HALF, _DOUBLE = (0.44, 0.56), (1.8, 2.2)  # multiples of real time that count as half and as double rate
 _SILENCE_LIMIT = 10.0  # seconds of digital silence, from the first audio on, after which it is reported
 NO_AUDIO_AFTER = 5.0  # seconds without audio, where audio is expected, after which NO_AUDIO is reported
-_MIN_DECODED_SAMPLES = 128  # average samples per message, below which some messages were not decoded
+_MIN_DECODED_SAMPLES = 128  # average number of samples per message, below which some messages were not decoded
 
 
 class InboundProblem(StrEnum):
@@ -35,7 +35,7 @@ class InboundProblem(StrEnum):
     def hint(self, *, dialled: bool) -> str:
         """A text that tells the operator how to remedy this problem.
 
-        `dialled`: we dialled the peer; otherwise the peer dialled us.
+        `dialled` tells whether the server dialled the peer; otherwise the peer dialled the server.
         """
         if self is InboundProblem.NO_AUDIO:
             return NO_AUDIO_DIALLED if dialled else _NO_AUDIO_DIALLED_US
@@ -61,12 +61,12 @@ _NO_AUDIO_DIALLED_US = (
 class InboundCounts(Protocol):
     """Counts of a peer's messages."""
 
-    received: int  # binary messages
-    silent: bool  # every decoded sample has been 0 so far
+    received: int  # number of binary messages received so far
+    silent: bool  # whether every decoded sample has been 0 so far
 
     @property
     def samples(self) -> int:
-        """Samples decoded so far, at 8 kHz."""
+        """Number of samples decoded so far, at 8 kHz."""
 
 
 class InboundMonitor:
@@ -102,12 +102,12 @@ class InboundMonitor:
         self._timer = self._loop.call_later(_CHECK_INTERVAL, self._check)
 
     def expect_audio(self) -> None:
-        """Expect audio from now on, because a handler listens, or because we dialled the peer."""
+        """Expect audio from now on, because a handler listens, or because the server dialled the peer."""
         if self._audio_expected_at is None:
             self._audio_expected_at = self._loop.time()
 
     def stop(self) -> None:
-        """Stop checking."""
+        """Stop checking the inbound media."""
         self._timer.cancel()
 
     def _check(self) -> None:
@@ -125,7 +125,7 @@ class InboundMonitor:
         if self._idle_checks == _IDLE_CHECKS:
             self._report_once(InboundProblem.STOPPED)
         if not samples:
-            self._audio_since = now  # ends up as the time of the first audio, from which silence is measured
+            self._audio_since = now  # the last check before the first audio, from which silence is measured
             if self._audio_expected_at is not None and now - self._audio_expected_at >= NO_AUDIO_AFTER:
                 self._report_once(InboundProblem.NO_AUDIO)
         decoded = samples >= _MIN_DECODED_SAMPLES * received  # messages that are not decoded may have had sound
@@ -140,5 +140,5 @@ class InboundMonitor:
 
 
 def _count_check(ahead: int, agrees: bool) -> int:
-    """By how many checks those that agree are ahead of those that do not, after one more; never below 0."""
+    """By how many checks those that show a problem outnumber the others, after one more check; at least 0."""
     return ahead + 1 if agrees else max(0, ahead - 1)

@@ -20,7 +20,7 @@ from mediaserver.wire.events import Audio, Event
 from mediaserver.wire.jitter import JitterBuffer
 from mediaserver.wire.wire import Wire
 
-MAX_EVENTS = 250  # events queued for an iterator that lags behind: five seconds of audio
+MAX_EVENTS = 250  # the most events that are queued for a slow iterator: five seconds of audio
 
 
 def _ignore(*args: object) -> None:
@@ -50,8 +50,8 @@ class Receiver:
 
     Listeners for events get audio and all other events. Listeners for PCM get the samples of audio alone, so that
     no event has to be made for them. `on_signal` is called with every event that is not audio, such as a hang-up,
-    with or without listeners. `on_first_listener` is called when a listener that expects audio is added, and there
-    was none that does. `on_listener_error` is called with the exception of a listener, or of such a callback.
+    with or without listeners. `on_first_listener` is called when a listener that expects audio is added while
+    there is no other one. `on_listener_error` is called with the exception of a listener, or of such a callback.
     """
 
     def __init__(
@@ -68,27 +68,27 @@ class Receiver:
         self._on_audio: Callable[[], None] | None = None  # called once, when the next audio arrives
         self.listeners: tuple[EventListener, ...] = ()
         self.pcm_listeners: tuple[PcmListener, ...] = ()
-        self._expecting_none = 0  # listeners that do not mind if the peer sends no audio
+        self._expecting_none = 0  # number of listeners that do not expect the peer to send audio
         self.listeners_without_keypad: tuple[EventListener, ...] = ()
-        self._added: tuple[EventListener, ...] = ()  # as `listeners`, which get silence while the caller is muted
+        self._added: tuple[EventListener, ...] = ()  # event listeners, without what silences muted audio
         self._added_pcm: tuple[PcmListener, ...] = ()
-        self._despite_mute: tuple[object, ...] = ()  # those of both that get the caller's audio even then
+        self._despite_mute: tuple[object, ...] = ()  # listeners that get the audio of a muted caller, too
         self._muted = False
         self._keypad: Keypad | None = None
         self._detectors: tuple[SpeechDetector, ...] = ()
-        self._paused_at: float | None = None  # time at which the connection was lost; None while there is one
+        self._paused_at: float | None = None  # time at which the connection was lost; None while connected
         self._packets = PacketCounts()  # counts of the jitter buffer up to its last flush
-        # Their detectors take frames together with those of other calls; none of them while the caller is muted.
+        # The keypad and detectors that are fed together with those of other calls; none while the caller is muted.
         self.keypad: Keypad | None = None
         self.speech_detectors: tuple[SpeechDetector, ...] = ()
         self.listening = False  # whether audio is decoded, because there is a listener or a callback for it
         self.awaits_sound = True  # whether all audio so far was silence, or `on_next_audio` waits for audio
-        self.irregular = False  # whether the latest polled frame was not the only one of its ptime
-        self.received = 0  # binary messages from the peer
-        self.malformed = 0  # binary messages that are not in the wire format
-        self.dropped = 0  # events that were dropped because a queue was full
-        self.silent = True  # every decoded sample has been 0 so far
-        self._samples = 0  # decoded samples of earlier connections
+        self.irregular = False  # whether the latest polled frame was not the only one within its 20 ms
+        self.received = 0  # number of binary messages from the peer
+        self.malformed = 0  # number of binary messages that are not in the wire format
+        self.dropped = 0  # number of events that were dropped because a queue was full
+        self.silent = True  # whether every decoded sample has been 0 so far
+        self._samples = 0  # number of samples decoded on earlier connections
 
     def close(self) -> None:
         """Drop all listeners and callbacks, so that no cycle of references keeps an ended stream in memory."""
@@ -129,7 +129,7 @@ class Receiver:
 
     @property
     def samples(self) -> int:
-        """Samples decoded so far, at 8 kHz. Audio that comes while no handler listens is not decoded."""
+        """Number of samples decoded so far, at 8 kHz. Audio that comes while no handler listens is not decoded."""
         return self._samples + self.wire.inbound.samples
 
     def on_next_audio(self, callback: Callable[[], None]) -> None:
@@ -194,7 +194,7 @@ class Receiver:
         self._set_listeners((*self._added, listener), self._added_pcm)
 
     def add_keypad(self, keypad: Keypad) -> None:
-        """Add a keypad as a listener. Frames without digits that were searched for it do not reach it."""
+        """Add a keypad as a listener. Frames that were searched already, and hold no digit, do not reach it."""
         self._keypad = keypad
         self.add_listener(keypad.on_event)
 
@@ -211,7 +211,7 @@ class Receiver:
             self._on_first_listener()
 
     def _set_listeners(self, listeners: tuple[EventListener, ...], pcm_listeners: tuple[PcmListener, ...]) -> None:
-        """Use other listeners. Those that get silence are replaced here, so that it costs a frame nothing."""
+        """Replace the listeners. Muted ones are wrapped here to get silence, so that frames need no check."""
         self._added, self._added_pcm = listeners, pcm_listeners
         if self._muted:
             kept = self._despite_mute
@@ -229,7 +229,7 @@ class Receiver:
     ) -> Iterator[None]:
         """Call `listener` with every event, within a `with` block. `despite_mute` is as of `listen_pcm`.
 
-        A listener that has a speech detector gives it as well, and feeds it by `Audio.feed_to`. Where it can be,
+        `detector` is the listener's speech detector, which the listener feeds by `Audio.feed_to`. Where possible,
         the detector is fed together with those of other calls.
         """
         with self._hearing_despite_mute(listener, despite_mute):
@@ -251,7 +251,7 @@ class Receiver:
         """Call `listener` with the PCM of all audio (16-bit, 8 kHz, usually 320 bytes), within a `with` block.
 
         Without `expects_audio`, a peer that sends no audio is no problem to be reported. `despite_mute`: the
-        listener gets the audio also while the caller is muted, as it is no part of what the caller talks to.
+        listener gets the audio also while the caller is muted, as a recording does.
         """
         with self._hearing_despite_mute(listener, despite_mute):
             self._before_listener(expects_audio=expects_audio)
@@ -274,7 +274,7 @@ class Receiver:
             self._despite_mute = tuple(each for each in self._despite_mute if each is not listener)
 
     def _before_removal(self) -> None:
-        if len(self.listeners) + len(self.pcm_listeners) == 1:  # the last listener gets what is held back
+        if len(self.listeners) + len(self.pcm_listeners) == 1:  # the last listener gets audio held back
             self._flush_jitter_buffer()
 
     async def events(self) -> AsyncIterator[Event]:

@@ -11,7 +11,7 @@ PcmListener = Callable[[bytes], None]
 def silenced(listener: EventListener) -> EventListener:
     """A listener that passes silence of the same length on for audio, and all other events as they are.
 
-    What was found in the audio together with that of other calls, such as the digit of a tone, is left out.
+    What was already found in the audio, such as the digit of a DTMF tone, is left out.
     """
 
     def on_event(event: Event) -> None:
@@ -21,5 +21,5 @@ def silenced(listener: EventListener) -> EventListener:
 
 
 def silenced_pcm(listener: PcmListener) -> PcmListener:
-    """A listener that passes silence of the same length on."""
+    """A listener for PCM that passes on silence of the same length."""
     return lambda pcm: listener(bytes(len(pcm)))

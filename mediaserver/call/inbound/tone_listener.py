@@ -1,4 +1,4 @@
-"""Tells of call-progress and fax tones in what a call's peer sends."""
+"""Reports the call-progress and fax tones in the audio that a call's peer sends."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from mediaserver.wire.events import Event, Tone
 
 
 class ToneListener:
-    """Recognises tones in the PCM that it is given, and tells each of them to handlers and to the operator."""
+    """Recognises tones in PCM, and reports each as an event, to the call's handler and to the operator."""
 
     def __init__(
         self, push_event: Callable[[Event], None], notify: Callable[[str, Mapping[str, Any]], None]

@@ -10,7 +10,7 @@ from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.wire.encapsulation import Encoding
 
-_FRAMES = 10  # frames (200 ms) that are measured at a time
+_FRAMES = 10  # number of frames (200 ms) that are measured together
 
 
 class LevelMeter:

@@ -11,10 +11,10 @@ from mediaserver.call.listening.live_track import LiveTrack
 from mediaserver.wire.encapsulation import Encoding
 
 DELAY = 0.1  # seconds by which a listener hears a call late, so that audio delayed by jitter has arrived by then
-_AT_A_TIME = 3  # frames (60 ms) for which a reader waits, so that a listener wakes the process less often
-_MAX_AT_A_TIME = 10 * FRAME_BYTES  # bytes of one channel (200 ms) that a reader gets at once
-MAX_BACKLOG = 2 * SAMPLE_RATE * SAMPLE_BYTES  # bytes (2 s) that wait for a slow listener; the oldest are dropped
-_TURNS = 2  # turns of the event loop in which it reads audio that has arrived while the process was held up
+_AT_A_TIME = 3  # number of frames (60 ms) that a reader waits for, so that it wakes the process less often
+_MAX_AT_A_TIME = 10 * FRAME_BYTES  # the most bytes of one channel (200 ms) that a reader gets at once
+MAX_BACKLOG = 2 * SAMPLE_RATE * SAMPLE_BYTES  # the most bytes (2 s) that wait for a slow listener
+_TURNS = 2  # turns that the event loop gets to read audio that arrived while the process was held up
 
 
 class Side(StrEnum):
@@ -26,7 +26,7 @@ class Side(StrEnum):
 
     @property
     def channels(self) -> int:
-        """How many channels the PCM has: the caller on the left, and the sound that is sent to it on the right."""
+        """How many channels the PCM has. Of two, the caller's audio is the left one, the sent audio the right."""
         return 2 if self is Side.BOTH else 1
 
 
@@ -38,12 +38,12 @@ class ListenIn:
 
     def __init__(self, side: Side, clock: Callable[[], float], lead: Callable[[], int]) -> None:
         self.side = side
-        self.dropped = 0  # bytes of one channel that were dropped because the listener, or a track, was too slow
+        self.dropped = 0  # bytes of one channel that were dropped: the listener was slow, or the audio not due yet
         self._clock, self._lead, self._began = clock, lead, clock()
         self._caller = LiveTrack() if side is not Side.US else None
         self._us = LiveTrack(lead() * FRAME_BYTES) if side is not Side.CALLER else None
         self._tracks = [track for track in (self._caller, self._us) if track is not None]
-        self._read = 0  # bytes of one channel that were read or dropped
+        self._read = 0  # number of bytes of one channel that were read or dropped
         self._closed = False
         self._wake_up = asyncio.Event()
 
@@ -55,21 +55,21 @@ class ListenIn:
     # -- called by the stream ------------------------------------------------------------------------------------
 
     def push_received(self, pcm: bytes) -> None:
-        """Take audio that the call has received."""
+        """Add audio that the call has received."""
         if self._caller is not None:
             now = self._now()
             self.dropped += self._caller.push(pcm, now)
             self._limit_backlog(now)
 
     def on_frame_sent(self, encoding: Encoding, frame: bytes) -> None:
-        """Take a frame that the call sends."""
+        """Add a frame that the call sends."""
         if self._us is not None:
             now = self._now()
             self.dropped += self._us.push(encoding.decode(frame), now + self._lead() * FRAME_BYTES)
             self._limit_backlog(now)
 
     def on_frames_flushed(self, frames: int) -> None:
-        """Take back the last frames that were sent, because the far end has dropped them unplayed."""
+        """Remove the last frames that were sent, because the far end has dropped them unplayed."""
         if self._us is not None:
             self._us.retract(frames * FRAME_BYTES)
 

@@ -1,4 +1,4 @@
-"""The listeners of one call: each gets the audio that the call sends and receives, and events report each.
+"""The listeners of one call: each gets the audio that the call sends and receives. Events report each listener.
 
 A listener may also talk. The speech is mixed with the sound that the call plays, or played in its place.
 """

@@ -6,10 +6,10 @@ read. Missing audio is replaced by silence in whole frames, so that no sample of
 
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
 
-_TOLERANCE = 2 * FRAME_BYTES  # bytes by which a track may lag behind for ever
-_AHEAD = 3 * FRAME_BYTES  # bytes by which a track may be ahead for ever: to move it back, audio has to be dropped
-_FAR = 1 << 62  # bytes: more than any lag of a track
-_WINDOW = SAMPLE_RATE * SAMPLE_BYTES // 2  # bytes (0.5 s) of time in which a track must be out of place throughout
+_TOLERANCE = 2 * FRAME_BYTES  # bytes by which audio may stay behind the clock without being padded with silence
+_AHEAD = 3 * FRAME_BYTES  # bytes by which audio may stay ahead of the clock without being dropped
+_FAR = 1 << 62  # a number of bytes that is greater than any lag
+_WINDOW = SAMPLE_RATE * SAMPLE_BYTES // 2  # bytes (0.5 s) of time after which audio that stays misplaced is moved
 
 
 class LiveTrack:
@@ -22,9 +22,9 @@ class LiveTrack:
 
     def __init__(self, ahead: int = 0) -> None:
         self._pcm = bytearray(ahead)
-        self._read = 0  # the time up to which the track was read
+        self._read = 0  # the time, in bytes, up to which the audio was read
         self._short = True  # whether silence was read after the latest audio, or no audio has come yet
-        # A stretch of time, by its beginning, and the least and the most by which the track lagged behind in it.
+        # The beginning of a stretch of time, and the least and the greatest lag of audio behind the clock in it.
         self._window, self._least_lag, self._most_lag = 0, _FAR, -_FAR
 
     def __len__(self) -> int:
@@ -33,8 +33,8 @@ class LiveTrack:
     def push(self, pcm: bytes, now: int) -> int:
         """Append audio of any size whose end is due at the time `now`; return how many bytes were dropped.
 
-        Silence is put before the audio if the track was read beyond its end, or has lagged behind for half a
-        second. If the track has been ahead for half a second, audio is dropped.
+        Silence is put before the audio if more was read than there was, or if the audio has been behind the clock
+        for half a second. If the audio has been ahead of the clock for half a second, some of it is dropped.
         """
         lag = now - self._read - len(self._pcm) - len(pcm)
         self._least_lag, self._most_lag = min(self._least_lag, lag), max(self._most_lag, lag)
@@ -58,7 +58,7 @@ class LiveTrack:
         del self._pcm[max(0, len(self._pcm) - size) :]
 
     def read(self, size: int) -> bytes:
-        """Remove and return the first `size` bytes, filled up with silence."""
+        """Remove and return the first `size` bytes of audio, filled up with silence."""
         self._short |= size > len(self._pcm)
         pcm = bytes(self._pcm[:size]).ljust(size, b"\0")
         del self._pcm[:size]

@@ -1,4 +1,4 @@
-"""An operator who talks on a running call: mixed with the sound that plays, or in place of it."""
+"""The speech of an operator who talks on a running call: mixed with the sound that plays, or in its place."""
 
 import asyncio
 import contextlib
@@ -44,7 +44,7 @@ class Talker:
     def __init__(self, role: Role, pacer: Pacer, answer: Callable[[], None]) -> None:
         self._role, self._pacer, self._answer = role, pacer, answer
         self._live: LiveSource | None = None
-        self._played: asyncio.Future[PlaybackResult] | None = None  # done when a barging source is over
+        self._played: asyncio.Future[PlaybackResult] | None = None  # done when a barging listener's source is over
         self._overlay = contextlib.ExitStack()  # ends the playing of a whispering listener's source
 
     def push_audio(self, pcm: bytes) -> None:
@@ -59,7 +59,7 @@ class Talker:
         self._live.push_audio(pcm)
 
     def finish(self) -> None:
-        """Play the pushed audio that is left, and then no more. It is dropped if another source has the turn.
+        """Play the pushed audio that is left, and then no more. It is dropped if another source is playing.
 
         Audio that the far end holds up, by XOFF or as a slow peer, for longer than it lasts, is dropped, too.
         """

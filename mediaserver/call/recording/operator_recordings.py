@@ -11,7 +11,7 @@ from mediaserver.call.recording.disk import uninterrupted
 from mediaserver.call.recording.recorder import Recording
 from mediaserver.errors import RefusalReason, RefusedError
 
-MAX_RECORDINGS = 5  # recordings of requests that one call may have at the same time
+MAX_RECORDINGS = 5  # the most recordings that operators may make of one call at the same time
 
 
 class _Started(NamedTuple):
@@ -20,7 +20,7 @@ class _Started(NamedTuple):
 
 
 class OperatorRecordings:
-    """The recordings of one call that requests have begun. Their events are those of all recordings."""
+    """The recordings of one call that operators' requests have begun. They emit the events of any recording."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -48,20 +48,20 @@ class OperatorRecordings:
 
         def forget(_: object) -> None:
             self._started.pop(recording, None)
-            self._call.stop_recording(path)  # one that has failed would else go on to its limit, without a file
+            self._call.stop_recording(path)  # a failed recording would go on to its limit, without a file
 
         work = self._call.record(path, within=folder, stereo=stereo, max_duration=seconds, on_result=forget)
         task = asyncio.get_running_loop().create_task(work)
         self._started[recording] = _Started(path, task)
-        task.add_done_callback(forget)  # one that is cancelled before it begins has no result
+        task.add_done_callback(forget)  # a recording that is cancelled before it begins has no result
         return recording, path
 
     def stop(self, recording: str) -> None:
-        """End a recording. RefusedError 404 where it is over, or never was."""
+        """End a recording. RefusedError 404 where the recording is over, or never existed."""
         started = self._started.get(recording)
         if started is None:
             raise RefusedError(RefusalReason.UNKNOWN_RECORDING, f"no recording {recording} on this stream")
-        if not self._call.stop_recording(started.path):  # it has not begun yet, or its file is being finished
+        if not self._call.stop_recording(started.path):  # not begun yet, or its file is being finished
             started.task.cancel()
 
     async def close(self) -> None:

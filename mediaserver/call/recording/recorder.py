@@ -23,16 +23,16 @@ from mediaserver.wire.events import Audio, Event
 _FLUSH_INTERVAL = 1.0  # seconds between writes to the disk: the most that a killed process loses
 _JITTER_ALLOWANCE = 1.0  # seconds by which a limit is extended, for audio that the network may have delayed
 _TIMER_ROUNDING = 1e-6  # seconds by which a timer may be early, because sums of times are rounded
-_MAX_PENDING = 10 * SAMPLE_RATE * SAMPLE_BYTES  # bytes of unwritten audio, beyond which the recording fails
+_MAX_PENDING = 10 * SAMPLE_RATE * SAMPLE_BYTES  # the most bytes of unwritten audio; with more, the recording fails
 _SILENCE_PEAK = 180  # amplitude (-45 dBFS) up to which samples at the end are trimmed as silence
-_KEPT_SILENCE = SAMPLE_RATE // 5  # samples of silence that trimming leaves at the end
+_KEPT_SILENCE = SAMPLE_RATE // 5  # number of silent samples that trimming leaves at the end
 
 
 class StopReason(StrEnum):
     """Why a recording ended."""
 
     STREAM_ENDED = "stream-ended"
-    STOPPED = "stopped"  # its task was cancelled while the stream goes on, such as by a switch to another path
+    STOPPED = "stopped"  # the recording was cancelled while the stream goes on, such as by a switch of its path
     MAX_DURATION = "max-duration"
     SILENCE = "silence"
     DIGIT = "digit"
@@ -80,7 +80,7 @@ class Recorder:
         modes: FileModes = DEFAULT_MODES,
         on_result: Callable[[Recording], None] = _ignore,
     ) -> None:
-        self.path = path  # as asked for; the file's own has a number added where that is taken
+        self.path = path  # the path as asked for; a number is added to the file's own path if this one is taken
         self._within, self._trim_silence, self._clock = within, trim_silence, clock
         self._on_result, self._reported, self._modes = on_result, False, modes
         self._max_samples = round(max_duration * SAMPLE_RATE) if max_duration is not None else None
@@ -89,7 +89,7 @@ class Recorder:
         self._channels, self._disk = 2 if stereo else 1, DiskExecutor()
         self._file: WavFile | None = None
         self._file_closed = False  # whether closing the file has been tried, with or without success
-        self._samples = 0  # samples per channel that were given to the disk; after a failure, all received samples
+        self._samples = 0  # number of samples per channel given to the disk; after a failure, of all received ones
         self._loud_until = 0  # the index after the last sample that is not silence
         self._stopped = self.paused = False  # while paused, silence is recorded in place of both directions' audio
         self._wake_up = asyncio.Event()  # set when `run` has something to do, and once the recording has stopped
@@ -97,7 +97,7 @@ class Recorder:
         self.detector = SpeechDetector() if max_silence is not None else None
         self._max_duration, self._max_silence, self._dtmf_active = max_duration, max_silence, dtmf_active
         self._last_voice_at = self._began = clock()
-        self._check_at, self._check_bytes = 0.0, 0  # when limits are checked; 0: at the first audio
+        self._check_at, self._check_bytes = 0.0, 0  # time and bytes at which limits are checked; 0: at once
         self._last_audio_at = self._began - _JITTER_ALLOWANCE  # until audio comes, no limit is extended
 
     # -- called by the stream ------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ class Recorder:
             await self._wait_until_due()
 
     async def close(self, reason: StopReason = StopReason.STREAM_ENDED) -> Recording:
-        """Stop for `reason` unless it has stopped, write the rest, close the file, and return the recording."""
+        """Stop for `reason` unless stopped already, write the rest, close the file, and return the recording."""
         self.stop(reason)
         if not self._error:
             try:

@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 class Recordings:
-    """Keeps the recorders of one call."""
+    """The recorders of one call that are recording, paused or not."""
 
     def __init__(self) -> None:
         self._recorders: set[Recorder] = set()
@@ -31,7 +31,7 @@ class Recordings:
             self._recorders.discard(recorder)
 
     def pause(self, paused: bool) -> bool:
-        """Pause or resume all recorders; return False if they were paused, or not paused, already."""
+        """Pause or resume all recorders of the call; return False if they were in that state already."""
         changed, self._paused = paused != self._paused, paused
         for recorder in self._recorders:
             recorder.paused = paused

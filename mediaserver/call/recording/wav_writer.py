@@ -48,7 +48,7 @@ class WavFile:
         return self._size // (2 * self._channels)
 
     def append(self, pcm: bytes) -> None:
-        """Add PCM, its channels interleaved."""
+        """Append PCM to the file, its channels interleaved."""
         block = 2 * self._channels
         try:
             os.lseek(self._file.fileno(), wav.HEADER_BYTES + self._size, os.SEEK_SET)

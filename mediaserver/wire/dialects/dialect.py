@@ -13,20 +13,20 @@ from typing import Any
 from mediaserver.errors import ProtocolError
 
 Message = str | bytes
-_MAX_MARK_NAME = 1024  # characters of a mark's name; limited, because many marks may be pending at once
+_MAX_MARK_NAME = 1024  # the most characters of a mark's name, because many marks may be pending at once
 
 to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """The facts of a stream that its application is told.
+    """The facts that an application gets of the stream whose call is bridged to it.
 
     `connection` is the number of the connection among the stream's connections to the application, from 0.
     """
 
     stream: str
-    call: str = ""  # the id that the peer gives the call, or the id of the call or conference that we dialled
+    call: str = ""  # the peer's id of the call, or the id of the call or conference that the server dialled
     path: str = ""
     resource: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -34,9 +34,9 @@ class CallFacts:
 
     @property
     def facts(self) -> dict[str, str]:
-        """The ids of stream and call, the dialled path, and the resource, under their keys in our messages.
+        """The ids of stream and call, the dialled path, and the resource, under their keys in sent messages.
 
-        The resource names the call or conference that we dialled, such as `calls/<id>`.
+        The resource names the call or conference that the server dialled, such as `calls/<id>`.
         """
         return {"stream": self.stream, "call": self.call, "path": self.path, "resource": self.resource}
 
@@ -73,7 +73,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def serialize_start(self) -> list[Message]:
-        """The first messages that we send on the connection."""
+        """The first messages to the application on a connection."""
 
     @abstractmethod
     def serialize_audio(self, pcm: bytes, ms: int) -> Message:
@@ -92,7 +92,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def serialize_stop(self) -> Message:
-        """The last message that we send on the connection, when the call is over."""
+        """The last message to the application on a connection, when the call is over."""
 
     @abstractmethod
     def parse(self, message: Message) -> ApplicationCommand:

@@ -1,6 +1,6 @@
 """The dialect `pcm`: 16-bit little-endian PCM at 8 kHz in binary messages, and JSON in text messages.
 
-We send the events `start`, `dtmf`, `mark` and `stop`. The application sends `mark`, `clear` and `stop`.
+The server sends the events `start`, `dtmf`, `mark` and `stop`. The application sends `mark`, `clear` and `stop`.
 """
 
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE

@@ -1,4 +1,4 @@
-"""The dialect `twilio`: we speak to the application as Twilio does on a bidirectional Media Stream.
+"""The dialect `twilio`: the server sends and expects what Twilio does on a bidirectional Media Stream.
 
 Messages and their fields are those of "Media Streams - WebSocket Messages"
 (https://www.twilio.com/docs/voice/media-streams/websocket-messages). They are JSON in text messages, with numbers

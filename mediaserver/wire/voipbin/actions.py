@@ -8,8 +8,8 @@ from typing import Any
 Action = dict[str, Any]
 
 DIGITS = "voipbin.call.digits"  # the flow's variable to which the action `digits_receive` appends DTMF keys
-MAX_ACTIONS = 20  # actions that a user may configure in one list; VoIPBIN executes at most some 100 in a flow
-# Types of actions with each of which VoIPBIN executes, and counts, a second action.
+MAX_ACTIONS = 20  # the most actions in one list of a user; VoIPBIN executes at most some 100 in a flow
+# Types of actions for each of which VoIPBIN executes, and counts, a second action as well.
 PUSHING = frozenset({"ai_talk", "conference_join", "connect", "queue_join"})
 _KEYS = frozenset({"id", "next_id", "type", "option"})  # the keys that VoIPBIN knows in an action
 
@@ -87,7 +87,7 @@ def validate_actions(actions: Sequence[Any]) -> tuple[Action, ...]:
 
 
 def _problem(action: Any) -> str:
-    """What is wrong with an action of a user's; "" if nothing is wrong."""
+    """What is wrong with an action that a user has configured; "" if nothing is wrong."""
     if not isinstance(action, dict) or not isinstance(action.get("type"), str) or not action["type"]:
         return 'should be an action, such as { type = "hangup" }'
     if unknown := sorted(action.keys() - _KEYS):

@@ -53,7 +53,7 @@ class Destination:
     def actions(self, source: str = "") -> tuple[Action, ...]:
         """The VoIPBIN actions that transfer a call to this destination.
 
-        `source`, if given, is the number that the party who is called is shown.
+        `source`, if given, is the number that the called party sees.
         """
         if self.kind in _JOINS:
             action, key = _JOINS[self.kind]

@@ -1,8 +1,8 @@
 """The rounds of one VoIPBIN flow. In each round, VoIPBIN reports the caller's DTMF keys and gets its next actions.
 
 A round is two actions of the flow: `digits_receive`, which ends at the caller's next key or after some seconds,
-and `fetch`, which requests the next actions from us. The URL of `fetch` carries all keys so far as digits.
-VoIPBIN keeps the digits in a variable, and appends to the variable even while we answer. Clearing the variable in
+and `fetch`, which requests the next actions from the server. The URL of `fetch` carries all keys so far as digits.
+VoIPBIN keeps the digits in a variable, and appends to it even while the server answers. Clearing the variable in
 each round would therefore lose keys. Instead, a round waits until there is one digit more than VoIPBIN reported.
 
 VoIPBIN puts the digits into the URL without escaping them. A `#` begins the fragment of a URL (RFC 3986, section
@@ -16,35 +16,35 @@ from dataclasses import dataclass
 from mediaserver.wire.voipbin import actions
 from mediaserver.wire.voipbin.actions import Action
 
-ROUND, DIGITS, END = "flow_round", "flow_digits", "flow_end"  # parameters in the query of a round's URL
+ROUND, DIGITS, END = "flow_round", "flow_digits", "flow_end"  # parameters in the query of a `fetch`
 QUERY_KEYS = frozenset({ROUND, DIGITS, END})
-CONCLUSION = 4  # out of the actions that a flow may have, those reserved for the answer that ends the flow
-_LAST_ROUNDS = 3  # rounds that a flow may still have when it counts as nearly exhausted
-# Seconds of each of a flow's last rounds. No key ends them: the handler has this time to play a prompt and decide.
+CONCLUSION = 4  # number of a flow's limited actions that are reserved for the answer that ends the flow
+_LAST_ROUNDS = 3  # how many times a nearly exhausted flow may still request its next actions
+# Seconds until each of a flow's last requests, which no key hastens: in this time, the handler must decide.
 _LAST_SECONDS = (2.0, 5.0, 20.0)
-_NO_KEY = 1000  # a number of digits to wait for that is never reached, so that no key ends the round
-_ROUND = 3  # the most actions that one round has
-_MAX_DIGITS = 40  # digits after which VoIPBIN's variable is cleared, because a URL has to hold all of them
+_NO_KEY = 1000  # a number of digits to wait for that is never reached, so that no key ends the wait
+_ROUND = 3  # the most actions in one answer to a `fetch`, unless the answer ends the flow
+_MAX_DIGITS = 40  # number of digits at which VoIPBIN's variable is cleared, because a URL has to hold all of them
 _MARGIN = 0.2  # seconds that a handler has, after its time-out for a key, to decide what comes next
-_SHORTEST, _LONGEST = 1.0, 60.0  # seconds of the shortest and longest round while the handler has a time-out
-_SHARE = 4  # if the handler has no time-out, a round lasts a fourth of the time since the caller's last key
+_SHORTEST, _LONGEST = 1.0, 60.0  # limits in seconds of the wait for a key while the handler has a time-out
+_SHARE = 4  # if the handler has no time-out, a wait for a key lasts a fourth of the time since the last key
 _KEYS = frozenset("0123456789ABCD*#")
 
 
 @dataclass(frozen=True, slots=True)
 class RoundSettings:
-    """The settings of one flow's rounds."""
+    """The settings of one flow: the URL of its requests for actions, their intervals, and the limit of actions."""
 
-    url: str  # the URL of `fetch`, without the query of a round; the URL has a secret in it
+    url: str  # the URL of `fetch`, which has a secret in it; without the query that each `fetch` adds
     external_host: str  # `host:port` that Asterisk dials for the media
-    max_actions: int = 90  # actions that we let VoIPBIN execute in one flow
-    poll: float = 2.0  # the shortest round, in seconds, while the handler may decide at any time what comes next
-    max_poll: float = 20.0  # the longest round, in seconds, while the handler may decide at any time
-    executed: int = 0  # actions that VoIPBIN executed when it asked for the same flow an earlier time
+    max_actions: int = 90  # the most actions that VoIPBIN gets to execute in one flow
+    poll: float = 2.0  # the shortest wait for a key, in seconds, while the handler may decide at any time
+    max_poll: float = 20.0  # the longest wait for a key, in seconds, while the handler may decide at any time
+    executed: int = 0  # number of actions that VoIPBIN executed when it requested the same flow before
 
 
 class Rounds:
-    """A state machine of one flow: it answers each `fetch` with the actions of the next round.
+    """A state machine of one flow: it answers each `fetch` with a wait for the next key and a further `fetch`.
 
     It keeps the digits that VoIPBIN has reported, and counts the executed actions, which VoIPBIN limits.
     """
@@ -52,12 +52,12 @@ class Rounds:
     def __init__(self, settings: RoundSettings) -> None:
         self._settings = settings
         self.number = 0  # the number of the next `fetch`; 0 for the `fetch` that begins the flow
-        # Number of actions that VoIPBIN has executed as far as we know, including the `fetch` that began the flow.
+        # Number of actions that VoIPBIN has executed as far as is known, with the `fetch` that began the flow.
         self.executed = settings.executed + 1
         self._known = ""  # the digits in VoIPBIN's variable that VoIPBIN has reported
-        # Whether the next round must clear VoIPBIN's variable, which may have unreported or too many digits.
+        # Whether the next answer must clear VoIPBIN's variable, which may have unreported or too many digits.
         self._clear = True
-        self._last_rounds = 0  # rounds begun since the flow has been nearly exhausted
+        self._last_rounds = 0  # number of answers given since the flow has been nearly exhausted
         self.duration = 0.0  # seconds within which the next `fetch` comes
 
     def take_digits(self, digits: str, complete: bool) -> str:
@@ -73,16 +73,16 @@ class Rounds:
         return new if complete else f"{new}#"
 
     def begin(self) -> list[Action]:
-        """The answer to the first `fetch`: it answers the call, starts its media, and begins the first round."""
+        """The answer to the first `fetch`: it answers the call, starts its media, and waits for the first key."""
         start = [actions.ANSWER, actions.external_media_start(self._settings.external_host)]
         return self._issue([*start, *self._round(self._settings.poll)])
 
     def go_on(self, idle: float, patience: float) -> list[Action]:
-        """The actions of the next round, `idle` seconds after the caller's last key.
+        """The answer to a further `fetch`: it waits for the next key. The last key came `idle` seconds ago.
 
-        `patience` is the number of seconds for which the handler only waits for a key: the round lasts as long. If
-        `patience` is 0, the handler may decide at any time what comes next, and the round lasts a fourth of
-        `idle`. When the flow is nearly exhausted, each further round lasts longer, and no key ends it.
+        `patience` is the number of seconds for which the handler only waits for a key: the wait lasts as long. If
+        `patience` is 0, the handler may decide at any time what comes next, and the wait lasts a fourth of
+        `idle`. When the flow is nearly exhausted, each further wait lasts longer, and no key ends it.
         """
         if self.nearly_exhausted:
             seconds = _LAST_SECONDS[min(self._last_rounds, _LAST_ROUNDS - 1)]
@@ -95,7 +95,7 @@ class Rounds:
         return self._issue(self._round(seconds))
 
     def conclude(self, decided: Sequence[Action]) -> list[Action]:
-        """The answer that ends the rounds with the `decided` actions.
+        """The answer that ends the flow's requests with the `decided` actions.
 
         If there are none, the answer has one action without effect, because VoIPBIN needs at least one.
         """
@@ -104,16 +104,16 @@ class Rounds:
 
     @property
     def nearly_exhausted(self) -> bool:
-        """Whether the limit of actions leaves only the last few rounds, in which the handler has to decide."""
+        """Whether the limit of actions leaves only a few answers, so that the handler has to decide soon."""
         return self._settings.max_actions - self.executed < CONCLUSION + (_LAST_ROUNDS + 1) * _ROUND
 
     @property
     def exhausted(self) -> bool:
-        """Whether the limit of actions leaves no further round, but only the answer that ends the flow."""
+        """Whether the limit of actions leaves only one answer, which has to end the flow."""
         return self._settings.max_actions - self.executed < CONCLUSION + _ROUND
 
     def _round(self, seconds: float, more: int = 1) -> list[Action]:
-        """The actions of a round that ends after `seconds`, or as soon as `more` further digits have come."""
+        """Actions that wait for `more` further digits, for `seconds` at most, and `fetch` the next actions."""
         self.duration = seconds
         cleared = [actions.CLEAR_DIGITS] if self._clear else []
         if self._clear:

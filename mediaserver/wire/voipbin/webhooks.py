@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 SIGNATURE_HEADER = "X-VoIPBIN-Signature"
-PROGRESSING, HANGUP = "call_progressing", "call_hangup"  # the types of webhooks that we act on
+PROGRESSING, HANGUP = "call_progressing", "call_hangup"  # the types of webhooks that the server acts on
 _SCHEME = "sha256="
 
 
@@ -39,7 +39,7 @@ def is_signed(body: bytes, secret: str, signature: str) -> bool:
 
 
 def parse_event(body: bytes) -> CallEvent | None:
-    """The event of a call that a webhook's body reports; None if we do not act on events of its type.
+    """The event of a call that a webhook's body reports; None if the server does not act on its type.
 
     ValueError if the body is malformed.
     """
