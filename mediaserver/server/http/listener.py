@@ -11,7 +11,7 @@ import structlog
 
 from mediaserver.errors import ConfigError, error_text
 
-_BACKLOG = 4096  # connections that the kernel holds until we accept them
+_BACKLOG = 4096  # the most connections that the kernel holds until we accept them
 _POLL_INTERVAL = 0.1  # seconds between two checks whether there is room for connections again
 
 log = structlog.get_logger()

@@ -49,7 +49,7 @@ class Refusals:
         self._metrics = metrics
         for reason in REFUSALS:  # exports a 0 for each reason, because `rate()` ignores a counter's first value
             metrics.refused.labels(reason, reason.status)
-        self._log_limiter = LogLimiter()  # scanners cause refusals, and must not fill the disk
+        self._log_limiter = LogLimiter()  # scanners cause refusals, whose log lines must not fill the disk
 
     def record(self, error: RefusedError, peer: str, path: str | None = None) -> None:
         """Count a refusal, and log it unless too many were logged in the last second."""
