@@ -53,7 +53,7 @@ class Playback:
 
     def fail(self, error: BaseException) -> None:
         """End a source that has raised `error`: its future raises the error, too."""
-        # asyncio's futures refuse such errors.
+        # asyncio's futures refuse StopIteration, and errors that are no `Exception`.
         if not isinstance(error, Exception) or isinstance(error, StopIteration):
             fault: Exception = RuntimeError(f"the source raised {type(error).__name__}")
             fault.__cause__ = error

@@ -32,7 +32,7 @@ class Background:
         self._loop = Playlist(Repeated([segment], None))
         self._frames: Iterator[bytes] = iter(())
         self._taken = count()  # counts the frames taken from the loop
-        self._underruns = 0  # number of underruns of the loop that were handled by now
+        self._underruns = 0  # number of the loop's underruns that need no further fade-in
 
     @staticmethod
     def source_encoding(encoding: Encoding) -> Encoding:
