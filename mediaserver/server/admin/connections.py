@@ -23,7 +23,7 @@ _KEEP_ALIVE = 75.0  # the most seconds between two requests of a connection: Pro
 _LINGERING = 1.0  # seconds for which the rest of a request is read if the answer was sent before it came
 _LOGGED_LINES = 1  # the most log lines a second about refusals
 
-# For each reason of a refusal: when the admin port refuses a request for it. docs/reference/refusals.md is
+# The cases in which the admin port refuses a request, by the reason of the refusal. docs/reference/refusals.md is
 # generated from this table.
 REFUSALS = {
     RefusalReason.MALFORMED: "the request is no HTTP, or its `Host` or `Origin` is none",

@@ -13,8 +13,8 @@ from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import RefusalReason
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-# For each reason of a refusal: when the API, /v1, refuses a request for it, beside those for which the admin port
-# refuses any request. docs/reference/refusals.md is generated from this table.
+# The cases in which the API, /v1, refuses a request, by the reason of the refusal, besides those in which the
+# admin port refuses any request. docs/reference/refusals.md is generated from this table.
 REFUSALS = {
     RefusalReason.BAD_QUERY: "a key of the query has a value that there is not",
     RefusalReason.BAD_BODY: "the body is no JSON, has no end, or a field of it is missing, unknown or wrong",

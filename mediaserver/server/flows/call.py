@@ -173,7 +173,7 @@ class FlowCall:
             data = {"actions": types, "executed": self._rounds.executed}
             self.session.call.notify(EventKind.FLOW_DECIDED, data)
         if list(decision) == [actions.HANG_UP] and (self._answering is None or self._answering.done()):
-            self._hang_up(self.reference)  # the flow would learn of the hang-up only by its next fetch, in seconds
+            self._hang_up(self.reference)  # else the call would go on until the flow's next fetch
 
     def _fail(self, reason: str, why: str) -> None:
         facts = {"path": self.stream.path, "call": self.reference}

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class AddressKeys(NamedTuple):
-    """How error messages call the host and port settings of a listener, such as "config.toml: server.port"."""
+    """The names of a listener's host and port settings in error messages, such as "config.toml: server.port"."""
 
     host: str
     port: str

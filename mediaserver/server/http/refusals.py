@@ -7,7 +7,7 @@ from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.rate_limit import LogLimiter
 
-# For each reason of a refusal: when the media ports refuse a request for it. docs/reference/refusals.md is
+# The cases in which the media ports refuse a request, by the reason of the refusal. docs/reference/refusals.md is
 # generated from this table.
 REFUSALS = {
     RefusalReason.BAD_QUERY: "the query sets what it cannot, has a value that there is not, or too many keys",
