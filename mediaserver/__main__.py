@@ -6,7 +6,7 @@ import signal
 import sys
 from types import FrameType
 
-_BY_SIGNAL = 128  # plus the signal's number, this is the exit code after a signal, as in shells
+_BY_SIGNAL = 128  # the exit code after a signal is this plus the signal's number, as in shells
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
 
     try:
         if interruptible:
-            signal.signal(signal.SIGINT, signal.default_int_handler)  # lets a command close what it has open
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # KeyboardInterrupt lets a command clean up
         main.main()
     except KeyboardInterrupt:
         sys.exit(_BY_SIGNAL + signal.SIGINT)

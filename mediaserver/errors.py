@@ -21,8 +21,8 @@ from itertools import islice
 
 # By how many letters the lengths of compared words may differ, and with how many known words a word is compared.
 _LENGTH_DIFFERENCE, _CANDIDATES = 3, 50
-_LONGEST_MESSAGE = 400  # characters of a refusal's message
-_LONGEST = 100  # letters; a longer word is compared with no known word
+_LONGEST_MESSAGE = 400  # the most characters of a refusal's message
+_LONGEST = 100  # the most letters of a word that is compared with known words
 
 
 class MediaServerError(Exception):

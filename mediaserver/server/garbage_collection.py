@@ -10,11 +10,11 @@ import asyncio
 import gc
 from collections.abc import Callable
 
-_FEW_STREAMS = 100  # most streams with which a full collection may run: it takes 2 ms, for 60 objects a stream
+_FEW_STREAMS = 100  # the most streams with which a full collection may run: it takes 2 ms, for 60 objects a stream
 _INTERVAL = 60.0  # seconds between two decisions whether to run a full collection
-_MAX_DEFERRALS = 60  # intervals after which a full collection runs, however many streams play
+_MAX_DEFERRALS = 60  # number of intervals after which a full collection runs, however many streams play
 _DEFAULT_THRESHOLDS = gc.get_threshold()
-_NEVER = 1_000_000_000  # a threshold that Python does not reach, so that it runs no full collection itself
+_NEVER = 1_000_000_000  # a threshold that Python never reaches, so that it runs no full collection by itself
 
 
 class GarbageCollector:

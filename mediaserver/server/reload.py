@@ -21,7 +21,7 @@ from mediaserver.server.http.tls import Tls
 from mediaserver.support import log as logging
 
 _POLL_INTERVAL = 1.0  # seconds between polls; a changed file is loaded once two polls find it the same
-_DEBOUNCE_MS, _WATCH_TIMEOUT_MS = 200, 1000  # milliseconds: to gather changes of files, and to wait for one
+_DEBOUNCE_MS, _WATCH_TIMEOUT_MS = 200, 1000  # ms for which changed files are gathered; ms to wait for a change
 FileSignatures = dict[Path, tuple[int, int, int] | None]
 
 log = structlog.get_logger()
@@ -30,8 +30,8 @@ log = structlog.get_logger()
 class ConfigSource(NamedTuple):
     """Where a configuration comes from, and how it is loaded again."""
 
-    name: str  # how messages call the source: the file's path, or "defaults"
-    load: Callable[[], tuple[Settings, list[str]]]  # returns the settings, and a line for each problem with them
+    name: str  # the name of the source in messages: the file's path, or "defaults"
+    load: Callable[[], tuple[Settings, list[str]]]  # a function that returns the settings, and all their problems
     file: Path | None  # None where settings come only from environment variables and defaults
 
 

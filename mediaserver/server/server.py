@@ -29,7 +29,7 @@ from mediaserver.server.reload import ConfigSource, Reloader, watch_handlers
 from mediaserver.server.terminal import Terminal
 from mediaserver.transport.connection import CLOSE_TIMEOUT
 
-_GRACE = 2.0  # seconds in which a stream must end after its peer's time to answer the close
+_GRACE = 2.0  # seconds that a stream gets to end once its peer's time to answer the close is over
 _HANDSHAKE_TIMEOUT = 1.0  # seconds that handshakes in progress may still take once we stop listening
 EXIT_UNCLEAN = 1  # exit code where streams do not end, or after a second signal
 
@@ -103,7 +103,7 @@ class Server:
             **({"audiosocket": self.audiosocket.paths} if self.audiosocket.bound else {}),
             **({"flows": self.flows.port} if self.flows.port else {}),
             paths=len(served),
-            open_paths=len(served & set(configuration.table.open_paths)),  # no token and no network guards them
+            open_paths=len(served & set(configuration.table.open_paths)),  # number of paths that anybody may call
             prompts=len(library.prompts),
             cached_mb=round(library.store.cache.bytes / MEGABYTE, 1),
         )

@@ -113,6 +113,6 @@ def resolve_secret_fields(
 
 
 def secret_files(settings: Iterable[SecretStr]) -> list[Path]:
-    """The files that settings name, by `file:PATH`, as the places of secrets."""
+    """The files in which settings keep secrets: those that they name by `file:PATH`."""
     parts = (setting.get_secret_value().partition(":") for setting in settings)
     return [Path(place) for kind, _, place in parts if kind.lower() == "file"]

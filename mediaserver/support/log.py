@@ -94,7 +94,7 @@ _SHARED: list[Any] = [
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
-MAX_VALUE = 400  # characters of a value in a log line; longer values are cut
+MAX_VALUE = 400  # the most characters of a value in a log line; longer values are cut
 # Keys of a log line whose values are never cut, because no stranger chooses them.
 _WHOLE = {"exc_info", "exception", "stack", "stack_info", "_record", "_from_structlog"}
 # Tracebacks are logged without the variables of their stack frames, which may hold a token or a caller's words.

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-_LINES_PER_SECOND = 20  # log lines of one kind, limited so that a scanner with many requests cannot fill the disk
+_LINES_PER_SECOND = 20  # the most log lines of one kind in a second: a scanner must not fill the disk
 
 
 class RateLimiter:

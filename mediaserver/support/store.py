@@ -16,10 +16,10 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 
-_DIGEST_BYTES = 32  # bytes of the checksum at the beginning of each entry's file
+_DIGEST_BYTES = 32  # number of bytes of the checksum at the beginning of each entry's file
 _TALLY = "tally"  # the name of the file with the number of bytes of all entries; a process that writes locks it
 _UNFINISHED = "unfinished"  # the name of an entry's file while it is being written
-_DIGITS = 20  # digits to which the number in the tally file is padded
+_DIGITS = 20  # number of digits to which the number in the tally file is padded
 # Attempts to lock the tally file, and seconds between two attempts: a process that holds the lock for a second is
 # assumed to hang.
 _TRIES, _PAUSE = 100, 0.01
@@ -34,8 +34,8 @@ class Store:
 
     def __init__(self, directory: str, limit: int) -> None:
         self._directory = directory
-        self._limit = limit  # bytes that all entries may take together
-        self._tries = _TRIES  # attempts to lock the tally file; 1 after all attempts have failed
+        self._limit = limit  # the most bytes that all entries may take together
+        self._tries = _TRIES  # number of attempts to lock the tally file; 1 after all attempts have failed
 
     def get(self, key: str) -> bytes | None:
         """The data of a key; None if there is none. A damaged file counts as missing, and is removed."""

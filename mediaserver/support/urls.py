@@ -3,7 +3,7 @@
 import re
 from urllib.parse import unquote
 
-_DECODINGS = 4  # times that a segment may be percent-encoded: if it is encoded more often, it counts as unsafe
+_DECODINGS = 4  # how many times a segment may be percent-encoded; one that is encoded more often counts as unsafe
 # Characters that servers drop from a segment before they look for dots: parameters, spaces, control characters.
 _LEFT_OUT = re.compile(r"[\x00-\x20\x7f]|;.*", re.DOTALL)
 

@@ -9,7 +9,7 @@ from mediaserver.audio.level.levels import SILENCE_DB
 from mediaserver.audio.pcm import FULL_SCALE, Samples
 from mediaserver.playout.decoding.options import Conditioning
 
-MOST_GAIN = 30.0  # dB by which a sound is amplified at most, so that a nearly silent recording stays soft
+MOST_GAIN = 30.0  # the most dB by which a sound is amplified: a nearly silent recording stays soft
 NEARLY = 0.05  # dB by which a level may miss its target without a warning
 
 
@@ -17,9 +17,9 @@ class ConditionedSound(NamedTuple):
     """A prompt's samples as callers hear them, the changes that were made, and warnings about the prompt."""
 
     samples: Samples
-    offset: int = 0  # the DC offset that was subtracted, in steps of 16 bits
+    offset: int = 0  # the DC offset that was subtracted, in units of the 16-bit samples
     gain: float = 0.0  # dB by which the level was changed
-    warnings: tuple[str, ...] = ()  # texts to put after the file's name
+    warnings: tuple[str, ...] = ()  # warnings, each to be shown after the file's name
 
 
 def condition(samples: Samples, how: Conditioning) -> ConditionedSound:
@@ -40,7 +40,7 @@ def condition(samples: Samples, how: Conditioning) -> ConditionedSound:
 
 
 def silence_threshold(how: Conditioning, level: Callable[[], float]) -> float:
-    """The dBov up to which a sound counts as silence: the value that is set, or else a value relative to `level`.
+    """The level in dBov up to which sound counts as silence: the one that is set, or else one below `level`.
 
     `level` returns the sound's own level in dBov. It is called only if needed, because measuring takes long.
     """
@@ -48,7 +48,7 @@ def silence_threshold(how: Conditioning, level: Callable[[], float]) -> float:
 
 
 def _gain_to(loudness: float, samples: Samples) -> tuple[float, str]:
-    """The gain in dB that brings samples to a level within the limits, and a warning if a limit is met, or ""."""
+    """The gain in dB that brings samples to a level, as far as limits allow; a warning if they do not, or ""."""
     level = active_level(samples)
     if level == SILENCE_DB:
         warning = "is not levelled: it is too short, too soft or too sparse to have a speech level"

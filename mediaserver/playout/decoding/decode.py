@@ -28,7 +28,7 @@ from mediaserver.playout.decoding.resampling import Resample, resample
 
 PcmKind = Literal["auto", "linear", "mulaw"]  # the samples of `.pcm` files: a value of the setting `prompts.pcm`
 
-_BLOCK = 1 << 20  # bytes that are read from a file at a time
+_BLOCK = 1 << 20  # number of bytes that are read from a file at a time
 _LAWS = {"mulaw": ("µ-law", g711.mulaw_decode), "alaw": ("A-law", g711.alaw_decode)}
 _EMPTY = "is empty: nothing is heard where it is played"
 

@@ -39,9 +39,10 @@ _LIBRARY_BYTES, _PCM_MULTIPLE, _PCM_BYTES_PER_SECOND = 2_000_000_000, 6, 16_000
 # Environment variables that are set to 1, so that numpy's libraries do not allocate memory for a thread per core.
 _ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
-# A request's header: bytes of the path that follows, its `Purpose`, and the most seconds of sound, or 0.
+# A request's header: the length in bytes of the path that follows, the file's `Purpose`, and the most seconds of
+# sound that the file may have, 0 if only LONGEST limits them.
 REQUEST = struct.Struct(">IBI")
-ANSWER = struct.Struct(">IQ")  # an answer's header: bytes of the JSON and bytes of the PCM that follow
+ANSWER = struct.Struct(">IQ")  # an answer's header: the lengths in bytes of the JSON and the PCM that follow
 _NO_PCM = memoryview(b"")
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ T = TypeVar("T")
 class Purpose(IntEnum):
     """What a file is decoded for."""
 
-    SOUND = 0  # the file is played as it is, and not cached, such as a recording
+    SOUND = 0  # the file is no prompt, such as a recording: it is played as it is, and not cached
     PROMPT = 1  # the file is a prompt, which is conditioned and cached
     MEASUREMENT = 2  # the file is measured as a prompt, and not played: the answer has no PCM
 
@@ -66,7 +67,7 @@ def main() -> None:
     try:
         child_main.report_ready(answers)
         _serve(cache, requests, answers, longest, pcm, Conditioning.load(conditioning))
-    except (BrokenPipeError, ConnectionResetError):  # raised if the server is gone
+    except (BrokenPipeError, ConnectionResetError):  # these errors are raised if the server is gone
         os._exit(1)  # exit at once: a normal exit would fail to flush the answer, and print an error
 
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from mediaserver.errors import PromptError
 
 _SAMPLE = np.dtype("<f4")
-_BLOCK = 1 << 20  # bytes of PCM that are read from ffmpeg at a time
-_STDERR_TAIL = 4096  # the last bytes of ffmpeg's error messages that are kept
+_BLOCK = 1 << 20  # number of bytes of PCM that are read from ffmpeg at a time
+_STDERR_TAIL = 4096  # number of bytes that are kept of the end of ffmpeg's error messages
 
 
 class AudioStream(NamedTuple):

@@ -13,7 +13,7 @@ class RawFormat(NamedTuple):
     # The codec: "linear" (16-bit little-endian), "mulaw", "alaw", "vox", or the name of an FFmpeg demuxer.
     codec: str
     rate: int = 8000  # sampling rate in Hz
-    code_bits: int = 0  # bits of each G.726 code; 0 for other codecs
+    code_bits: int = 0  # number of bits in each G.726 code; 0 for other codecs
 
 
 RAW = {

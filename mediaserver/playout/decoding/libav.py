@@ -40,7 +40,7 @@ _MOST_PADDING = 4096  # the most samples of padding after a sound: two of AAC's 
 _ADPCM = {"adpcm_ima_wav": "IMA ADPCM", "adpcm_ms": "Microsoft ADPCM"}
 # The highest peak of digital silence after ADPCM decoding, as the smallest steps of ADPCM are 7 and 16.
 _FILLING_PEAK = 24 / 32768
-_BLOCK_SAMPLES = 1 << 14  # samples of each channel that are mixed down together
+_BLOCK_SAMPLES = 1 << 14  # number of samples of each channel that are mixed down to mono at a time
 _VOX_BLOCK = 1 << 16  # bytes of a Dialogic ADPCM file that are decoded at a time
 
 
@@ -105,7 +105,7 @@ def _blocks(
     container: Any, stream: Any, sound: LibavSound, end: int | None, lengths: Counter[int]
 ) -> Iterator[Block]:
     decoded = 0
-    surplus = list[Block]()  # blocks beyond `end`: padding, unless the header gives a wrong length
+    surplus = list[Block]()  # blocks beyond the length in the header: padding, unless that length is wrong
     for rate, channels, mixed in _mixed(_frames(container, stream, sound), lengths):
         kept = len(mixed) if end is None else max(0, min(len(mixed), end - decoded))
         decoded += len(mixed)

@@ -15,8 +15,8 @@ from mediaserver.playout.decoding.decode import PcmKind, decode
 from mediaserver.playout.decoding.options import Conditioning
 from mediaserver.playout.decoding.resampling import metered
 
-_COLUMNS = 240  # parts into which a sound is cut for its waveform
-_SLOPE = SAMPLE_RATE // 50  # samples at each end whose steps are typical of the sound there: 20 ms
+_COLUMNS = 240  # number of time slices into which a sound is cut for its waveform
+_SLOPE = SAMPLE_RATE // 50  # number of samples (20 ms) at each end of a sound in which the largest step is sought
 
 
 class Measurement(NamedTuple):
@@ -37,7 +37,7 @@ class Measurement(NamedTuple):
     first: float  # the first sample of the sound, where ±1.0 is full scale
     last: float  # the last sample of the sound, where ±1.0 is full scale
     slope: float  # the largest step from a sample to the next within 20 ms of the ends, as a share of full scale
-    waveform: Sequence[tuple[int, int]]  # lowest and highest value of each part of the sound, in percent
+    waveform: Sequence[tuple[int, int]]  # lowest and highest sample of each time slice, in percent of full scale
 
 
 def measure(path: Path, file: BinaryIO, longest: float, pcm: PcmKind, conditioning: Conditioning) -> Measurement:
@@ -45,7 +45,7 @@ def measure(path: Path, file: BinaryIO, longest: float, pcm: PcmKind, conditioni
     meter = SourceMeter()
     decoded = decode(path, file, longest, pcm, None, metered(meter))
     samples = np.frombuffer(decoded.pcm, dtype="<i2")
-    if not meter.samples:  # a file at 8 kHz is not resampled, and so not measured yet
+    if not meter.samples:  # the meter measures sound as it is resampled, but this file was at 8 kHz already
         for at in range(0, len(samples), SAMPLE_RATE):
             meter.feed(samples[at : at + SAMPLE_RATE] / FULL_SCALE, SAMPLE_RATE)
     meter.finish()

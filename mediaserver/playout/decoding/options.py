@@ -9,7 +9,7 @@ class Conditioning(NamedTuple):
 
     # The active speech level to set in dBov (ITU-T P.56); None keeps the file's level.
     loudness: float | None = None
-    # Whether silence is trimmed; or the dBov up to which sound counts as silence.
+    # Whether silence is cut off at both ends; a number is the level in dBov up to which sound counts as silence.
     trim_silence: bool | float = False
 
     def dump(self) -> str:
@@ -18,5 +18,5 @@ class Conditioning(NamedTuple):
 
     @staticmethod
     def load(text: str) -> "Conditioning":
-        """The settings that `dump` wrote."""
+        """Read the settings from a text that `dump` wrote."""
         return Conditioning(*json.loads(text))

@@ -69,8 +69,8 @@ class DecodePool:
         pcm: str = "auto",
         conditioning: Conditioning = _DEFAULT_CONDITIONING,
     ) -> None:
-        self.stored = {"hit": 0, "miss": 0, "failed": 0}  # files by the result of their look-up in the disk cache
-        self.decodes, self.decode_seconds = 0, 0.0  # files decoded so far, and the seconds that this took
+        self.stored = {"hit": 0, "miss": 0, "failed": 0}  # numbers of files by the result of the cache's look-up
+        self.decodes, self.decode_seconds = 0, 0.0  # number of files decoded so far, and the seconds this took
         self._store_arguments = [str(store), str(limit)] if store is not None else []
         how = conditioning.dump()
         self._decoders = ProcessPool(
@@ -92,8 +92,8 @@ class DecodePool:
         """Decode a file into a sink that `new_sink` makes; return the file's description and the sink.
 
         PromptError where the file cannot be played, or where its decoder process dies twice. If `store` is False,
-        the file is no prompt: it is decoded as it is, and nothing is cached on disk. Then `longest` may set a
-        limit of seconds below that of the pool.
+        the file is no prompt: it is decoded as it is, and nothing is cached on disk. For such a file, `longest`
+        may set a limit in seconds that is lower than the pool's.
         """
         purpose = Purpose.PROMPT if store else Purpose.SOUND
         answer, sink = await self._ask(path, new_sink, purpose, longest)
@@ -101,7 +101,7 @@ class DecodePool:
         return info._replace(warnings=tuple(info.warnings)), sink
 
     async def measure(self, path: Path) -> dict[str, Any]:
-        """Decode a prompt's file and measure it: a `Measurement`, by the names of its fields.
+        """Decode a prompt's file and measure it; return the values of a `Measurement` by the names of its fields.
 
         PromptError as in `decode`. The cache on disk is neither read nor written.
         """

@@ -21,7 +21,7 @@ FlushObserver = Callable[[int], None]
 
 
 def ignore_flushed(frames: int) -> None:
-    """Do nothing: the flush observer of a frame observer that need not know of dropped frames."""
+    """Do nothing, for an observer of frames that need not know which frames the far end has dropped."""
 
 
 def _mixed(encoding: Encoding, frame: bytes, overlay: bytes) -> bytes:
@@ -54,11 +54,11 @@ class FrameWriter:
         self._observers: tuple[tuple[FrameObserver, FlushObserver], ...] = ()
         self._overlays: tuple[Iterator[bytes], ...] = ()
         self._silent = True  # True before the first message, and where the last message was silence
-        self._frames: Iterator[bytes] = iter(())  # encoded frames of the source, not yet mixed, nor observed
+        self._frames: Iterator[bytes] = iter(())  # encoded frames of the source, as they are before mixing
         self._encoding = wire.encoding  # the encoding of the frames in `_frames`
         self._background: Background | None = None
         self._ending = b""  # PCM of the frame in which an earlier background fades out; b"" if there is none
-        self.gain = OutputGain()  # of all that is sent
+        self.gain = OutputGain()  # the gain at which all frames are sent
 
     def use_connection(self, wire: Wire, transport: Transport) -> None:
         """Write to another connection from now on; the observers stay the same."""
@@ -125,12 +125,12 @@ class FrameWriter:
         return self._encoding.decode(next(self._frames, b""))
 
     def write_partial_frame(self) -> None:
-        """Send the peer's last frame, filled up with silence, if the peer's frames are longer than 20 ms."""
+        """If the peer's frames are longer than 20 ms, fill up the unfinished one with silence, and send it."""
         if (rest := self.wire.flush()) and not self.transport.is_closing():
             self.transport.write(rest)
 
     def _mix_ending(self, frames: Iterator[bytes], encoding: Encoding) -> Iterator[bytes]:
-        """Yield the next of `frames`, in which an earlier background fades out."""
+        """Yield the next of `frames`, mixed with the frame in which an earlier background fades out."""
         for frame in islice(frames, 1):
             ending, self._ending = self._ending, b""
             yield encoding.encode(add(encoding.decode(frame), ending))
@@ -138,7 +138,7 @@ class FrameWriter:
     def _mark_talkspurt(self, *, silent: bool) -> Iterator[bytes]:
         """Yield no frame, but tell the wire, before the next frame, whether that frame begins a talkspurt."""
         if silent or self._silent:
-            # Silence takes back a mark that was set for a source which then had no frame.
+            # Silence takes back the talkspurt mark that was set for a source which then had no frame.
             self.wire.mark_talkspurt(begins=not silent)
         self._silent = silent
         yield from ()

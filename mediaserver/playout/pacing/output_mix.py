@@ -1,4 +1,4 @@
-"""What is done to all that a stream sends, whatever plays: a background, sound over it, gain, and observers.
+"""Processing of all that a stream sends, whichever source plays: background, overlays, gain, and observers.
 
 The sequencer inherits these methods.
 """
@@ -18,7 +18,7 @@ class OutputMix(ABC):
 
     @abstractmethod
     def _restart_writes(self) -> None:
-        """Continue what plays by a new iterator of writes."""
+        """Continue the current source by a new iterator of writes, in which the changes take effect."""
 
     def set_background(self, background: Background | None) -> None:
         """Play a background under all sources and in place of silence from the next tick on; None ends it."""
@@ -28,7 +28,7 @@ class OutputMix(ABC):
     def set_gain(self, factor: float) -> None:
         """Multiply all that is sent by a factor from the next tick on: 1 sends it as it is, and 0 sends silence.
 
-        What plays goes on in time meanwhile. Observers get frames as they are sent.
+        Sources play on while silence is sent. Observers get the multiplied frames.
         """
         self._writer.gain.change(factor)
         self._restart_writes()

@@ -16,7 +16,7 @@ from mediaserver.playout.pacing.slow_peer import SlowPeer, Transport
 from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.wire.wire import Wire
 
-_LISTEN_NS = 10_000_000  # ns for which a stream waits before its first frame if the peer's framing decides ours
+_LISTEN_NS = 10_000_000  # ns for which a stream waits for the peer's first message if that decides our framing
 
 
 def _ignore_stall() -> None:
@@ -49,11 +49,11 @@ class Pacer(Sequencer):
     def stop(self) -> None:
         """Stop sending for good. The current source ends, and its future gets how much of it was played."""
         self.pause()
-        self._on_stalled, self.flush_peer = _ignore_stall, cannot_flush  # these functions refer to the session
+        self._on_stalled, self.flush_peer = _ignore_stall, cannot_flush  # drops references to the session
         self.cancel_all(fade=False)
 
     def write_partial_frame(self) -> None:
-        """Send the peer's last frame, filled up with silence, if the peer's frames are longer than 20 ms."""
+        """If the peer's frames are longer than 20 ms, fill up the unfinished one with silence, and send it."""
         self._writer.write_partial_frame()
 
     def xoff(self) -> None:
@@ -126,5 +126,5 @@ class Pacer(Sequencer):
 
     def _leave_slot(self) -> None:
         self._membership.leave(self)
-        self._extra_frames -= self._frames_due  # the frames that were due are never sent, so `frames` omits them
+        self._extra_frames -= self._frames_due  # frames still due are never sent, so `frames` omits them
         self._frames_due = 0

@@ -16,8 +16,8 @@ class Playback:
 
     source: Source
     done: asyncio.Future[PlaybackResult]
-    started: int | None = None  # frames that the stream had sent when the turn began; None while the source waits
-    before: int = 0  # frames of the source that were sent in its earlier turns
+    started: int | None = None  # number of frames the stream had sent when this source began; None while it waits
+    before: int = 0  # how many frames of the source were sent in its earlier turns
     fading: bool = False  # whether the source is the faded end of another one, which was stopped
     silenced: bool = False  # whether the source is heard no more, although its future is not done
 
@@ -27,7 +27,7 @@ class Playback:
         return self.played(now)
 
     def is_heard(self, now: int) -> bool:
-        """Whether the last frame that the stream has sent is the source's."""
+        """Whether the last frame that the stream has sent came from this source."""
         return self.started is not None and now > self.started
 
     def suspend(self, now: int) -> None:
@@ -35,7 +35,7 @@ class Playback:
         self.before, self.started = self._sent(now), None
 
     def silence(self, now: int, unsent: int) -> None:
-        """End the source's last turn, whose last `unsent` frames the far end has dropped, but not its future."""
+        """Stop the source for good, but leave its future pending; the far end dropped its last `unsent` frames."""
         self.suspend(now)
         self.before, self.silenced = max(0, self.before - unsent), True
 
@@ -53,7 +53,8 @@ class Playback:
 
     def fail(self, error: BaseException) -> None:
         """End a source that has raised `error`: its future raises the error, too."""
-        if not isinstance(error, Exception) or isinstance(error, StopIteration):  # no future takes such an error
+        # asyncio's futures refuse StopIteration, and errors that are no `Exception`.
+        if not isinstance(error, Exception) or isinstance(error, StopIteration):
             fault: Exception = RuntimeError(f"the source raised {type(error).__name__}")
             fault.__cause__ = error
         else:
@@ -141,10 +142,11 @@ class PlaybackQueue:
             self._retire(self.current)
 
     def silence_current(self, now: int, *, unsent: int = 0) -> None:
-        """Stop the current source's sound, if there is one.
+        """Stop the sound of the current source; do nothing where no source plays.
 
-        A live source drops the audio that waits in it, and is the first of the waiting ones. A loop is heard no
-        more, but its future is not done, so that the task that plays it does not go on. Any other source ends.
+        A live source drops the audio that waits in it, and becomes the first of the waiting sources. A loop is
+        heard no more, but its future is not done, so that the task that plays it does not go on. Any other source
+        ends.
         """
         if self.current is None:
             return
@@ -155,9 +157,9 @@ class PlaybackQueue:
             self._silence(self.current, now, unsent)
 
     def silence_waiting(self, now: int) -> None:
-        """Stop the waiting sources' sound as `silence_current` does, but of those behind the last loop.
+        """Stop the sound of the waiting sources as `silence_current` does, except of those behind the last loop.
 
-        These could not be heard before, because a loop does not end. They go on waiting.
+        Sources behind a loop could not be heard before, because a loop does not end. They go on waiting.
         """
         playbacks = self.playbacks
         last_loop = max((at for at, each in enumerate(playbacks) if each.source.loops), default=len(playbacks))

@@ -35,12 +35,12 @@ class Sequencer(OutputMix):
         self._queue = PlaybackQueue()
         self._nothing: Iterator[None] = iter(())  # the value of `_writes` until it is decided what is sent next
         self._writes = self._nothing  # an iterator that writes a frame at each `next`, once per tick
-        self._frames_due = 0  # frames that are due, and will be sent once the next source is chosen
-        self._lead_due = 0  # frames to be sent ahead of their time, together with the next frame
-        self._lead = 0  # frames by which the stream runs ahead of its schedule
-        self._extra_frames = 0  # frames of all leads, minus the frames that were due but never sent
+        self._frames_due = 0  # number of frames that are due, and will be sent once the next source is chosen
+        self._lead_due = 0  # number of frames to be sent ahead of their time, together with the next frame
+        self._lead = 0  # number of frames by which the stream runs ahead of its schedule
+        self._extra_frames = 0  # number of frames sent as leads, minus the frames that were due but never sent
         self._on_hold = False  # while True, the stream sends silence, and sources wait
-        self.flush_peer: Callable[[], bool] = cannot_flush  # makes the far end drop its queue; False if it cannot
+        self.flush_peer: Callable[[], bool] = cannot_flush  # empties the far end's queue; False if it cannot
 
     @abstractmethod
     def pause(self) -> None:

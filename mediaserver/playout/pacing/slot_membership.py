@@ -1,4 +1,4 @@
-"""A stream's membership in a slot of the ticker, and how many ticks the stream was a member of any slot."""
+"""A stream's membership in a slot of the ticker, and the number of ticks that the stream has had."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,8 @@ from mediaserver.playout.pacing.ticker import PacedStream, Slot, Ticker
 class SlotMembership:
     """The slot of the ticker that one stream is in while it sends.
 
-    How many frames the stream has sent is computed from the slot's counters at joining and now.
+    The stream's ticks are not counted one by one: their number is the growth of the slot's counter since the
+    stream joined the slot.
     """
 
     __slots__ = ("_at_joining", "_before", "_slot", "_ticker")
@@ -16,8 +17,8 @@ class SlotMembership:
     def __init__(self, ticker: Ticker) -> None:
         self._ticker = ticker
         self._slot: Slot | None = None
-        # Numbers of ticks, late ticks and skipped ticks. `_before`: of the stream in its earlier slots.
-        # `_at_joining`: of the current slot at the time when the stream joined the slot.
+        # Numbers of ticks, late ticks and skipped ticks. `_before` has the stream's own ones in its earlier slots;
+        # `_at_joining` has those of the current slot when the stream joined it.
         self._before = self._at_joining = (0, 0, 0)
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 MAX_BUFFERED = 4096  # bytes (12 frames) that may wait in the transport's buffer before the peer counts as slow
-_PROBE_INTERVAL = 0.1  # seconds between two checks whether a slow peer has read all
+_PROBE_INTERVAL = 0.1  # seconds between two checks whether a slow peer has read all that was sent
 
 
 class Transport(Protocol):

@@ -23,10 +23,10 @@ from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.support.metrics import Lateness
 
 PTIME_NS = 20_000_000  # nanoseconds of audio in a frame, and between two ticks of a slot
-# Streams in a slot; a slot takes more only if no slot due soon has room. Sending 100 frames takes 0.5 ms.
+# The most streams in a slot, unless no slot that is due soon has room. Sending 100 frames takes 0.5 ms.
 STREAMS_PER_SLOT = 100
 _MAX_WAIT_NS = 15_000_000  # a stream's first frame is sent within this time, unless all slots due by then are full
-_CHECK_EVERY = 10  # ticks between two checks of the streams' send buffers
+_CHECK_EVERY = 10  # number of ticks between two checks of the streams' send buffers
 
 
 class PacedStream(Protocol):
@@ -48,12 +48,12 @@ class Slot:
     __slots__ = ("late_ticks", "lead", "skipped_ticks", "streams", "ticks", "writes")
 
     def __init__(self, lead: int) -> None:
-        self.lead = lead  # frames of the streams' lead, and so the most ticks that are caught up after a stall
+        self.lead = lead  # number of frames in the streams' lead, and so the most ticks caught up after a stall
         self.streams: list[PacedStream] = []
         self.writes: list[Iterator[None]] = []  # each stream's iterator, which writes a frame at each `next`
-        self.ticks = 0  # ticks run so far; at each tick, one frame of each stream was due
-        self.late_ticks = 0  # ticks that were run after their time, to catch up; `ticks` counts them, too
-        self.skipped_ticks = 0  # ticks that were skipped after a stall: the schedule has moved by as many frames
+        self.ticks = 0  # number of ticks run so far; at each tick, one frame of each stream was due
+        self.late_ticks = 0  # number of ticks run after their time, to catch up; `ticks` counts them, too
+        self.skipped_ticks = 0  # number of ticks skipped after stalls: the schedule has moved by as many frames
 
     def replace(self, stream: PacedStream, writes: Iterator[None]) -> None:
         """From the next tick on, use another iterator to write the frames of a stream of this slot."""
@@ -77,7 +77,7 @@ class Slot:
 class Moment:
     """One of the moments into which each ptime (20 ms) is divided.
 
-    At this moment, its slots run, one slot for each lead, and then its polls.
+    At this moment, the ticker runs the moment's slots, one for each lead, and then calls the moment's polls.
     """
 
     __slots__ = ("polls", "slots")
@@ -113,13 +113,13 @@ class Ticker:
         self._wheel = [Moment() for _ in range(slots)]
         self._step = PTIME_NS // slots
         self._epoch = clock()
-        self._next = 0  # the first step of the wheel not yet run; step n runs the slots of moment n % slots
+        self._next = 0  # number of the first step of the wheel not yet run; step n runs moment n % slots
         self._alarm = make_alarm(self.tick)
         self._polls = 0
         self.streams = 0
-        self.frames = 0  # frames sent by all streams since the start
-        self.late_ticks = 0  # frames that were sent after their time, of all streams
-        self.skipped_ticks = 0  # frames that were skipped after a stall, of all streams
+        self.frames = 0  # number of frames sent by all streams since the start
+        self.late_ticks = 0  # number of frames of all streams that were sent after their time
+        self.skipped_ticks = 0  # number of frames of all streams that were skipped after a stall
         self.lateness = Lateness()
 
     def join(self, stream: PacedStream, writes: Iterator[None], lead: int = 0, listen_ns: int = 0) -> Slot:

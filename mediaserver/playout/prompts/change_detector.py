@@ -28,7 +28,7 @@ class ChangeDetector:
         return bool(self._unsettled)
 
     def mark_loaded(self, name: str, file: FileSnapshot) -> None:
-        """Note that a file was loaded, or failed to load, in this state, which is then no change any more."""
+        """Note that a file was loaded, or failed to load: until it changes again, it is not loaded again."""
         self._unsettled.pop(name, None)
         if file == ABSENT:
             self._loaded.pop(name, None)
@@ -60,12 +60,12 @@ class ChangeDetector:
         for name in {**self._loaded, **files}:
             file = files.get(name, ABSENT)
             if file == ABSENT and name.startswith(unreadable):
-                continue  # the file is not removed: it may still be in a folder that cannot be read now
+                continue  # the file does not count as removed: its folder cannot be read now
             if file != self._loaded.get(name, ABSENT):
                 yield name, file
 
     def _unless_unmounted(self, scan: FolderScan) -> FolderScan:
-        """Return the scan; if another folder took the place and is empty, a scan with this problem alone.
+        """Return the scan; if an empty folder has taken the prompt folder's place, a scan with only this problem.
 
         An empty folder appears at the path when a file system is unmounted: its prompts must not count as removed.
         """

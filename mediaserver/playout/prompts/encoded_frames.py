@@ -58,7 +58,7 @@ class _TranscodedFrames(Sequence[bytes]):
 
     def __init__(self, frames: Sequence[bytes], encoding: Encoding, base: Encoding, whole: EncodedFrames) -> None:
         self._frames, self._encoding, self._base = frames, encoding, base
-        self._whole = whole  # keeps the frames that are transcoded in memory, where the store finds them
+        self._whole = whole  # the original frames: the store finds them while this reference holds them in memory
 
     def __len__(self) -> int:
         return len(self._frames)

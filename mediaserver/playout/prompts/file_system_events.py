@@ -23,7 +23,7 @@ _WITHOUT_EVENTS = {
     *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "vboxsf", "vmhgfs", "prl_fs", "afs", "ceph"),
     *("glusterfs", "lustre", "beegfs", "gpfs", "ocfs2", "gfs2", "fuse"),
 }
-_STEP_MS = 500  # milliseconds between two checks of the thread that waits for events whether it is to stop
+_STEP_MS = 500  # ms after which the thread that waits for events checks again whether it is to stop
 
 log = structlog.get_logger()
 
@@ -108,7 +108,7 @@ class ChangeEvents:
 
 
 def reports_all_changes(folder: tuple[int, int]) -> bool:
-    """Whether a folder's file system has events for all changes of files. `folder` is its device and inode."""
+    """Whether a folder's file system reports all changes of files by events. `folder`: its device and inode."""
     return file_system_of(folder[0]).split(".")[0] not in _WITHOUT_EVENTS
 
 

@@ -7,11 +7,11 @@ regard to case, and `_` counts as `-` in names, because Asterisk has folders suc
 import re
 from collections.abc import Container, Iterable, Mapping, Set
 
-# Names of variants, by the tag of their language, as `fold_tag` returns it, and the name of the prompt.
+# Names of language variants, by the folded tag of the language and the name of the prompt that they stand for.
 Variants = Mapping[tuple[str, str], str]
 
 _TAG = re.compile(r"[a-z]{2,3}(-[a-z0-9]{2,8})*")
-_CODES = (  # of ISO 639-1
+_CODES = (  # all language codes of ISO 639-1
     "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de "
     "dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id "
     "ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu "
@@ -43,7 +43,7 @@ def is_known(tag: str) -> bool:
 
 
 def readings(name: str) -> list[tuple[str, str]]:
-    """The tags and names of which `name` is a variant by its form: by its ending, and by its first folder."""
+    """Ways to read `name` as a variant: each a language's tag and a prompt's name. `de/x.fr` has two ways."""
     return [reading for reading in (_by_ending(name), _by_folder(name)) if reading is not None]
 
 
@@ -71,11 +71,11 @@ def find_variants(names: Iterable[str]) -> Variants:
 
 
 def variants_among(names: Set[str], tags: Container[str]) -> set[str]:
-    """Those of the names that are variants of others among them, in a language of `tags` or one that is known."""
+    """Those names that are variants of others among them, in a language whose tag is in `tags` or is known."""
     return {
         name
         for name in names
-        # The set tells at once that most names are no variants, which is quicker than to read all endings as tags.
+        # These look-ups rule out most names quickly: to parse the endings of all names as tags would take longer.
         if (name.rpartition(".")[0] in names or name.partition("/")[2] in names)
         and any(base in names and (tag in tags or is_known(tag)) for tag, base in readings(name))
     }

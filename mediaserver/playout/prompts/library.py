@@ -1,4 +1,4 @@
-"""The prompt library: decodes the sound files of a folder, and all that change later, and keeps them in memory."""
+"""The prompt library: decodes a folder's sound files, and again those that change, and keeps them in memory."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from mediaserver.playout.prompts.scan import FileSnapshot, FolderScan, scan_fold
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.wire.encapsulation import PCM, Encoding
 
-Progress = Callable[[int, int], None]  # a function that is called with the number of files done, and of all files
+Progress = Callable[[int, int], None]  # a function called with the numbers of files loaded and of all files
 
 # Seconds within which decoded prompts are collected, to be put into one new snapshot: each snapshot costs a copy.
 _PUBLISH_INTERVAL = 0.1
@@ -28,11 +28,11 @@ class ReloadResult:
     A prompt stays as it was if the changed file cannot be played.
     """
 
-    added: list[str] = field(default_factory=list)  # names of prompts
-    replaced: list[str] = field(default_factory=list)  # names of prompts
-    removed: list[str] = field(default_factory=list)  # names of prompts
-    failed: dict[str, str] = field(default_factory=dict)  # why files cannot be played, by their paths
-    readable_again: list[str] = field(default_factory=list)  # folders' paths; "." is the whole prompt folder
+    added: list[str] = field(default_factory=list)  # names of the new prompts
+    replaced: list[str] = field(default_factory=list)  # names of the prompts whose files have changed
+    removed: list[str] = field(default_factory=list)  # names of the prompts that are gone
+    failed: dict[str, str] = field(default_factory=dict)  # reasons why files cannot be played, by their paths
+    readable_again: list[str] = field(default_factory=list)  # paths of folders; "." is the whole prompt folder
 
     def __bool__(self) -> bool:
         """Whether the refresh changed or reported anything."""
@@ -47,7 +47,7 @@ class PromptLibrary:
         self.store = PromptStore(memory_limit, pool)
         self.snapshot = PromptSnapshot()
         self.ignored: list[str] = []
-        self.skipped: dict[str, str] = {}  # why subfolders were not scanned at the last scan, by their paths
+        self.skipped: dict[str, str] = {}  # reasons why the last scan left out subfolders, by their paths
         self.folder: tuple[int, int] | None = None  # the folder's device and inode at the last scan
         self.folder_problem = ""  # why the folder could not be read at the last scan
         self._changes = ChangeDetector()
@@ -81,9 +81,9 @@ class PromptLibrary:
         """Have `work` change the files of some prompts, and load these prompts at once; return what changed.
 
         `work` is called in a thread with a scan of the folder. Neither a refresh nor another change happens
-        meanwhile. What `work` raises is raised, after what it had changed by then was loaded. Decoder processes
-        stay for some seconds, as one change often follows another. Calls in progress keep the prompts as they
-        were: those that were evicted from memory are decoded before `work` is called.
+        meanwhile. An error of `work` is raised again, after the changes that it had made by then were loaded.
+        Decoder processes stay for some seconds, as one change often follows another. Calls in progress keep the
+        prompts as they were: those that were evicted from memory are decoded before `work` is called.
         """
 
         async def load() -> ReloadResult:
@@ -98,7 +98,7 @@ class PromptLibrary:
                 await load()
                 raise
             result = await load()
-            del secured  # held until here, where `detach` has found it
+            del secured  # the frames had to stay in memory until `load` had moved them to the old prompts
             return result
 
     async def close(self) -> None:
@@ -117,7 +117,7 @@ class PromptLibrary:
 
     @property
     def problems(self) -> dict[str, str]:
-        """Why files cannot be played, by their paths in the folder."""
+        """The reasons why files cannot be played, by the files' paths in the folder."""
         return {file: why for problems in self.snapshot.problems.values() for file, why in problems.items()}
 
     def warnings(self, names: Iterable[str]) -> list[str]:
@@ -134,7 +134,7 @@ class PromptLibrary:
     async def decode(self, path: Path, longest: int = 0) -> SoundFile:
         """Decode a sound file that is no prompt, such as a recording; PromptError where it cannot be played.
 
-        `longest`: the most seconds that it may have, if these are fewer than a prompt may have; 0 for no limit.
+        `longest` is the most seconds that the file may have, if a prompt may have more; 0 for no such limit.
         The decoded sound is not cached on disk, so that no copy is left when a recording is deleted.
         """
         try:
@@ -203,7 +203,7 @@ class PromptLibrary:
     ) -> None:
         old, problems = self.prompts.get(name), dict(file.problems)
         wanted = {encoding.name: encoding for encoding in encodings}
-        if old is not None:  # encode the new file in the encodings of the old prompt, which takes its frames along
+        if old is not None:  # the old prompt keeps its frames; the new file is encoded in the same encodings
             kept = self.store.detach(old)
             wanted |= {name: encoding for name, encoding in ENCODINGS.items() if name in kept}
         if file.path is not None:
@@ -223,7 +223,7 @@ class PromptLibrary:
     async def _decode_best(
         self, name: str, file: FileSnapshot, encodings: Iterable[Encoding], problems: dict[str, str]
     ) -> Prompt | None:
-        """Decode the best file of a prompt name that can be played; add why better files cannot to `problems`."""
+        """Decode the best playable file of a prompt name; add to `problems` why better files cannot be played."""
         path, passed_over = file.path, list(file.passed_over)
         while path is not None:
             try:

@@ -37,9 +37,10 @@ class Prompt:
     info: AudioInfo
     store: "PromptStore" = field(repr=False)
     passed_over: tuple[str, ...] = ()  # other files with this prompt name, by their paths in the folder
-    detached: dict[str, EncodedFrames] | None = field(default=None, repr=False)  # frames by their encoding's name
-    gain: ClassVar[float] = 0.0  # dB, as of an `AmplifiedPrompt`
-    # The frames that the cache or any stream holds, by their encoding's name. Nothing is kept for being in here.
+    # The encoded frames by their encoding's name, once the prompt's file has changed; None before.
+    detached: dict[str, EncodedFrames] | None = field(default=None, repr=False)
+    gain: ClassVar[float] = 0.0  # dB by which the prompt is amplified: none, unlike an `AmplifiedPrompt`
+    # The frames that the cache or any stream holds, by their encoding's name. This mapping itself keeps no frames.
     in_memory: WeakValueDictionary[str, EncodedFrames] = field(default_factory=WeakValueDictionary, repr=False)
     # The active speech level in dBov, SILENCE_DB for none; None until `PromptStore.measure_level` was called.
     level: asyncio.Future[float] | None = field(default=None, repr=False)
@@ -49,7 +50,7 @@ class Prompt:
         return self.store.get_frames(self, encoding)
 
     def describe(self) -> dict[str, Any]:
-        """What is known of the prompt since it was decoded, with the keys of `check --json`."""
+        """The facts that decoding found out about the prompt, with the keys of `check --json`."""
         return {
             "name": self.name,
             "duration_s": round(self.samples / SAMPLE_RATE, 3),
@@ -70,7 +71,7 @@ class AmplifiedPrompt:
     """A prompt that is played louder or softer. Its frames are made once for each gain and encoding, and kept."""
 
     prompt: Prompt
-    gain: float  # dB
+    gain: float  # dB by which the prompt is amplified
 
     @property
     def name(self) -> str:
@@ -83,7 +84,7 @@ class AmplifiedPrompt:
         return self.prompt.samples
 
     def get_frames(self, encoding: Encoding) -> "EncodedFrames | asyncio.Future[EncodedFrames]":
-        """The amplified frames in an encoding, or a future, as those of a prompt."""
+        """The amplified frames in an encoding, or a future of them while the file must be decoded again."""
         return self.prompt.store.get_frames(self.prompt, encoding, self.gain)
 
 
@@ -105,13 +106,13 @@ class PromptStore:
     def __init__(self, memory_limit: int, pool: DecodePool) -> None:
         self.cache: LruCache[EncodedFrames] = LruCache(memory_limit)
         self._pool = pool
-        # Encoding under way: futures by prompt and encoding's name.
+        # Futures of frames that are being encoded, by prompt and encoding's name.
         self._encoding: dict[tuple[Prompt, str], asyncio.Future[EncodedFrames]] = {}
 
     def get_frames(
         self, prompt: Prompt, encoding: Encoding, gain: float = 0.0
     ) -> EncodedFrames | asyncio.Future[EncodedFrames]:
-        """A prompt's frames, `gain` dB louder, from memory, or transcoded as they are played; else a future.
+        """A prompt's frames, amplified by `gain` dB: from memory, or transcoded as they are played; else a future.
 
         The future is done once the prompt's file has been decoded again. All callers share it.
         """
@@ -132,10 +133,10 @@ class PromptStore:
             self.cache.put((prompt, name), frames)
 
     async def secure(self, prompt: Prompt) -> Sequence[EncodedFrames]:
-        """Have a prompt's frames in memory, for as long as the caller keeps what is returned.
+        """Hold a prompt's frames in memory for as long as the caller keeps the returned frames.
 
         If they were evicted, the file is decoded again. The caller is about to change the file, and `detach` then
-        finds the frames. Returns nothing if the file cannot be decoded any more.
+        finds the frames. The result is empty if the file cannot be decoded any more.
         """
         frames = list(prompt.in_memory.values())
         if self._find_base(prompt, PCM, 0.0) is None:
@@ -147,8 +148,8 @@ class PromptStore:
     def detach(self, prompt: Prompt) -> Mapping[str, EncodedFrames]:
         """Move a prompt's frames from the cache to the prompt, because the prompt's file has changed.
 
-        Streams play on with these frames. Frames that the cache has evicted are among them while a stream plays
-        them. All others are lost: decoding the file again would give the new sound.
+        Streams play on with these frames. Frames that the cache has evicted are moved as well if a stream plays
+        them. All other frames are lost, because decoding the file again would give the new sound.
         """
         if prompt.detached is None:
             prompt.detached = dict(prompt.in_memory)
@@ -159,8 +160,8 @@ class PromptStore:
     async def measure_level(self, prompt: Prompt) -> float:
         """The prompt's active speech level in dBov (ITU-T P.56), SILENCE_DB for none. It is measured only once.
 
-        Few prompts are played at a level of their own, and to measure one takes long. So a decoder process does it
-        when it is asked for.
+        Measuring takes long, and is needed only for the few prompts that are brought to a level. Therefore, a
+        decoder process measures a prompt when its level is first asked for.
         """
         if prompt.level is None:
             prompt.level = asyncio.ensure_future(self._measure_level(prompt))
@@ -170,7 +171,7 @@ class PromptStore:
         try:
             measured = await self._pool.measure(prompt.path)
         except PromptError:
-            return prompt.info.loudness_lufs  # some tenths of a dB off
+            return prompt.info.loudness_lufs  # this loudness differs from the speech level by some tenths of a dB
         return prompt.info.loudness_lufs if prompt.detached is not None else float(measured["level"])
 
     def _in_memory(self, prompt: Prompt, name: str) -> EncodedFrames | None:
@@ -187,8 +188,8 @@ class PromptStore:
     ) -> tuple[EncodedFrames, Encoding, Encoding] | None:
         """Frames in memory from which others can be made, the encoding to encode them in, and their own encoding.
 
-        Lossless frames are preferred to those of G.711. While the file is as it was, only lossless frames are
-        returned, because the file has more than G.711 has kept of it.
+        Lossless frames are preferred to those of G.711. While the prompt's file is unchanged, only lossless frames
+        are returned, because the file can be decoded again without G.711's loss.
         """
         known = prompt.in_memory if prompt.detached is None else prompt.detached
         for base_gain, target in {0.0: _amplifying(encoding, gain), gain: encoding}.items():

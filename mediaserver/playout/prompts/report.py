@@ -8,9 +8,9 @@ from mediaserver.playout.decoding.measuring import Measurement
 from mediaserver.playout.prompts.prompt_store import Prompt
 
 # The thresholds of warnings. docs/flow-builders/prompts.md repeats these figures.
-SOFTEST, LOUDEST = -38.0, -14.0  # levels in dBov: 12 dB from -26, the usual level of telephone voices
-LONGEST_BEFORE, LONGEST_AFTER = 0.5, 1.0  # seconds of silence at the beginning, and at the end
-MOST_OUT_OF_BAND = 0.8  # share of a sound's energy outside of 300 to 3400 Hz; a deep voice may have 0.65
+SOFTEST, LOUDEST = -38.0, -14.0  # levels in dBov: 12 dB below and above -26, the usual level of telephone voices
+LONGEST_BEFORE, LONGEST_AFTER = 0.5, 1.0  # the most seconds of silence at the beginning, and at the end
+MOST_OUT_OF_BAND = 0.8  # largest share of a sound's energy outside of 300 to 3400 Hz; a deep voice may have 0.65
 
 
 def describe_prompt(

@@ -22,13 +22,13 @@ class FileSnapshot:
     """The files that one scan finds under one prompt name. Equal snapshots mean that no content has changed."""
 
     path: Path | None  # the file to be played as the prompt; None where no file can be
-    problems: dict[str, str]  # why other files cannot be prompts, by their paths in the folder
-    signatures: tuple[Signature | None, ...]  # of all files with this prompt name; None where `stat` fails
+    problems: dict[str, str]  # reasons why other files of this name cannot be prompts, by their paths
+    signatures: tuple[Signature | None, ...]  # signatures of all files of this name; None where `stat` fails
     passed_over: tuple[str, ...] = ()  # paths of other files with this prompt name, the preferred ones first
 
 
 _WAV_HEAD = 512  # bytes at the beginning of a WAV file that are read to find its format
-_MOST_FOLDERS = 10_000  # folders that a scan visits at most: symbolic links may multiply folders without end
+_MOST_FOLDERS = 10_000  # the most folders that a scan visits: symbolic links may multiply folders without end
 
 
 class _LinkError(OSError):
@@ -46,10 +46,10 @@ class FolderScan:
     folder's name with a slash at the end, or "" for the whole prompt folder.
     """
 
-    files: dict[str, FileSnapshot]  # snapshots by prompt name
+    files: dict[str, FileSnapshot]  # the files found, by prompt name
     ignored: list[str]  # paths of files whose extensions are not those of sound files
     folder: tuple[int, int] | None  # device and inode of the prompt folder; None where there is no folder
-    skipped: dict[str, str] = field(default_factory=dict)  # why subfolders were not scanned, by their paths
+    skipped: dict[str, str] = field(default_factory=dict)  # why some subfolders were not scanned, by their paths
 
     @property
     def undecodable(self) -> dict[str, str]:
@@ -129,7 +129,7 @@ def _preference(directory: Path, candidate: tuple[str, Signature | None]) -> tup
     return signature is None, preference(extension, head), file
 
 
-@lru_cache(maxsize=1 << 14)  # a scan need not open a file again that an earlier scan has read
+@lru_cache(maxsize=1 << 14)  # cached: a later scan need not open an unchanged file again
 def _wav_head(path: str, signature: Signature) -> bytes:
     try:
         with open(path, "rb") as file:  # noqa: PTH123
@@ -165,7 +165,7 @@ def _walk(directory: Path) -> Iterator[tuple[str, os.stat_result | Exception | N
     followed for ever, and the first folder beyond `_MOST_FOLDERS`, at which the scan ends. Folders nearest to the
     top are scanned first.
     """
-    waiting: deque[tuple[str, tuple[str, ...]]] = deque([("", ())])  # folders, each with its parents' real paths
+    waiting: deque[tuple[str, tuple[str, ...]]] = deque([("", ())])  # folders to scan, with the real paths above
     walked = 0
     while waiting:
         folder, above = waiting.popleft()

@@ -22,14 +22,14 @@ class PromptSnapshot:
     """
 
     by_name: Mapping[str, Prompt] = field(default_factory=dict)
-    # Why files cannot be played: by prompt name, then by the file's path in the folder.
+    # The reasons why files cannot be played: by prompt name, then by the file's path in the folder.
     problems: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    version: int = 0  # grows with each snapshot in which prompts have changed
+    version: int = 0  # a number that grows with each snapshot in which prompts have changed
     # Paths of sound files in formats that cannot be decoded, by the prompt names that they would have.
     undecodable: Mapping[str, str] = field(default_factory=dict)
     gain: float = 0.0  # dB by which `get` and `match` amplify the prompts
     language: str = ""  # the tag (BCP 47) of the language in which `get` and `match` prefer prompts; "" for none
-    _variants: languages.Variants = field(default_factory=dict, repr=False)  # empty without a language
+    _variants: languages.Variants = field(default_factory=dict, repr=False)  # all variants, if `language` is set
 
     def view(self, *, gain: float = 0.0, language: str = "") -> "PromptSnapshot":
         """The same prompts, which `get` and `match` return amplified by `gain` dB, and in a language."""
@@ -51,7 +51,7 @@ class PromptSnapshot:
         return prompt.amplified(self.gain) if self.gain else prompt
 
     def find(self, name: str) -> Prompt:
-        """The prompt as `get` finds it, without the snapshot's gain. PromptError as of `get`."""
+        """The prompt as `get` finds it, without the snapshot's gain. It raises the errors of `get`."""
         normal = unicodedata.normalize("NFC", name)
         variant = languages.find_variant(self._variants, normal, self.language) if self._variants else None
         prompt = self.by_name.get(variant or normal)

@@ -28,11 +28,11 @@ class Background:
     def __init__(self, segment: Segment, ducking: float) -> None:
         self._segment = segment
         self._ducker = Ducker(ducking)
-        self._encoding: Encoding | None = None  # the encoding of the loop; None before its first frame
+        self._encoding: Encoding | None = None  # the encoding of the loop's frames; None before the first frame
         self._loop = Playlist(Repeated([segment], None))
         self._frames: Iterator[bytes] = iter(())
-        self._taken = count()  # a counter of the loop's frames that were taken
-        self._underruns = 0  # the loop's number of underruns when it was last compared
+        self._taken = count()  # counts the frames taken from the loop
+        self._underruns = 0  # number of the loop's underruns that need no further fade-in
 
     @staticmethod
     def source_encoding(encoding: Encoding) -> Encoding:
@@ -79,11 +79,11 @@ class Background:
 
     def _use_encoding(self, encoding: Encoding) -> None:
         """Make the loop's frames in a stream's encoding, from the loop's present position on."""
-        self._underruns = self._loop.underruns  # ignores earlier underruns of the loop
+        self._underruns = self._loop.underruns  # earlier underruns of the loop need no fade-in
         if encoding is self._encoding:
             return
         samples = self._segment.samples
-        period = samples // gcd(samples, FRAME_SAMPLES)  # frames after which the loop's start is a frame's start
+        period = samples // gcd(samples, FRAME_SAMPLES)  # frames after which the loop starts with a frame again
         taken = next(self._taken)
         self._encoding, self._taken = encoding, count(taken)
         frames = self._loop.iter_frames(encoding, (taken - self._loop.underruns) % period)

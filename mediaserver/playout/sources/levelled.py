@@ -12,7 +12,7 @@ from mediaserver.playout.prompts.prompt_store import AmplifiedPrompt, Prompt
 from mediaserver.playout.sources.source import PendingFrames, silence
 from mediaserver.wire.encapsulation import Encoding
 
-_RETRY_MS = 1000  # ms of silence in place of frames that could not be made
+_RETRY_MS = 1000  # ms of silence played in place of frames that could not be made
 
 log = structlog.get_logger()
 
@@ -55,6 +55,6 @@ class LevelledPrompt:
             return silence(_RETRY_MS).get_frames(encoding)
 
     def amplified(self, measured: float) -> Prompt | AmplifiedPrompt:
-        """The prompt at its level, where `measured` is the level of its file in dBov, or SILENCE_DB for none."""
+        """The prompt brought to `level`, where `measured` is its file's level in dBov, or SILENCE_DB for none."""
         gain = min(self.level - measured, MOST_GAIN) if measured > SILENCE_DB else 0.0
         return self.prompt.amplified(round(gain, 2))

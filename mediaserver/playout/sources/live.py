@@ -7,7 +7,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENC
 from mediaserver.playout.sources.source import LIVE, Source
 from mediaserver.wire.encapsulation import Encoding
 
-_SLACK_MS = 200  # ms of audio that may wait beyond a live source's delay by default
+_SLACK_MS = 200  # default limit of the audio that waits in a live source beyond its delay, in ms
 
 
 def _bytes_of(ms: int) -> int:
@@ -60,7 +60,7 @@ class LiveSource(Source):
         self._rest, self._playing = b"", False
 
     def _append(self, pcm: bytes) -> None:
-        """Cut PCM into frames."""
+        """Cut PCM into frames that wait to be played, and keep the rest of less than a frame."""
         whole = len(pcm) - len(pcm) % FRAME_BYTES
         self._waiting_frames += [pcm[at : at + FRAME_BYTES] for at in range(0, whole, FRAME_BYTES)]
         self._rest = pcm[whole:]

@@ -14,7 +14,7 @@ from mediaserver.playout.prompts.encoded_frames import EncodedFrames
 from mediaserver.playout.sources.source import PendingFrames, Segment, Source, name_of, silence
 from mediaserver.wire.encapsulation import Encoding
 
-_SILENCE_MS = 1000  # ms of silence in place of a prompt that cannot be played any more
+_SILENCE_MS = 1000  # ms of silence played in place of a prompt that cannot be played any more
 
 log = structlog.get_logger()
 
@@ -76,7 +76,7 @@ class Playlist(Source):
 
 
 def _result_of(pending: PendingFrames, segment: Segment, encoding: Encoding) -> EncodedFrames | PendingFrames:
-    """The result of frames that are done; a second of silence where the sound cannot be played any more."""
+    """The frames that `pending`, which is done, holds; a second of silence where the sound cannot be played."""
     try:
         return pending.result()
     except PromptError as error:  # the prompt was evicted from memory, and its file is gone or broken
@@ -85,7 +85,7 @@ def _result_of(pending: PendingFrames, segment: Segment, encoding: Encoding) -> 
 
 
 class Repeated:
-    """The segments of an `intro`, and then other segments, repeated `times` times, or for ever if it is None.
+    """The segments of an `intro`, and then `segments`, played `times` times, or for ever if `times` is None.
 
     The segment `between`, if there is one, is played between any two segments. An iterable may stand in place of
     one segment; it is iterated anew each time it is played. If no segment has a sample, only the intro is played.
@@ -128,7 +128,7 @@ class MusicWithAnnouncements(Source):
 
     def __init__(self, music: Source, announcement: Segment, every: int) -> None:
         self._music, self._announcement, self._every = music, announcement, every
-        self._announcements = Playlist([announcement])  # played again and again
+        self._announcements = Playlist([announcement])  # this playlist is iterated anew for each announcement
         self._announcing = False
 
     @property
@@ -175,15 +175,15 @@ class _GaplessJoiner:
         self._partial = b""  # the payload, so far, of a frame that the next segment will fill up
 
     def skip(self, segment: Segment) -> bool:
-        """Leave out a segment if it ends before the first frame that is to be played; whether it does.
+        """Leave out a segment if it ends before the first frame that is to be played; return True if so.
 
-        Its frames are not needed then, which may be gone. Call it only before the first `join`.
+        The frames of a segment that is left out may be gone. Call the method only before the first `join`.
         """
         if not 0 < segment.samples <= self._skip * FRAME_SAMPLES - len(self._partial) // self._sample_bytes:
             return False
         whole, rest = divmod(len(self._partial) // self._sample_bytes + segment.samples, FRAME_SAMPLES)
         self._skip -= whole
-        self._partial = bytes(rest * self._sample_bytes)  # of a frame that is skipped, so that any bytes do
+        self._partial = bytes(rest * self._sample_bytes)  # this frame is skipped, so its bytes do not matter
         return True
 
     def join(self, segment: EncodedFrames) -> Iterator[Iterable[bytes]]:
@@ -224,7 +224,7 @@ class _GaplessJoiner:
         )
 
     def _cut(self, frames: Sequence[bytes], start: int, end: int) -> bytes:
-        """Bytes `start` to `end` of a segment's payload, which are at most as many as one frame's payload has."""
+        """Bytes `start` to `end` of a segment's payload: no more than the payload of one frame."""
         if start == end:
             return b""
         first, last = start // self._payload_bytes, (end - 1) // self._payload_bytes

@@ -8,10 +8,10 @@ from mediaserver.audio.pcm import FRAME_BYTES, FRAMES_PER_SECOND, PTIME, SAMPLE_
 from mediaserver.playout.sources.source import LIVE, Source
 from mediaserver.wire.encapsulation import Encoding
 
-MAX_SECONDS = 120  # seconds of audio that may wait in a buffer
-MAX_MARKS = 4096  # marks that may wait in a buffer for their audio to be played
-_MARKS_PER_TICK = 32  # marks whose functions are called at one tick: thousands would delay other streams
-_UNDERRUN_FRAMES = 5  # frames of silence up to which new audio counts as late, and the silence as underruns
+MAX_SECONDS = 120  # the most seconds of audio that may wait in a buffer
+MAX_MARKS = 4096  # the most marks that may wait in a buffer for their audio to be played
+_MARKS_PER_TICK = 32  # the most marks whose functions are called at one tick: thousands would delay other streams
+_UNDERRUN_FRAMES = 5  # the longest gap in the pushed audio, in frames, that counts as underruns
 
 
 class PlayoutBuffer(Source):
@@ -27,11 +27,11 @@ class PlayoutBuffer(Source):
     live = True
 
     def __init__(self, delay_ms: int = 0) -> None:
-        self._delay = round(delay_ms / 1000 / PTIME)  # frames for which new audio may be held back
+        self._delay = round(delay_ms / 1000 / PTIME)  # the most frames for which new audio is held back
         self._buffer = bytearray()
         self._playing = False  # whether audio is played; False while audio is held back, and while there is none
-        self._delayed = 0  # frames of silence given while audio is held back
-        self._silent = _UNDERRUN_FRAMES + 1  # frames for which the buffer has been empty since the last audio
+        self._delayed = 0  # number of frames of silence given while the waiting audio is held back
+        self._silent = _UNDERRUN_FRAMES + 1  # number of frames since the audio in the buffer ran out
         self._pushed = self._played = 0  # bytes pushed and bytes played so far
         # Marks: the number of bytes to be played before the mark's function is called, and the function.
         self._marks: deque[tuple[int, Callable[[], None]]] = deque()

@@ -13,13 +13,13 @@ from mediaserver.playout.prompts.encoded_frames import EncodedFrames
 from mediaserver.playout.sources.source import Clip, Segment
 from mediaserver.wire.encapsulation import Encoding
 
-_SEGMENT_SAMPLES = FRAMES_PER_SECOND * FRAME_SAMPLES  # samples of a segment: one second
+_SEGMENT_SAMPLES = FRAMES_PER_SECOND * FRAME_SAMPLES  # number of samples in a segment of one second
 _ENCODINGS = 5  # the most encodings in which the frames of one tone are kept
 _OVERHEAD = 1.2  # memory that encoded frames take, as a multiple of the frames' own bytes
 
 
 class _ToneSegment:
-    """One second of a tone's track, or less at the track's end."""
+    """One second of a tone's signal, which is computed when it is needed; less than a second at the end."""
 
     name = "tone"
 

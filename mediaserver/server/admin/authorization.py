@@ -19,7 +19,7 @@ from mediaserver.routing.access import any_token_matches, tokens_in_header
 
 TICKET = "ticket"  # the key of a URL's query that holds a ticket
 TICKET_SECONDS = 30.0
-_MAX_TICKETS = 1000  # tickets that may wait to be used; the oldest are void
+_MAX_TICKETS = 1000  # the most unused tickets; with one more, the oldest becomes void
 
 _ALL = frozenset(Scope)
 
@@ -36,7 +36,7 @@ class Grant(NamedTuple):
 
     @property
     def caller(self) -> str:
-        """Who asks, for the log and for events."""
+        """The name for the one who asks, for the log and for events: the token's, or "anybody"."""
         return self.name or "anybody"
 
     def require(self, scope: Scope) -> None:
@@ -45,7 +45,7 @@ class Grant(NamedTuple):
             raise RefusedError(RefusalReason.SCOPE, f"the token {self.name} lacks the scope {scope}")
 
 
-ANYBODY = Grant("", _ALL)  # what everybody may do where no token is set
+ANYBODY = Grant("", _ALL)  # the rights of everybody where no token is set
 GRANT = web.RequestKey("grant", Grant)  # the key of a request under which its grant is kept
 
 
@@ -71,9 +71,9 @@ class Tickets:
         return ticket
 
     def redeem(self, ticket: str, path: str, grants: Collection[Grant]) -> Grant:
-        """The rights that a ticket gives for a path; it is void from then on. RefusedError 401 if it is void.
+        """Use up a ticket, and return the rights that it gives for a path. RefusedError 401 if it is void.
 
-        `grants` are those in force: with its token, a ticket loses its rights as well.
+        `grants` are those in force: a ticket is void as soon as the token that it was issued for is.
         """
         found = self._issued.pop(ticket, None)
         if found is None or found.path != path or found.expires < self._clock() or found.grant not in grants:
@@ -98,14 +98,14 @@ def in_force(settings: AdminSettings, tokens: Mapping[str, str]) -> dict[Grant, 
 
 
 def authorize(authorization: str, grants: Mapping[Grant, str]) -> Grant:
-    """What a request with this header `Authorization` may do, of the grants that are in force.
+    """The grant that a request's header `Authorization` gives; ANYBODY where no token is set.
 
-    RefusedError 401 without a valid token.
+    `grants` are those in force, with their tokens. RefusedError 401 without a valid token.
     """
     if ANYBODY in grants:
         return ANYBODY
     offered = list(tokens_in_header(authorization))
-    # All tokens are compared, so that the time does not tell how many there are before the right one.
+    # All tokens are compared, so that the time taken does not tell which of the tokens is the right one.
     matching = [grant for grant, token in grants.items() if any_token_matches(offered, [token])]
     if not matching:
         raise RefusedError(RefusalReason.UNAUTHORISED, "needs the token: Authorization: Bearer")

@@ -19,11 +19,11 @@ from mediaserver.support.aiohttp_adapter import HttpProtocol
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.rate_limit import RateLimiter
 
-_KEEP_ALIVE = 75.0  # seconds between two requests of a connection: Prometheus scrapes at least every minute
-_LINGERING = 1.0  # seconds to read on where a request is answered before all of it has come
-_LOGGED_LINES = 1  # log lines a second about refusals
+_KEEP_ALIVE = 75.0  # the most seconds between two requests of a connection: Prometheus often asks once a minute
+_LINGERING = 1.0  # seconds for which the rest of a request is read if the answer was sent before it came
+_LOGGED_LINES = 1  # the most log lines a second about refusals
 
-# For each reason of a refusal: when the admin port refuses a request for it. docs/reference/refusals.md is
+# The cases in which the admin port refuses a request, by the reason of the refusal. docs/reference/refusals.md is
 # generated from this table.
 REFUSALS = {
     RefusalReason.MALFORMED: "the request is no HTTP, or its `Host` or `Origin` is none",
@@ -153,7 +153,7 @@ class AdminConnection(HttpProtocol):
         self._owner.evictable.pop(self, None)
 
     def extend_timeout(self) -> None:
-        """Start the time limit anew, as a part of a body has come that may be long, such as a file's."""
+        """Start the time limit anew, because part of a long body has come, such as of an uploaded file."""
         if not self._is_handling:
             self._start_timeout()
 

@@ -35,7 +35,7 @@ from mediaserver.support import metrics
 from mediaserver.support.aiohttp_adapter import on_request_read, protocol_of
 
 _PROBES = {"/healthz", "/readyz"}  # paths that need no token, because health probes have none
-_MAX_BODY = 64 * 1024  # bytes of a request's body
+_MAX_BODY = 64 * 1024  # the most bytes of a request's body
 
 log = structlog.get_logger()
 
@@ -132,7 +132,7 @@ class AdminEndpoint:
         return app
 
     def _guarded(self, operation: Operation) -> Handler:
-        """A handler that checks whether a request may be made, does it, and logs who has made it."""
+        """Wrap an operation's handler: check the token's scope, handle the request, and log whose token it had."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             grant: Grant = request[GRANT]
@@ -175,7 +175,7 @@ class AdminEndpoint:
             return _error_response(error)
         except ConfigError as error:
             return _fault_response(str(error))
-        except web.HTTPException as error:  # aiohttp's own, such as 404 for a path that there is not
+        except web.HTTPException as error:  # aiohttp's own errors, such as 404 for an unknown path
             allowed = {name: value for name, value in error.headers.items() if name == "Allow"}
             return web.json_response({"error": error.reason}, status=error.status, headers=allowed)
         except Exception:
@@ -190,12 +190,12 @@ class AdminEndpoint:
         hosts, grant = headers.getall("Host", ()), Grant("", frozenset())
         if request.path not in _PROBES:
             grants = self._grants
-            if request.path not in console.PATHS:  # its pages hold no data, and ask for the token
+            if request.path not in console.PATHS:  # the console's pages need no token, because they hold no data
                 # A token in the URL is not accepted, because proxies log URLs. A ticket is void once it was used.
                 ticket, offered = request.query.get(TICKET, ""), headers.get("Authorization", "")
                 tickets = self._tickets
                 grant = tickets.redeem(ticket, request.path, grants) if ticket else authorize(offered, grants)
-            if ANYBODY in grants:  # else pages of other sites are refused as they lack the token
+            if ANYBODY in grants:  # where a token is set, pages of other sites lack it
                 validate_host(hosts, {settings.host.lower(), *settings.hosts})
         validate_origin(headers.getall("Origin", ()), hosts)
         return grant
@@ -246,7 +246,7 @@ class AdminEndpoint:
 
 
 def _log_audit(request: web.Request, grant: Grant, **facts: object) -> None:
-    """Log who has changed or listened to what."""
+    """Log a request that may change a stream or listen to it, and whose token it had."""
     log.info(
         "admin request",
         by=grant.caller,
@@ -258,7 +258,7 @@ def _log_audit(request: web.Request, grant: Grant, **facts: object) -> None:
 
 
 async def _log_beginning(request: web.Request, _: web.StreamResponse) -> None:
-    """Log who has begun a request that lasts, and what was asked for."""
+    """Log the beginning of a request that lasts: whose token it had, and what it asks for."""
     asked = request.get(ASKED)
     if asked is not None:
         _log_audit(request, request[GRANT], begins=True, **asked)

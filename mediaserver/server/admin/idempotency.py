@@ -18,8 +18,8 @@ from mediaserver.server.admin.requests import read_body
 
 HEADER = "Idempotency-Key"
 KEPT_SECONDS = 600.0
-MOST_KEPT = 10_000  # answers; beyond it the oldest are forgotten sooner
-_MAX_KEY = 200  # characters
+MOST_KEPT = 10_000  # the most answers that are kept; beyond it, the oldest are forgotten sooner
+_MAX_KEY = 200  # the most characters of an idempotency key
 
 
 class _Answer(NamedTuple):
@@ -28,7 +28,7 @@ class _Answer(NamedTuple):
     headers: dict[str, str]
 
     def response(self) -> web.Response:
-        """A response anew, because aiohttp sends a response only once."""
+        """Make another response of this answer, because aiohttp sends a response only once."""
         return web.Response(status=self.status, text=self.text, headers=self.headers)
 
 
@@ -39,7 +39,7 @@ class _Entry(NamedTuple):
 
 
 class IdempotentAnswers:
-    """The answers of the latest requests with a key, at most `most` of them. `clock` is monotonic, in seconds."""
+    """The answers to the latest requests that had a key, at most `most`. `clock` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = MOST_KEPT) -> None:
         self._clock, self._most = clock, most
@@ -72,7 +72,7 @@ class IdempotentAnswers:
             answer.set_exception(
                 error if isinstance(error, Exception) else RuntimeError("the first request broke off")
             )
-            answer.exception()  # retrieves it, or asyncio would log it where no other request waits
+            answer.exception()  # reading the error stops asyncio from logging it
             raise
         assert isinstance(response, web.Response)  # noqa: S101 - answers that last have no keys
         location = {

@@ -13,8 +13,8 @@ from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import RefusalReason
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-# For each reason of a refusal: when the API, /v1, refuses a request for it, beside those for which the admin port
-# refuses any request. docs/reference/refusals.md is generated from this table.
+# The cases in which the API, /v1, refuses a request, by the reason of the refusal, besides those in which the
+# admin port refuses any request. docs/reference/refusals.md is generated from this table.
 REFUSALS = {
     RefusalReason.BAD_QUERY: "a key of the query has a value that there is not",
     RefusalReason.BAD_BODY: "the body is no JSON, has no end, or a field of it is missing, unknown or wrong",
@@ -59,14 +59,14 @@ class Operation(NamedTuple):
     path: str
     scope: Scope | None
     handler: Handler
-    body: type[BaseModel] | None = None  # what the request's JSON is
+    body: type[BaseModel] | None = None  # the model of the request's JSON body
     query: tuple[str, ...] = ()  # the keys that the URL's query may have
     lasting: bool = False  # whether the answer goes on for as long as the peer wants
     takes_sound: bool = False  # whether the request's body is a sound file
 
     @property
     def route(self) -> str:
-        """The path as aiohttp's router has it. Names of prompts have slashes, as ids have not."""
+        """The path in the form of aiohttp's router. Names of prompts may have slashes; ids have none."""
         return self.path.replace("{name}", "{name:.+}")
 
     @property

@@ -21,7 +21,7 @@ class PathRequests:
         return web.json_response({"paths": [self._describe(route) for route in self._engine.table]})
 
     def _describe(self, route: Route) -> dict[str, Any]:
-        """A path. Only settings that are named here are told, as any other may have a secret in it."""
+        """Describe a path by the settings that are named here; any other setting may have a secret in it."""
         configuration, handler = self._engine.configuration, route.validated.table
         prompts: list[str] = []
         with route.known_handler() as known:

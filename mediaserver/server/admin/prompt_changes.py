@@ -22,8 +22,8 @@ from mediaserver.server.admin.requests import AUDITED, RenameRequest, SayRequest
 from mediaserver.speech.engines.requirements import voice_problems
 from mediaserver.support.aiohttp_adapter import protocol_of
 
-_MAX_UPLOADS = 8  # files that are received at a time: the other connections are left for metrics and requests
-_SHOWN = 5  # paths that an answer names at most
+_MAX_UPLOADS = 8  # the most files received at a time: the other connections are left for other requests
+_SHOWN = 5  # the most problems that the text of an answer names
 
 
 class PromptChanges:
@@ -31,11 +31,11 @@ class PromptChanges:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._uploads = 0  # files that are being received
+        self._uploads = 0  # number of files that are being received
 
     @property
     def operations(self) -> list[Operation]:
-        """The requests that are handled here."""
+        """The operations of the admin port that this object handles."""
         one, prompts = "/v1/prompts/{name}", Scope.PROMPTS
         return [
             Operation("PUT", one, prompts, self.upload, query=("type",), takes_sound=True),
@@ -193,7 +193,7 @@ def _extension(request: web.Request) -> str:
 
 
 def _some(lines: Iterable[str]) -> str:
-    """The first of some lines, as one."""
+    """Join the first of some lines to one line, which ends with the number of the others."""
     first, *others = lines
     shown, hidden = others[: _SHOWN - 1], len(others[_SHOWN - 1 :])
     return "; ".join([first, *shown, *([f"and {hidden} more"] if hidden else [])])

@@ -18,8 +18,8 @@ from mediaserver.server.admin.prompt_changes import PromptChanges
 from mediaserver.server.admin.requests import parse_limit
 from mediaserver.wire.encapsulation import PCM, PCMA, PCMU
 
-_BLOCK_FRAMES = PCM_BLOCK_BYTES // FRAME_BYTES  # frames that are sent between two turns of the event loop
-_COLUMNS = 400  # of a waveform
+_BLOCK_FRAMES = PCM_BLOCK_BYTES // FRAME_BYTES  # number of frames sent between two turns of the event loop
+_COLUMNS = 400  # the most time slices of a waveform
 # What a telephone line does to PCM, by the values of the query's `law`.
 _LAWS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
@@ -36,7 +36,7 @@ class PromptRequests:
 
     @property
     def operations(self) -> list[Operation]:
-        """All requests about prompts."""
+        """The operations of the admin port that this object or `PromptChanges` handles."""
         one = "/v1/prompts/{name}"
         return [
             Operation("GET", "/v1/prompts", Scope.READ, self.list_prompts, query=("limit", "after")),
@@ -105,7 +105,7 @@ class PromptRequests:
 
 
 def _join(encoded: EncodedFrames, begin: int, end: int) -> bytes:
-    """Some of the frames, without the headers of the encoding, as PCM."""
+    """The PCM of frames `begin` to `end` of a prompt, without the headers of the encoding."""
     return b"".join(map(PCM.decode, encoded.frames[begin:end]))
 
 

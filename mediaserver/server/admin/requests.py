@@ -15,14 +15,14 @@ from mediaserver.config.fields import Table
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.handlers.common.spoken_prompt import PromptItems, VoiceSettings
 
-MAX_WATCHED = 200  # streams whose levels one peer may see at a time
+MAX_WATCHED = 200  # the most streams whose levels one peer may see at a time
 
-AUDITED = web.RequestKey("audited", dict[str, str])  # facts of a request for the log, beside its path
+AUDITED = web.RequestKey("audited", dict[str, str])  # facts about a request that are logged with its path
 
 B = TypeVar("B", bound=pydantic.BaseModel)
 VariableName = Annotated[str, Field(min_length=1, max_length=MAX_VARIABLE_NAME)]
 VariableValue = Annotated[str, Field(max_length=MAX_VARIABLE)]
-_MAX_PAGE = 1000  # entries of a list in one answer
+_MAX_PAGE = 1000  # the most entries of a list in one answer
 
 
 def _validate_keys(digits: str) -> str:
@@ -55,7 +55,7 @@ class PlayRequest(Table):
 
 
 class RecordingRequest(Table):
-    """Whether the recordings of a stream are paused, so that they have silence, such as for a card's number."""
+    """Whether a stream's recordings are paused: they then have silence in place of, say, a card's number."""
 
     paused: bool
 
@@ -67,7 +67,7 @@ class WatchedStreams(Table):
 
 
 class BackgroundRequest(Table):
-    """What is heard under all that is played on a stream, and alone while nothing is."""
+    """The sound that plays under all other sound of a stream, and alone while nothing else plays."""
 
     prompt: str | None = Field(description="the prompt that is repeated; null for none")
     level: float | None = Field(None, ge=-60, le=0, description="its active speech level in dBov")
@@ -77,19 +77,19 @@ class BackgroundRequest(Table):
 
 
 class VariablesRequest(Table):
-    """Variables of a stream that are set, over those that it has; null removes one."""
+    """Values to which variables of a stream are set; null removes a variable."""
 
     variables: dict[VariableName, VariableValue | None] = Field(max_length=MAX_VARIABLES)
 
 
 class RenameRequest(Table):
-    """The other name that a prompt gets, without an extension."""
+    """The new name of a prompt, without an extension."""
 
     to: str = Field(min_length=1, max_length=1000)
 
 
 class SayRequest(VoiceSettings, Table):
-    """A text that is spoken into a prompt, and the voice that speaks it."""
+    """A text whose speech becomes a prompt's sound, and the voice that speaks it."""
 
     say: str = Field(min_length=1, description="the text; braces in it are spoken as they are")
 
@@ -101,7 +101,7 @@ class TicketRequest(Table):
 
 
 async def read_body(request: web.Request) -> bytes:
-    """The body of a request; RefusedError 400 where it has no end, or is no HTTP."""
+    """The body of a request; RefusedError 400 where the body breaks off, or is not valid HTTP."""
     try:
         return await request.read()
     except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone or slow, or its body is no HTTP
@@ -111,7 +111,7 @@ async def read_body(request: web.Request) -> bytes:
 async def parse_body(request: web.Request, model: type[B]) -> B:
     """Parse the JSON body of a request into a model; RefusedError 400 says what is wrong with the JSON.
 
-    No body is `{}`.
+    An empty body counts as `{}`.
     """
     try:
         return model.model_validate_json(await read_body(request) or b"{}")
@@ -130,7 +130,7 @@ def parse_flag(query: Mapping[str, str], key: str) -> bool:
 
 
 def parse_number(query: Mapping[str, str], key: str) -> int:
-    """The whole number that a query's key has, 0 without the key; RefusedError 400 where it is none."""
+    """The value of a query's key, 0 without the key; RefusedError 400 where it is no whole number."""
     text = query.get(key, "") or "0"
     if not re.fullmatch("[0-9]{1,18}", text):
         raise RefusedError(RefusalReason.BAD_QUERY, f"{key} should be a whole number: the `next` of an answer")

@@ -26,7 +26,7 @@ from mediaserver.server.admin.requests import (
 )
 from mediaserver.wire.encapsulation import Encapsulation
 
-_DESCRIBED_AT_ONCE = 10  # streams that are described in one turn of the event loop, which takes some 0.2 ms
+_DESCRIBED_AT_ONCE = 10  # number of streams described in one turn of the event loop, which takes some 0.2 ms
 
 
 class StreamRequests:
@@ -43,7 +43,7 @@ class StreamRequests:
 
     @property
     def operations(self) -> Sequence[Operation]:
-        """These requests."""
+        """The operations of the admin port that this object handles."""
         one, read, control = "/v1/streams/{id}", Scope.READ, Scope.CONTROL
         return [
             Operation("POST", "/v1/attach", control, self.attach, AttachRequest),
@@ -86,7 +86,7 @@ class StreamRequests:
         for at in range(0, len(page), _DESCRIBED_AT_ONCE):
             part = page[at : at + _DESCRIBED_AT_ONCE]
             texts.append(json.dumps([describe_stream(session) for session in part])[1:-1])
-            await asyncio.sleep(0)  # frames are sent meanwhile: a thousand streams take 20 ms
+            await asyncio.sleep(0)  # lets frames be sent: describing a thousand streams takes 20 ms
         body = f'{{"streams": [{", ".join(texts)}], {json.dumps(rest)[1:]}'
         return web.Response(text=body, content_type="application/json")
 

@@ -42,11 +42,11 @@ class AudioSocketConnection(MessageReceiver):
         self.number = number
         self.peer = Peer("?", "?", True, "?")
         self._handshake = b""  # bytes of the UUID's message that have come so far
-        # Before the UUID, the time-out of the handshake. After a hang-up, the time-out of the peer's close.
+        # The running timer: before the UUID, that of the handshake; after our hang-up, that of the peer's close.
         self._timeout: asyncio.TimerHandle | None = None
         self._error: BaseException | None = None  # the error with which the connection was lost, if any
-        self._ending = False  # our hang-up was sent, or the peer closed a connection without a stream
-        self._closed: asyncio.Future[None] = self._loop.create_future()  # done when the connection is closed
+        self._ending = False  # whether our hang-up was sent, or the peer closed a connection without a stream
+        self._closed: asyncio.Future[None] = self._loop.create_future()  # completed when the connection is closed
 
     # -- the handshake -------------------------------------------------------------------------------------------
 

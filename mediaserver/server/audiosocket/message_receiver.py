@@ -13,14 +13,14 @@ from mediaserver.config.listener_settings import FRAME_MESSAGE, ServerSettings
 from mediaserver.transport.connection import abort
 from mediaserver.wire import audiosocket
 
-_SLICE_BYTES = 4096  # bytes that are parsed at a time: a dozen frames
-# Messages given to the session before other streams get their turns of the event loop. One slice of bytes may hold
-# a thousand tiny messages.
+_SLICE_BYTES = 4096  # number of bytes that are parsed at a time: a dozen frames
+# The most messages given to the session before other streams get their turns of the event loop. One slice of bytes
+# may hold a thousand tiny messages.
 _MESSAGES_PER_TURN = 32
-_MAX_BACKLOG_BYTES = 128 * 1024  # bytes read from the kernel and not parsed yet; with more, reading pauses
+_MAX_BACKLOG_BYTES = 128 * 1024  # the most bytes that are read but not yet parsed; with more, reading pauses
 _MAX_BACKLOG_TIME = 2.0  # seconds that messages may wait without a break before the stream ends as a flood
-_MAX_DISCARDED_BYTES = 2_000_000  # bytes dropped after a stream's end, 5 s at 192 kHz; more reset the connection
-_MAX_DISCARDED_FLOOD_BYTES = 128 * 1024  # bytes dropped after a stream's end if the peer has sent too much already
+_MAX_DISCARDED_BYTES = 2_000_000  # the most bytes dropped after a stream's end, before it is reset: 5 s at 192 kHz
+_MAX_DISCARDED_FLOOD_BYTES = 128 * 1024  # the most bytes dropped after a stream that ended because of a limit
 
 # Bytes of a message with 20 ms of audio, by the kind of message. All other kinds count as audio at 8 kHz.
 _MESSAGE_BYTES = {kind: rate // 50 * 2 + audiosocket.HEADER_BYTES for kind, rate in audiosocket.RATES.items()}
@@ -85,7 +85,7 @@ class MessageReceiver(asyncio.Protocol):
 
     def __init__(self, limits: ServerSettings) -> None:
         self._loop = asyncio.get_running_loop()
-        self.transport: asyncio.Transport | None = None  # None once the connection is lost
+        self.transport: asyncio.Transport | None = None  # the transport; None once the connection is lost
         self._rate_limit = InboundRateLimit(limits.max_message_rate, self._loop.time)
         self._max_message_bytes = limits.max_message_bytes
         self._session: Session | None = None

@@ -1,4 +1,4 @@
-"""One call whose VoIPBIN flow requests its actions from us: its leased port, rounds, stream and final answer."""
+"""One call whose VoIPBIN flow requests its actions from us, fetch by fetch: its port, stream and answers."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -16,8 +16,8 @@ from mediaserver.wire.voipbin import actions
 from mediaserver.wire.voipbin.actions import Action
 from mediaserver.wire.voipbin.rounds import Rounds, RoundSettings
 
-# The most seconds before a fetch is answered, in which the handler may decide, or begin to wait for a key. VoIPBIN
-# waits 3 s for an answer.
+# The most seconds for which the answer to a fetch is held back, so that the handler may decide, or begin to wait
+# for a key. VoIPBIN waits 3 s for an answer.
 _HOLD = 0.4
 _GRACE = 10.0  # seconds by which a fetch may be late before the call counts as over
 _FORGET = 30.0  # seconds after the last answer in which VoIPBIN may repeat the fetch that was answered
@@ -27,17 +27,17 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """A request of VoIPBIN's action `fetch`: the ids of flow and call, the round's number, the digits so far."""
+    """A request of VoIPBIN's action `fetch`: the ids of flow and call, the fetch's number, the digits so far."""
 
     activeflow: str  # the flow's id
     reference: str  # the call's id
-    round: int = 0  # 0 for the fetch that begins the flow
+    round: int = 0  # the fetch's number; 0 for the fetch that begins the flow
     digits: str = ""
-    complete: bool = True  # False if a # after the digits has cut the URL off
+    complete: bool = True  # False if a # among the caller's keys has cut off the rest of the URL
 
 
 class FlowCall:
-    """A call from its first fetch to the answer that ends the rounds.
+    """A call from its first fetch to the last answer, which leads to no further fetch.
 
     `port` has the number of the leased port, and the path. `on_freed` is called once the port is free again; its
     argument is whether the port was dialled. `on_over` is called with this object when no more fetches are
@@ -65,14 +65,14 @@ class FlowCall:
         self.dialled = False  # whether Asterisk has dialled the port
         self.session: Session | None = None  # None before the stream, and after it, to break a reference cycle
         self.control = FlowControl(settings.source, self._on_decision)
-        self.concluded = False  # whether the answer that ends the rounds has been given
+        self.concluded = False  # whether the last answer, which leads to no further fetch, was given
         self._settings, self._on_freed, self._on_over, self._report = settings, on_freed, on_over, report
         self._hang_up = hang_up
         host = f"{settings.media_host}:{port.number}"
         limits = settings.max_actions, settings.poll, settings.max_poll, executed
         self._rounds = Rounds(RoundSettings(url, host, *limits))
         self._loop = asyncio.get_running_loop()
-        self._expected = 0  # the round's number in the fetch that is expected next
+        self._expected = 0  # the number of the fetch that is expected next
         self._answering: asyncio.Task[list[Action]] | None = None  # the task that makes the latest answer
         self._key_at = self._loop.time()  # when the last key came, or the flow began
         self._early = ""  # digits that came before the stream began
@@ -111,7 +111,7 @@ class FlowCall:
             self.session.push_digits(digits)
 
     def _go_on(self) -> list[Action]:
-        """The answer to the present fetch: the actions that the handler has decided on, or another round."""
+        """The answer to the present fetch: the handler's decision, or actions that wait and then fetch again."""
         if self._rounds.exhausted and self.control.decision is None:
             self._fail("exhausted", "the flow has no actions left")
             self.control.hang_up()
@@ -124,7 +124,7 @@ class FlowCall:
         return self._await_fetch(self._rounds.go_on(self._loop.time() - self._key_at, self.control.patience))
 
     def _await_fetch(self, answer: list[Action]) -> list[Action]:
-        """Begin to wait for the fetch that ends the round in `answer`, and return `answer`."""
+        """Begin to wait for the next fetch, which is the last action in `answer`, and return `answer`."""
         self._fetch_timer = self._loop.call_later(self._rounds.duration + _GRACE, self._on_no_fetch)
         return answer
 
@@ -173,7 +173,7 @@ class FlowCall:
             data = {"actions": types, "executed": self._rounds.executed}
             self.session.call.notify(EventKind.FLOW_DECIDED, data)
         if list(decision) == [actions.HANG_UP] and (self._answering is None or self._answering.done()):
-            self._hang_up(self.reference)  # the flow would learn of the hang-up only by its next fetch, in seconds
+            self._hang_up(self.reference)  # else the call would go on until the flow's next fetch
 
     def _fail(self, reason: str, why: str) -> None:
         facts = {"path": self.stream.path, "call": self.reference}

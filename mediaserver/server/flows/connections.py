@@ -9,7 +9,7 @@ from mediaserver.server.admin.connections import AdminConnections
 from mediaserver.server.http.refusals import Refusals
 from mediaserver.support.metrics import Metrics
 
-MAX_FLOW_CONNECTIONS = 512  # the most connections of the flow port; a file descriptor is reserved for each
+MAX_FLOW_CONNECTIONS = 512  # the most connections of the flow port; one file descriptor is reserved for each
 
 
 class FlowConnections(AdminConnections):

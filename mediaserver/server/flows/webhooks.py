@@ -20,13 +20,13 @@ log = structlog.get_logger()
 
 
 class Result(StrEnum):
-    """What became of a webhook, as the value of a metric's label."""
+    """The outcome of a webhook, as the value of a metric's label."""
 
-    ATTACHED = "attached"  # a stream is dialled for the call
+    ATTACHED = "attached"  # the server dials a media stream to the answered call
     ENDED = "ended"  # the streams of the call were ended
     IGNORED = "ignored"  # no rule matches the call, the call has no stream, or we do not act on such webhooks
     REPEATED = "repeated"  # the same webhook has come before
-    FAILED = "failed"  # no stream can be dialled: the log says why
+    FAILED = "failed"  # the server could not dial a media stream: the log says why
     REFUSED = "refused"  # the webhook is not signed by VoIPBIN, or is malformed
 
 
@@ -76,7 +76,7 @@ class PlatformWebhooks:
         return Result.ENDED if found else Result.IGNORED
 
     async def _attach(self, event: CallEvent) -> Result:
-        """Attach the path of the first `[[attach]]` rule that matches the call."""
+        """Dial a media stream to the call, for the path of the first `[[attach]]` rule that matches the call."""
         rules = self._engine.settings.attach
         rule = find_rule(rules, event.destination, event.source, event.direction)
         if rule is None:
@@ -89,7 +89,7 @@ class PlatformWebhooks:
         except RefusedError as error:
             log.error("a call has no stream", why=str(error), **facts)
             if error.status == RefusalReason.FULL.status:
-                self._recent.discard((event.type, event.call))  # so that we act on VoIPBIN's repeated webhook
+                self._recent.discard((event.type, event.call))  # else VoIPBIN's repeated webhook would be ignored
                 raise RefusedError(RefusalReason.FULL, "not attached: try again later") from error
             return Result.FAILED
         self._attacher.start(attachment)

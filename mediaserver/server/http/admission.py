@@ -29,10 +29,10 @@ from mediaserver.wire.encapsulation import Encapsulation, WireSettings
 
 _CALL_KEYS = ("call_id", "call")  # path variables and query keys that may hold the peer's call id
 _CALL_HEADERS = ("X-Call-ID", "X-VoIPBIN-Call-ID")
-_MAX_CALL_ID = 128  # characters that are kept of a call id
-_KEYS_COMPARED = 10  # unknown keys of one query that are compared with the known keys
-_MISSPELT_KEYS_LOGGED = 5  # log lines a second about misspelt keys in the queries of URLs
-# The peer of an operator's call. No limit of streams per peer counts it.
+_MAX_CALL_ID = 128  # the most characters that are kept of a call id
+_KEYS_COMPARED = 10  # the most unknown keys of one query that are compared with the known keys
+_MISSPELT_KEYS_LOGGED = 5  # the most log lines a second about misspelt keys in the queries of URLs
+# The peer of a call that an operator makes by the admin port. No limit of streams per peer counts such calls.
 _OPERATOR = Peer(address="", name="console", is_direct=True, limit_key="")
 
 log = structlog.get_logger()
@@ -67,7 +67,7 @@ class AdmissionControl:
                 f"{request.method} is not for a media path: GET with a WebSocket upgrade is",
             )
         route.access.authorize(peer.address, url, request.headers.get("Authorization", ""), time.time())
-        self._connections.admit_handshake()  # checked after the access, so that only peers with access count
+        self._connections.admit_handshake()  # after the access check: strangers must not use up the rate
         query = _without_credentials(route, url.query)
         handler, wire = self._resolve_handler(request, route, variables, query)
         self._texts.admit(

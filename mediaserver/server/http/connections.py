@@ -24,7 +24,7 @@ from mediaserver.transport.connection import abort, bound_send_buffer
 from mediaserver.transport.server_websocket import ServerWebSocket
 
 RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-_REFUSAL_HEADROOM = 50  # connections accepted beyond the limit, to tell their peers of the refusal
+_REFUSAL_HEADROOM = 50  # number of connections accepted beyond the limit, to tell their peers of the refusal
 _POLL_INTERVAL = 0.005  # seconds between two checks whether handshakes are in progress
 
 log = structlog.get_logger()
@@ -41,7 +41,7 @@ class Connections(HttpServer):
     ) -> None:
         super().__init__(handle_request)
         self.settings, self.metrics, self.refusals = settings, metrics, Refusals(metrics)
-        self.handshake_rate = RateLimiter()  # limits the handshakes of peers that have access
+        self.handshake_rate = RateLimiter()  # limits the rate of handshakes of peers that have access
         self.handshaking: EvictionQueue = {}  # connections whose TLS handshake, request or UUID is not complete
         self.awaiting_tls: EvictionQueue = {}  # connections to a TLS port whose peers have sent nothing yet
         self.refused: EvictionQueue = {}  # refused connections that their peers have not closed yet
@@ -109,9 +109,9 @@ class Connections(HttpServer):
             waiting.pop(connection, None)
 
     def upgrade(self, http: HttpProtocol, response: bytes) -> ServerWebSocket:
-        """Send the handshake's `response` on an HTTP connection, go on with it as a WebSocket, and count that.
+        """Send the handshake's `response` on an HTTP connection, which becomes a WebSocket, and count this one.
 
-        The connection is one of these ports, or of the admin port. ConnectionResetError if the peer is gone.
+        The connection belongs to a media port, or to the admin port. ConnectionResetError if the peer is gone.
         """
         transport = http.transport
         if transport is None or transport.is_closing():

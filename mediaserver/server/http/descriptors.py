@@ -4,12 +4,12 @@ import resource
 
 import structlog
 
-_RESERVED = 100  # descriptors for other uses than media: listeners, decoders, recordings, webhooks
+_RESERVED = 100  # number of descriptors for other uses than media: listeners, decoders, recordings, webhooks
 MAX_ADMIN_CONNECTIONS = 32  # the most connections of the admin port; a descriptor is reserved for each
 _ALL_RESERVED = _RESERVED + MAX_ADMIN_CONNECTIONS
-_HANDSHAKES = 900  # descriptors wanted for connections that are in their handshake
+_HANDSHAKES = 900  # number of descriptors wanted for connections that are in their handshake
 
-_extra = 0  # descriptors reserved for other listeners, such as the flow port, besides `_ALL_RESERVED`
+_extra = 0  # number of descriptors reserved for other listeners, such as the flow port, besides `_ALL_RESERVED`
 
 log = structlog.get_logger()
 

@@ -11,14 +11,14 @@ import structlog
 
 from mediaserver.errors import ConfigError, error_text
 
-_BACKLOG = 4096  # connections that the kernel holds until we accept them
+_BACKLOG = 4096  # the most connections that the kernel holds until we accept them
 _POLL_INTERVAL = 0.1  # seconds between two checks whether there is room for connections again
 
 log = structlog.get_logger()
 
 
 class AddressKeys(NamedTuple):
-    """How error messages call the host and port settings of a listener, such as "config.toml: server.port"."""
+    """The names of a listener's host and port settings in error messages, such as "config.toml: server.port"."""
 
     host: str
     port: str

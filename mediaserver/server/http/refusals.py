@@ -7,7 +7,7 @@ from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.rate_limit import LogLimiter
 
-# For each reason of a refusal: when the media ports refuse a request for it. docs/reference/refusals.md is
+# The cases in which the media ports refuse a request, by the reason of the refusal. docs/reference/refusals.md is
 # generated from this table.
 REFUSALS = {
     RefusalReason.BAD_QUERY: "the query sets what it cannot, has a value that there is not, or too many keys",
@@ -49,7 +49,7 @@ class Refusals:
         self._metrics = metrics
         for reason in REFUSALS:  # exports a 0 for each reason, because `rate()` ignores a counter's first value
             metrics.refused.labels(reason, reason.status)
-        self._log_limiter = LogLimiter()  # scanners cause refusals, and must not fill the disk
+        self._log_limiter = LogLimiter()  # scanners cause refusals, whose log lines must not fill the disk
 
     def record(self, error: RefusedError, peer: str, path: str | None = None) -> None:
         """Count a refusal, and log it unless too many were logged in the last second."""

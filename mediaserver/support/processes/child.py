@@ -65,7 +65,7 @@ class ChildProcess:
                         stdout=DEVNULL,
                         stderr=self._stderr.writer,
                         env=_environment(),
-                        process_group=0,  # a new group, so that `kill` also reaches programs that the child starts
+                        process_group=0,  # a new process group: `kill` then reaches programs of the child, too
                     )
             except OSError as error:  # the system has too many open files or processes, or too little memory
                 raise NoProcessError(f"no process can be started: {error_text(error)}") from error

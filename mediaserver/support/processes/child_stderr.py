@@ -13,15 +13,15 @@ from time import monotonic
 import structlog
 
 _GATHER = 0.1  # seconds for which text, such as a traceback, is gathered into one log line
-_READ_BYTES = 65_536  # bytes that are read at a time, which are as many as a pipe holds
-_SHOWN = 4000  # characters at the end of a text that are logged
-_LAST_READS = 4  # reads after a process's death: they are limited, as programs that it started may print on
-_PERIOD, _LINES = 60.0, 10  # a period in seconds, and the log lines for each module of child processes in a period
+_READ_BYTES = 65_536  # number of bytes that are read at a time: as many as a pipe holds
+_SHOWN = 4000  # the most characters of a text that are logged: those at its end
+_LAST_READS = 4  # the most reads after a process's death, as programs that it started may print for ever
+_PERIOD, _LINES = 60.0, 10  # seconds of a period, and the most log lines of one module's child processes in it
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # escape sequences for a terminal's colours
 
-counts = {"logged": 0, "dropped": 0}  # lines that child processes have printed, by whether they were logged
+counts = {"logged": 0, "dropped": 0}  # number of lines printed by child processes, by whether they were logged
 log = structlog.get_logger()
-_logged: dict[str, tuple[float, int]] = {}  # by module: the time when its period began, and its log lines since
+_logged: dict[str, tuple[float, int]] = {}  # by child's module: the start of its period, and its log lines since
 
 
 class StderrReader:

@@ -39,8 +39,8 @@ class ProcessPool:
         self._idle: list[ChildProcess] = []  # children without work, which are watched in case they die
         self._reaping: set[asyncio.Task[None]] = set()  # tasks that clean up after children that died while idle
         self._idle_seconds, self._kept = idle, kept
-        self._users = 0  # callers of `acquire` that use a child, or wait for one
-        self._failed_starts, self._failed_at = 0, 0.0  # failed starts in a row; the time of the last failed start
+        self._users = 0  # number of callers of `acquire` that use a child, or wait for one
+        self._failed_starts, self._failed_at = 0, 0.0  # number of failed starts in a row; time of the last one
         self._idle_timer: asyncio.TimerHandle | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._prestarting: asyncio.Task[None] | None = None

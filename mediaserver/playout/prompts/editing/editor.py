@@ -27,7 +27,7 @@ from mediaserver.wire.encapsulation import Encoding
 
 
 class PlacedPrompt(NamedTuple):
-    """A prompt as it is in the library now, what was measured of it, and whether there was none of its name."""
+    """A prompt as it is in the library now, what was measured of it, and whether its name is new there."""
 
     prompt: Prompt
     measured: Measurement
@@ -45,8 +45,8 @@ class PromptEditor:
     """Changes the files of a library's folder, and has the library load them.
 
     Each change either happens as a whole or not at all, and when a method returns, new calls hear it. Calls in
-    progress keep what they play. `encodings` returns those in which callers first get a prompt. `on_change` is
-    called with what has changed in the library.
+    progress keep what they play. `encodings` returns the encodings in which a changed prompt is encoded at once.
+    `on_change` is called with what has changed in the library.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class PromptEditor:
         self._encodings, self._on_change = encodings, on_change
 
     async def put(self, name: str, file: Path, by: str, change: str = "replaced") -> PlacedPrompt:
-        """Move a sound file to the place of a prompt's file; `by` is the name of who does it, for the history.
+        """Move a sound file to the place of a prompt's file; `by` names the requester for the history.
 
-        The file is checked first. RefusedError where it cannot be played, or where the name may not be had.
+        The file is checked first. RefusedError where it cannot be played, or where no prompt may have the name.
         """
         name, directory = validate_name(name), self._library.directory
         measured, is_new = await self._check(file), False
@@ -119,11 +119,11 @@ class PromptEditor:
         return self._library.prompts[to]
 
     async def versions(self, name: str) -> list[Version]:
-        """The old versions of a prompt, the newest first, also of one that was removed."""
+        """The old versions of a prompt, the newest first. The prompt may have been removed since."""
         return await asyncio.to_thread(self._history.versions, validate_name(name))
 
     async def restore(self, name: str, version: str, by: str) -> PlacedPrompt:
-        """Put an old version of a prompt into its place again; the history keeps what it takes the place of.
+        """Make an old version of a prompt the present one again; the history keeps the version that it replaces.
 
         RefusedError 404 where there is no such version.
         """
@@ -172,7 +172,7 @@ class PromptEditor:
     def _kept(self, name: str, files: Sequence[Path], change: str, by: str) -> Iterator[None]:
         """Put a prompt's files into its history, the one that is played as the newest, and then change the prompt.
 
-        If the change fails, the history has no versions of files that are still in their places.
+        If the change fails, the new versions of files that are still in their places are taken out of the history.
         """
         prompt, kept = self._library.prompts.get(name), dict[Path, Path | None]()
         try:

@@ -26,22 +26,22 @@ log = structlog.get_logger()
 FOLDER = ".history"
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
 _FILE = re.compile(r"(\d{8}T\d{6}\.\d{6}Z),([0-9.]*),([a-z]+),([\w-]+)(\.[a-z0-9-]+)", re.ASCII)
-_UNNAMED = "unknown"  # stands for who has made a change, where nobody is named
+_UNNAMED = "unknown"  # stands in for the name of the one who made the change, if there is none
 
 
 class Version(NamedTuple):
-    """An old version of a prompt: until when it was heard, and what put an end to that."""
+    """An old version of a prompt: until when callers heard it, and by which change it went."""
 
     path: Path
-    version: str  # its id: the time, as it stands in the file's name
+    version: str  # the version's id: the time `until`, as it is written in the file's name
     until: datetime
-    seconds: float | None  # its length; None if the file was not played
-    change: str  # "replaced", "removed" or "restored"
-    by: str  # the name of the token with which it was changed
-    size: int  # bytes
+    seconds: float | None  # duration of the sound; None for a file that callers did not hear
+    change: str  # the change that ended the version: "replaced", "removed" or "restored"
+    by: str  # the name of the token with which the prompt was changed
+    size: int  # size of the file in bytes
 
     def describe(self) -> dict[str, Any]:
-        """What the API tells of the version."""
+        """The description of the version in an answer of the API."""
         return {
             "version": self.version,
             "until": self.until.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -71,7 +71,7 @@ class History:
                     continue
                 until = datetime.strptime(match[1], _STAMP).replace(tzinfo=UTC)
                 seconds = float(match[2]) if match[2] else None
-                with contextlib.suppress(FileNotFoundError):  # it is pruned at the same time
+                with contextlib.suppress(FileNotFoundError):  # another thread may remove the version now
                     found.append(Version(path, match[1], until, seconds, match[3], match[4], path.stat().st_size))
         return sorted(found, key=lambda version: version.version, reverse=True)
 
@@ -85,7 +85,7 @@ class History:
             return None
         newest = next(iter(self.versions(name)), None)
         until = self._now()
-        if newest is not None:  # the clock may have been set back, and two changes may happen at one time
+        if newest is not None:  # each version gets a later time, even if the clock was set back
             until = max(until, newest.until + timedelta(microseconds=1))
         length = "" if seconds is None else f"{seconds:.3f}"
         facts = f"{until.strftime(_STAMP)},{length},{change},{by or _UNNAMED}"
@@ -105,11 +105,11 @@ class History:
                 version.path.unlink(missing_ok=True)
         except OSError as error:
             log.warning("old versions of a prompt cannot be removed", prompt=name, error=error_text(error))
-        with contextlib.suppress(OSError):  # the folder still has versions, or was never made
+        with contextlib.suppress(OSError):  # `rmdir` fails if the folder still has versions, or was never made
             self._folder(name).rmdir()
 
     def rename(self, name: str, to: str) -> None:
-        """Put the versions of a prompt that gets another name among those of that name."""
+        """Move the versions of a renamed prompt to those of its new name."""
         versions, folder = self.versions(name), self._folder(to)
         if versions:
             folder.mkdir(parents=True, exist_ok=True)
@@ -124,19 +124,19 @@ class History:
 
 
 def move(file: Path, target: Path) -> None:
-    """Rename a file over another one, at once, even if the two are in different file systems."""
+    """Move a file to a path in one step, replacing any file there, even from another file system."""
     try:
         file.replace(target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
         _copy(file, target)
-        with contextlib.suppress(OSError):  # the change has happened, whatever becomes of its source
+        with contextlib.suppress(OSError):  # the target is complete even if the old file cannot be removed
             file.unlink()
 
 
 def _link(file: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where the file system has no links, or is another one."""
+    """Make a hard link to a file at the path `target`; where no link can be made, copy the file there."""
     try:
         os.link(file, target)
     except OSError:

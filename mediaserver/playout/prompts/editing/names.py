@@ -9,10 +9,10 @@ from mediaserver.audio import signatures
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.playout.decoding.formats import EXTENSIONS
 
-# Bytes in UTF-8 of a name as `escape` writes it. File systems take 255 for one name, and a prompt's file gets an
-# extension, and one more while it is copied.
+# The most bytes in UTF-8 of a prompt's name as `escape` writes it. File systems allow 255 bytes for a name, and a
+# prompt's file also has an extension, and one more while it is copied.
 _LONGEST_NAME = 200
-# The extension that a file gets if nobody names one, by the kind that its first bytes tell.
+# The extension of a file that is received without one, by the format that its first bytes show.
 _EXTENSIONS = {
     "WAV": ".wav",
     "AIFF": ".aiff",
@@ -44,14 +44,15 @@ def split_extension(text: str) -> tuple[str, str]:
 
 
 def escape(name: str) -> str:
-    """A prompt's name as the name of one folder. No two prompts have the same."""
+    """A prompt's name written as the name of a single folder. No two prompts get the same folder's name."""
     return name.replace("%", "%25").replace("/", "%2F")
 
 
 def validate_name(text: str) -> str:
-    """The name of a prompt that a request may make, normalised as names of the library are.
+    """Check a name that a request gives to a prompt; return it normalised, as the library's names are.
 
-    RefusedError 400 where a file of this name would be hidden, outside of the folder, or named as if by mistake.
+    RefusedError 400 where a file of this name would be hidden or outside of the folder, or where the name is too
+    long, cannot be printed, or ends in the extension of a sound file.
     """
     name = unicodedata.normalize("NFC", text)
     parts = name.split("/")
@@ -71,11 +72,11 @@ def validate_name(text: str) -> str:
 def place(directory: Path, name: str) -> Path:
     """The path, without an extension, of a prompt's files in the prompt folder. It blocks, as it follows links.
 
-    RefusedError 409 where a link leads out of the folder, or to what is hidden in it.
+    RefusedError 409 where a link leads out of the folder, or into a hidden folder.
     """
     path = directory / name
     inside = Path(os.path.relpath(os.path.realpath(path.parent), os.path.realpath(directory)))
-    if any(part.startswith(".") for part in inside.parts):  # the folder itself, ".", has no parts
+    if any(part.startswith(".") for part in inside.parts):  # the prompt folder itself, ".", has no parts
         raise RefusedError(RefusalReason.PROMPT_CONFLICT, f"{path.parent} is a link that leads out of the folder")
     return path
 
@@ -95,13 +96,13 @@ def make_folder_of(file: Path) -> None:
 
 def remove_empty_folders(directory: Path, name: str) -> None:
     """Remove the folders of the prompt folder that a prompt of this name was in, if they are empty now."""
-    with contextlib.suppress(OSError):  # a folder that is not empty, or a link to one
+    with contextlib.suppress(OSError):  # `rmdir` fails for a folder that is not empty, and for a link
         for folder in list((directory / name).relative_to(directory).parents)[:-1]:
             (directory / folder).rmdir()
 
 
 def refuse_link(file: Path) -> None:
-    """RefusedError 409 for a link. Its owner decides where it leads, and the history could not keep the file."""
+    """RefusedError 409 for a link: its owner decides where it leads, and the history could not keep the file."""
     if file.is_symlink():
         raise RefusedError(RefusalReason.PROMPT_CONFLICT, f"{file} is a link: it cannot be changed by requests")
 
@@ -109,7 +110,7 @@ def refuse_link(file: Path) -> None:
 def extension_of_sound(head: bytes) -> str:
     """The extension for a file that begins with these `HEAD_BYTES` bytes.
 
-    RefusedError 422 where it is no sound file, or where its first bytes do not tell.
+    RefusedError 422 where it is no sound file, or where its first bytes do not tell its format.
     """
     tag = signatures.id3_bytes(head)
     kind = signatures.identify(head[tag:] if tag else head)

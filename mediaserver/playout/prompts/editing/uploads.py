@@ -13,14 +13,14 @@ from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.playout.prompts.editing.names import extension_of_sound
 
 FOLDER = ".uploads"
-_BLOCK = 1 << 18  # bytes that are written at a time, in a thread
-_ABANDONED = 3600.0  # seconds since the last write after which nobody writes a file any more
+_BLOCK = 1 << 18  # number of bytes that a thread writes to the file at a time
+_ABANDONED = 3600.0  # seconds without a write after which an upload counts as abandoned
 
 
 class Upload:
     """A file that is being received, of at most `limit` bytes.
 
-    It has a number of its own for a name, so that requests for one prompt do not meet before they are checked.
+    The file's name is random, so that two uploads for one prompt do not write to one file.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -40,23 +40,23 @@ class Upload:
             await self._write()
 
     def check_size(self, size: int) -> None:
-        """RefusedError 413 where a file of this many bytes is too large."""
+        """RefusedError 413 where a file of `size` bytes is too large."""
         if size > self._limit:
             raise RefusedError(
                 RefusalReason.TOO_LARGE, f"the file is larger than prompts.upload_limit, {self._limit} bytes"
             )
 
     async def finish(self, extension: str) -> Path:
-        """Put what was received on the disk, under a name with this extension, and return its path.
+        """Put the received file on the disk, under a name with this extension, and return its path.
 
-        Without an extension, the first bytes decide it; RefusedError 422 where they do not tell.
+        If `extension` is "", the file's first bytes decide it; RefusedError 422 where they do not tell.
         """
         await self._write()
         complete = self.path.with_suffix(extension or extension_of_sound(self._head))
 
         def close() -> None:
             self._file.flush()
-            os.fsync(self._file.fileno())  # or after a power cut the prompt might be an empty file
+            os.fsync(self._file.fileno())  # else a power cut could leave an empty prompt
             self._file.close()
             self.path.rename(complete)
 
@@ -65,7 +65,7 @@ class Upload:
         return complete
 
     def discard(self) -> None:
-        """Remove the file, unless it was moved to its place."""
+        """Remove the file, unless it has become a prompt."""
         self._file.close()
         with contextlib.suppress(OSError):
             self.path.unlink()
@@ -76,14 +76,14 @@ class Upload:
 
 
 class Uploads:
-    """Where files of at most `limit` bytes are received for a prompt folder."""
+    """Receives files of at most `limit` bytes in a hidden folder of the prompt folder."""
 
     def __init__(self, directory: Path, limit: int) -> None:
         self._folder, self._limit = directory / FOLDER, limit
 
     @contextlib.asynccontextmanager
     async def receive(self) -> AsyncIterator[Upload]:
-        """A file to be received. It is removed in the end, unless it has become a prompt."""
+        """Begin to receive a file. At the end of the context, it is removed unless it has become a prompt."""
         upload = await asyncio.to_thread(Upload, self._folder, self._limit)
         try:
             yield upload
@@ -91,9 +91,9 @@ class Uploads:
             upload.discard()
 
     def remove_abandoned(self) -> None:
-        """Remove what a server that has crashed left behind. It blocks.
+        """Remove the files that a server left behind when it crashed. The method blocks.
 
-        Another server may share the folder: its uploads were written to a short time ago.
+        Files that were written to within an hour stay: another server, which shares the folder, may receive them.
         """
         with contextlib.suppress(OSError):
             for path in self._folder.iterdir():

@@ -1,1 +1,1 @@
-"""Requests that act on live streams beside their handlers, such as to play a sound, and how a stream is named."""
+"""The admin port's requests that act on a live stream while its handler runs, such as to play a sound."""

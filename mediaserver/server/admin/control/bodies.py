@@ -7,17 +7,17 @@ from pydantic import Field
 from mediaserver.config.fields import Table
 from mediaserver.handlers.base import LEAST_GAIN, MOST_GAIN
 
-_WEEK = 7 * 86_400  # seconds
+_WEEK = 7 * 86_400  # number of seconds in a week
 
 
 class GainRequest(Table):
-    """How much louder or softer all that we send on a stream is, from the next frame on."""
+    """The gain of all that we send on a stream, from the next frame on."""
 
     gain: float = Field(ge=LEAST_GAIN, le=MOST_GAIN, description="dB; 0 sends all as it is")
 
 
 class MarkRequest(Table):
-    """A mark after all that plays and waits on a stream."""
+    """A request to report a mark once all audio now queued on a stream has been played or stopped."""
 
     name: str = Field(min_length=1, max_length=100, description="what the event `mark` calls it")
 

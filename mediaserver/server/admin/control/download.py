@@ -1,7 +1,8 @@
 """Downloads sound files from the servers that the configuration lists, within limits of time, size and place.
 
-A token of the admin port thus has the server ask those servers, and no other: neither by a redirect, nor by a name
-that stands for a private address. An error names only the host, because the rest of a URL may hold a token.
+A client of the admin port can thus make this server ask the listed servers, and no others: neither by a redirect,
+nor by a name that stands for a private address. An error names only the host, because the rest of a URL may hold a
+token.
 """
 
 import asyncio
@@ -21,9 +22,9 @@ from mediaserver.support.http_connector import Connector
 from mediaserver.support.urls import is_unsafe_segment
 
 MAX_BYTES = 16 * 1024 * 1024
-TIMEOUT = 10.0  # seconds for one file, with all redirects
+TIMEOUT = 10.0  # the most seconds that the download of a file may take, with all redirects
 _MAX_REDIRECTS = 3
-_AT_ONCE = 4  # downloads; further ones wait, within their time
+_AT_ONCE = 4  # the most downloads at the same time; others wait, for at most `TIMEOUT`
 
 
 class _Resolver(AbstractResolver):
@@ -60,10 +61,10 @@ class Downloader:
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     async def download(self, text: str, prefixes: Sequence[str], networks: Sequence[Network]) -> bytes:
-        """The file at a URL that begins with one of `prefixes`.
+        """Download the file at a URL that begins with one of `prefixes`.
 
-        A host that is named by its address is asked whatever the address. One that is named by a name is asked at
-        a public address, or at one in `networks`. RefusedError: 403 for another URL, 502 where the file does not
+        If the URL has the host's IP address, any address is allowed. If it has the host's name, this must stand
+        for a public address, or one in `networks`. RefusedError: 403 for another URL, 502 where the file does not
         come, is too large, or takes too long.
         """
         url, status = _listed(text, prefixes), None
@@ -79,7 +80,7 @@ class Downloader:
         except TimeoutError:
             raise _failed(url, f"no file within {self._timeout:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            # Without its cause, whose message has the whole URL.
+            # The cause is left out, because its message has the whole URL.
             raise _failed(url, describe_http_error(error, status)) from None
         raise _failed(url, f"more than {_MAX_REDIRECTS} redirects")
 
@@ -105,7 +106,7 @@ def is_listed(url: URL, prefix: URL) -> bool:
 
 
 def _listed(text: str, prefixes: Sequence[str]) -> URL:
-    """A URL that begins with one of `prefixes`; RefusedError 403 for another one."""
+    """Parse a URL that begins with one of `prefixes`; RefusedError 403 for any other URL."""
     try:
         url = URL(text)
         if any(is_listed(url, URL(prefix)) for prefix in prefixes):

@@ -16,13 +16,13 @@ from mediaserver.playout.prompts.encoded_frames import SoundFile
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.server.admin.control.download import Downloader
 
-LONGEST = 600  # seconds of one sound
-MEMORY_LIMIT = 200_000_000  # bytes of the sounds that play or wait on all streams together
-_PLAIN = ".wav"  # the extension of files whose URLs have none of ours; most formats are found by their content
+LONGEST = 600  # the most seconds of one sound
+MEMORY_LIMIT = 200_000_000  # the most bytes of the sounds that play or wait on all streams together
+_PLAIN = ".wav"  # stands in for the extension where a URL has none of a sound file; mostly, the content decides
 
 
 class FetchedSounds:
-    """Makes sounds of URLs, by the settings that are in force when one is asked for.
+    """Downloads and decodes the sounds at URLs, by the settings in force at the time of the request.
 
     A sound has at most `LONGEST` seconds. All that play or wait on all streams have at most `memory_limit` bytes.
     """
@@ -32,13 +32,13 @@ class FetchedSounds:
     ) -> None:
         self._library, self._settings, self._memory_limit = library, settings, memory_limit
         self._downloader = Downloader()
-        self._bytes = 0  # of the sounds that play or wait
+        self._bytes = 0  # number of bytes that the sounds that play or wait take
 
     async def fetch(self, url: str) -> SoundFile:
-        """The sound at a URL.
+        """Download and decode the sound at a URL.
 
         RefusedError: 403 where no entry of `admin.play_from` has the URL, 502 where no file comes in time or it is
-        too large, 422 where it cannot be played or is too long, 429 where too much plays and waits already.
+        too large, 422 where it cannot be played or is too long, 429 where such sounds fill their memory already.
         """
         self._require_room(0)
         settings = self._settings()
@@ -79,7 +79,7 @@ def _extension(url: str) -> str:
 
 
 def _write(data: bytes, extension: str) -> Path:
-    """Write a new temporary file that only our user can read. Blocking."""
+    """Write a new temporary file that only our user can read. The function blocks."""
     number, name = tempfile.mkstemp(extension, "mediaserver-")
     with os.fdopen(number, "wb") as file:
         file.write(data)

@@ -8,7 +8,7 @@ from mediaserver.runtime.engine import Engine
 
 
 class StreamLookup:
-    """Finds streams in progress. Calling the object returns the stream that a request's path names as `{id}`."""
+    """Finds streams in progress. Calling the object returns the stream that a request's path names at `{id}`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -23,8 +23,8 @@ from mediaserver.server.admin.requests import BackgroundRequest, PlayRequest, pa
 class MediaRequests:
     """Handles requests about the sound of one stream. `find` returns the stream that a request names.
 
-    `library` has the prompts as they are now, which requests name: those of a call are as they were when it began.
-    `sounds` makes sounds of URLs.
+    Requests name the prompts that `library` has now, not those that the call has had since it began. `sounds`
+    downloads sounds from URLs.
     """
 
     def __init__(self, library: PromptLibrary, find: StreamLookup, sounds: FetchedSounds) -> None:
@@ -32,7 +32,7 @@ class MediaRequests:
 
     @property
     def operations(self) -> Sequence[Operation]:
-        """These requests."""
+        """The operations of the admin port that this object handles."""
         one, control = "/v1/streams/{id}", Scope.CONTROL
         return [
             Operation("POST", f"{one}/play", control, self.play, PlayRequest),
@@ -50,7 +50,7 @@ class MediaRequests:
         session, fetched = self._find(request), list[Segment]()
         if asked.url is not None:
             fetched.append(await self._sounds.fetch(asked.url))
-            self._find.require_live(session)  # the name may stand for another stream by now
+            self._find.require_live(session)  # by now, the name may stand for another stream
         try:
             prompts = self._prompts_for(session)
             segments = [*SpokenPromptSettings().render(asked.play, session.call, prompts=prompts), *fetched]

@@ -14,7 +14,7 @@ from mediaserver.server.admin.control.lookup import StreamLookup
 from mediaserver.server.admin.openapi import Operation
 from mediaserver.server.admin.requests import RecordingRequest, parse_body
 
-_NAME = "{resource}-{id}-{time}"  # the beginning of a file's name, a template as of the handler `record`
+_NAME = "{resource}-{id}-{time}"  # template for the beginning of a file's name, as in the handler `record`
 
 
 class RecordingRequests:
@@ -25,7 +25,7 @@ class RecordingRequests:
 
     @property
     def operations(self) -> Sequence[Operation]:
-        """These requests."""
+        """The operations of the admin port that this object handles."""
         path, control = "/v1/streams/{id}/recording", Scope.CONTROL
         return [
             Operation("POST", path, control, self.start, RecordRequest),

@@ -15,14 +15,14 @@ from mediaserver.server.admin.requests import parse_body
 
 
 class SwitchRequests:
-    """Handles the request. `find` returns the stream that a request names."""
+    """Handles the request to continue a stream on another path. `find` returns the stream that it names."""
 
     def __init__(self, engine: Engine, find: StreamLookup) -> None:
         self._engine, self._find = engine, find
 
     @property
     def operations(self) -> Sequence[Operation]:
-        """The request."""
+        """The operations of the admin port that this object handles."""
         return [Operation("POST", "/v1/streams/{id}/switch", Scope.CONTROL, self.switch, SwitchRequest)]
 
     async def switch(self, request: web.Request) -> web.Response:

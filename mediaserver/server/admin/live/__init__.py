@@ -1,1 +1,1 @@
-"""Requests to the admin port that last: events, levels, and the sound of calls."""
+"""Requests to the admin port whose answers go on for long: events, levels, and the sound of calls."""

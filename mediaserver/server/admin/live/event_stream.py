@@ -1,4 +1,4 @@
-"""WebSockets of the admin port on which the events of streams come, as webhooks have them."""
+"""The admin port's WebSockets that send the events of streams, in the form that webhooks have."""
 
 import json
 
@@ -9,11 +9,11 @@ from mediaserver.events.hub import EventFilter, EventHub, HubEvent, Subscription
 from mediaserver.server.admin.live.websockets import open_websocket, read_until_closed, until_first
 
 _MAX_SEQUENCE_DIGITS = 15
-_MAX_MESSAGE = 1024  # bytes
+_MAX_MESSAGE = 1024  # the most bytes of a message from a peer
 
 
 class EventStreams:
-    """Sends events to peers of the admin port, from the hub."""
+    """Sends the events of the event hub to peers of the admin port."""
 
     def __init__(self, hub: EventHub) -> None:
         self._hub = hub
@@ -65,7 +65,7 @@ def _parse_after(request: web.Request) -> int | None:
 
 
 def _filter(request: web.Request, stream: str) -> EventFilter:
-    """Which events a request's query asks for: those of a path, or some kinds (`menu.*`: all that begin so)."""
+    """A filter of the events that a request's query asks for: of a path, or of some kinds, such as `menu.*`."""
     kinds = [kind.strip() for kind in request.query.get("type", "").split(",") if kind.strip()]
     exact = {kind for kind in kinds if not kind.endswith("*")}
     beginnings = tuple(kind[:-1] for kind in kinds if kind.endswith("*"))

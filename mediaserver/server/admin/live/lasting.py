@@ -9,10 +9,10 @@ from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.admin.authorization import GRANT, Grant
 from mediaserver.server.admin.openapi import Operation
 
-# Connections whose requests last. The others are left for metrics and requests.
+# The most connections whose requests last. The others are left for short requests, such as for metrics.
 _MAX_LASTING = 16
-_WATCH_SECONDS = 1.0  # between two checks whether the tokens of requests that last are in force
-# What was asked for by a request that lasts and is audited, for the log: its query, unless it says otherwise.
+_WATCH_SECONDS = 1.0  # seconds between two checks whether the tokens of requests that last are in force
+# What a request that lasts asks for, to be logged when it begins: its query, unless its handler sets other facts.
 ASKED = web.RequestKey("asked", dict[str, str])
 
 
@@ -22,7 +22,7 @@ class LastingRequests:
     def __init__(self, grants: Callable[[], Collection[Grant]]) -> None:
         self._grants = grants
         self._tasks: dict[asyncio.Task[object], Grant] = {}
-        self._watch: asyncio.TimerHandle | None = None  # checks their grants
+        self._watch: asyncio.TimerHandle | None = None  # timer of the next check of the requests' grants
 
     async def handle(self, operation: Operation, request: web.Request, *, audited: bool) -> web.StreamResponse:
         """Handle a request that lasts, if there are not too many of them.

@@ -1,4 +1,4 @@
-"""The admin port's WebSockets on which the levels of streams come, of those that the peer looks at."""
+"""The admin port's WebSockets that send the audio levels of the streams that a peer chooses."""
 
 import asyncio
 import json
@@ -13,24 +13,25 @@ from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin.live.websockets import open_websocket, read_messages, until_first
 from mediaserver.server.admin.requests import MAX_WATCHED, WatchedStreams
 
-_INTERVAL = 0.2  # seconds between two messages
-_AT_A_TIME = 8  # streams that are measured in one turn of the event loop, which takes some 0.2 ms
-_MAX_MESSAGE = 16 * 1024  # bytes
+_INTERVAL = 0.2  # seconds between two messages with levels
+_AT_A_TIME = 8  # number of streams measured in one turn of the event loop, which takes some 0.2 ms
+_MAX_MESSAGE = 16 * 1024  # the most bytes of a message from a peer
 
 
 class Meters:
-    """The level meters of the streams that one peer looks at. Streams that are not there are left out.
+    """The level meters of the streams that one peer has chosen. Streams that do not exist are left out.
 
-    Both coroutines let other tasks run in between, in which streams may end, and be left out by the other one.
+    `change` and `measure` let other tasks run in between. Meanwhile, streams may end, and the other of the two
+    methods may drop their meters.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._meters: dict[str, LevelMeter] = {}
-        self.wanted: set[str] | None = None  # what the peer wants to look at, until `change` has seen it
+        self.wanted: set[str] | None = None  # the streams newly chosen by the peer; None after `change`
 
     async def change(self) -> None:
-        """Look at the streams that are wanted, and at no others; without a new wish, go on as before."""
+        """Meter the streams newly chosen by the peer, and no others; without a new choice, do nothing."""
         if self.wanted is None:
             return
         wanted, self.wanted = self.wanted, None
@@ -43,7 +44,7 @@ class Meters:
                 self._meters[stream] = session.operator.meter_levels()
 
     async def measure(self) -> dict[str, dict[str, float | None]]:
-        """The levels of all streams that are still there."""
+        """The levels, by stream, of all chosen streams that are still in progress."""
         levels = {}
         async for stream in _with_turns(list(self._meters)):
             session, meter = self._engine.streams.get(stream), self._meters.get(stream)
@@ -99,10 +100,10 @@ class LevelStreams:
 
 
 async def _send(socket: web.WebSocketResponse, meters: Meters) -> None:
-    """Send the levels again and again. A peer that reads slowly gets fewer messages, each of the latest 200 ms.
+    """Send the levels every 200 ms. A peer that reads slowly gets fewer messages, each with the latest 200 ms.
 
-    What the peer wants to look at changes no more often either, as that costs each of the streams something. New
-    streams are measured first after they were looked at for as long.
+    A new choice of streams takes effect only after a message, because to start a meter costs the stream some work.
+    The new streams are in the message after the next 200 ms.
     """
     while True:
         await asyncio.sleep(_INTERVAL)
@@ -112,7 +113,7 @@ async def _send(socket: web.WebSocketResponse, meters: Meters) -> None:
 
 
 async def _receive(socket: web.WebSocketResponse, meters: Meters) -> None:
-    """Read which streams the peer wants to look at, until it has gone, or sends what is not understood."""
+    """Read which streams the peer chooses, until it has gone. An invalid message closes the WebSocket."""
     async for message in read_messages(socket):
         try:
             meters.wanted = set(WatchedStreams.model_validate_json(message.data).streams)

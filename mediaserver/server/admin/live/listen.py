@@ -18,14 +18,15 @@ from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.admin.authorization import GRANT
 from mediaserver.server.admin.live.websockets import open_websocket, read_messages, until_first
 
-# Bytes that wait for a peer before and in the kernel. While that much waits, the listener gets no more, and the
-# oldest audio that waits for it is dropped: it hears what goes on now rather than what went on long ago.
+# The most bytes that wait for a peer in our buffer, and in the kernel's. While that much waits, no more is sent to
+# the peer, and the oldest waiting audio is dropped, so that the peer hears the present rather than the past.
 _MAX_UNSENT = 16 * 1024
 _SEND_BUFFER = 32 * 1024
-# Bytes of a peer that wait in the kernel: what one sends too fast shall wait at its own side, as it may leave.
+# The most bytes from a peer that wait in the kernel. Audio that is sent too fast waits at the peer instead, and so
+# ends when the peer leaves.
 _RECEIVE_BUFFER = 32 * 1024
-_MAX_MESSAGE = 64 * 1024  # bytes
-_LOOK = 0.05  # seconds between two looks at whether a peer has taken what it was sent
+_MAX_MESSAGE = 64 * 1024  # the most bytes of a message from a peer
+_LOOK = 0.05  # seconds between two checks whether a peer has taken what it was sent
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -103,7 +104,7 @@ class ListenRequests:
 
 
 def limit_buffers(request: web.Request) -> None:
-    """Keep the kernel from buffering much of what a peer has not taken, or we have not read."""
+    """Limit the kernel's buffers for what a peer has not read yet, and for what we have not read yet."""
     found = request.transport and request.transport.get_extra_info("socket")
     if found:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
@@ -126,7 +127,7 @@ async def until_taken(request: web.Request, timeout: float) -> None:
 
 
 def _choice(request: web.Request, key: str, default: E) -> E:
-    """A word in a request's query; RefusedError 400 where it is none of those that its type has."""
+    """The value of a key in a request's query; RefusedError 400 where the enum of `default` lacks the value."""
     try:
         return type(default)(request.query.get(key, default))
     except ValueError as error:

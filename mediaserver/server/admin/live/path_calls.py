@@ -18,14 +18,14 @@ from mediaserver.support.aiohttp_adapter import protocol_of
 from mediaserver.transport import connection
 from mediaserver.transport.server_websocket import ServerWebSocket
 
-# The close code of a call that is refused is this number and the HTTP status (RFC 6455, section 7.4.2: codes from
-# 4000 on are for private use). Browsers tell a page nothing of a handshake that fails, so a refusal is told on a
-# WebSocket.
+# The close code of a call that is refused is this number plus the HTTP status (RFC 6455, section 7.4.2: codes from
+# 4000 on are for private use). A browser does not tell a page why a handshake failed, so the handshake succeeds,
+# and the close code tells of the refusal.
 REFUSED = 4000
 
 
 class PathCalls:
-    """Makes a stream of the media ports of a WebSocket of the admin port.
+    """Turns a WebSocket of the admin port into a stream, as the media ports do with theirs.
 
     `why_closed` returns why the server takes no calls; "" while it does.
     """
@@ -59,7 +59,7 @@ class PathCalls:
         session, serving = self._media.begin(admitted, websocket)
         # What was asked for is logged without its query, which may have secrets.
         request[ASKED] = {"called": admitted.stream.path, "stream": admitted.stream.id}
-        await request.app.on_response_prepare.send(request, web.Response())  # which logs who calls
+        await request.app.on_response_prepare.send(request, web.Response())  # logs whose token makes the call
         try:
             await asyncio.wait((serving,))
         except asyncio.CancelledError:
@@ -69,7 +69,7 @@ class PathCalls:
 
 
 def _url(path: str) -> URL:
-    """The URL of a path and its query; RefusedError 400 where it is none, or names a host."""
+    """The URL of a path and its query; RefusedError 400 where the text is no URL, or names a host."""
     try:
         url = URL(path)
     except ValueError as error:

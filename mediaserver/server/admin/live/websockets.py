@@ -9,20 +9,21 @@ from aiohttp import WSMessage, WSMsgType, web
 _HEARTBEAT = 20.0  # seconds between pings; a peer that does not answer is disconnected
 _CLOSING = (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR)
 
-# Bytes a second that are read of a peer: twice PCM in real time, so that one whose network stood still catches up.
+# The most bytes a second that are read from a peer: twice the rate of PCM, so that a peer can catch up after its
+# network stood still.
 RATE = 32_000
-BURST = 1.0  # seconds for which a peer may send faster
-MESSAGE_COST = 32  # bytes for which each message counts besides its own
+BURST = 1.0  # a peer may send as many bytes at once as this many seconds have at `RATE`
+MESSAGE_COST = 32  # bytes that each message counts in addition to its size
 
 
 class Pace:
-    """Says how long to wait before more is read of a peer, by a clock in seconds."""
+    """Computes how long to wait before more is read from a peer, so that it sends at `RATE` on average."""
 
     def __init__(self, now: float) -> None:
-        self._due = now - BURST  # when all that was read would have come, at the rate that is allowed
+        self._due = now - BURST  # the time, in seconds, at which all bytes read would have come at `RATE`
 
     def delay_after(self, size: int, now: float) -> float:
-        """Seconds to wait after a message of so many bytes, which was read at the time `now`."""
+        """Seconds to wait after a message of `size` bytes, which was read at the time `now`, in seconds."""
         self._due = max(self._due, now - BURST) + (size + MESSAGE_COST) / RATE
         return max(0.0, self._due - now)
 
@@ -33,9 +34,9 @@ def open_websocket(max_message: int) -> web.WebSocketResponse:
 
 
 async def read_messages(socket: web.WebSocketResponse) -> AsyncIterator[WSMessage]:
-    """What the peer sends, until it has gone.
+    """Yield the messages of a peer until it has gone.
 
-    One that sends too fast is read no faster than `RATE`. The network then slows it down, and no call is delayed.
+    No more than `RATE` is read. The network then slows down a peer that sends too fast, and no call is delayed.
     """
     clock = asyncio.get_running_loop().time
     pace = Pace(clock())
@@ -55,7 +56,7 @@ async def read_until_closed(socket: web.WebSocketResponse) -> None:
 
 
 async def until_first(*work: Coroutine[Any, Any, Any]) -> None:
-    """Run coroutines at the same time until one of them ends, and cancel the others. Raises what it raises."""
+    """Run coroutines until one of them ends, and cancel the others. If that one has failed, raise its error."""
     tasks = [asyncio.ensure_future(each) for each in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
