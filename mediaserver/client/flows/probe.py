@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from mediaserver.errors import error_text
 
-_TIMEOUT = 5.0  # seconds that connecting may take
+_TIMEOUT = 5.0  # the time limit in seconds for connecting
 
 
 class Probe(NamedTuple):
-    """Whether a TCP connection to an address could be made, and a line for the user that says this."""
+    """The result of a test: whether a TCP connection could be made, and a line for the user that says so."""
 
     reached: bool
     line: str
