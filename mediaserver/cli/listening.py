@@ -55,7 +55,7 @@ async def write_prompts(directory: Path, library: PromptLibrary, routes: Iterabl
             try:
                 pcm = await _heard(prompt, rendition)
                 await asyncio.to_thread(_write, file, pcm)
-            except PromptError:  # raised if the prompt's file is gone or broken since it was loaded
+            except PromptError:  # the prompt's file was removed or damaged after the prompt was loaded
                 continue
             except OSError as error:
                 raise ConfigError([f"--listen: {file} cannot be written: {error_text(error)}"]) from error

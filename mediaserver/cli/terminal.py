@@ -68,7 +68,7 @@ def progress() -> Iterator[Callable[[int, int], None]]:
     Yields a function that is called with the numbers of prompts decoded so far and in all. The bar disappears at
     the end.
     """
-    if not err.is_terminal:  # rich 14.0 ends even a disabled bar with an empty line
+    if not err.is_terminal:  # the library rich (14.0) ends even a disabled bar with an empty line
         yield lambda done, total: None
         return
     columns = TextColumn("decoding prompts"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()

@@ -19,7 +19,7 @@ from mediaserver.wire.codec import Codec
 from mediaserver.wire.encapsulation import PAYLOAD_ENCODINGS, TCP
 
 SCHEME = "tcp"
-# The function that packs a frame as Asterisk does, by the codec of the channel: one message of kind 0x10.
+# The encodings of a frame as Asterisk sends it, a message of kind 0x10, by the codec of Asterisk's channel.
 ENCODINGS = {
     codec: replace(encoding, name=TCP.name, header=audiosocket.header(Kind.SLIN, codec.frame_bytes))
     for codec, encoding in PAYLOAD_ENCODINGS.items()
@@ -112,7 +112,7 @@ async def dial(url: str, receive: Callable[[bytes, float], None]) -> AsteriskCon
             _, connection = await loop.create_connection(lambda: AsteriskConnection(receive, uuid4()), host, port)
     except TimeoutError as error:
         raise PeerError(f"cannot connect within {_CONNECT_TIMEOUT:g} s") from error
-    except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
+    except (OSError, UnicodeError) as error:  # UnicodeError is raised for an invalid host name
         raise PeerError(f"cannot connect: {error_text(error)}. {_PORTS_HINT}") from error
     return connection
 

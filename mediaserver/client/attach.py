@@ -146,7 +146,7 @@ async def attach(
     attacher = Attacher(engine, _give_by_options)
 
     if not (settings.voipbin.token.get_secret_value() or settings.voipbin.access_key.get_secret_value()):
-        log.warning(NO_CREDENTIAL)  # logged before dialling, which may take a while to fail
+        log.warning(NO_CREDENTIAL)  # the warning comes first, because dialling may take a while to fail
     try:
         await engine.load(progress)
         session = (attachment := await attacher.prepare(request)).session

@@ -29,8 +29,9 @@ from mediaserver.wire.encapsulation import WireSettings
 from mediaserver.wire.wire import Wire
 
 _GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)
-_FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2  # seconds between attempts to dial, and the random part of it
-_USABLE_AFTER = 0.1  # minimum duration in seconds of a connection, which must answer a ping, to count as usable
+# The first and the longest wait between attempts to dial, and the random time added to a wait, in seconds.
+_FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2
+_USABLE_AFTER = 0.1  # the seconds after which a connection counts as usable, if it has answered a ping
 _MANY = 50  # the number of sent frames (1 s) after which it is clear that the peer understands the server's audio
 # Close codes after which dialling again may work: going away, broken, internal error, restart, full, bad gateway.
 _TRANSIENT_CODES = {1001, 1006, 1011, 1012, 1013, 1014}
@@ -96,7 +97,7 @@ class Attachment:
         self.session.connected = False
         self._control = PlatformControl(platform, stream.resource, engine.settings.flows.source)
         self.session.control = self._control
-        self._handling: asyncio.Task[End] | None = None  # runs the handler; None until the first connection
+        self._handling: asyncio.Task[End] | None = None  # the task of the handler; None until the first connection
 
     def start(self) -> asyncio.Task[End]:
         """Register the stream at once, and dial it in a task. The task's result is how the stream ended."""
@@ -115,13 +116,13 @@ class Attachment:
             log.exception("dialling failed", stream=session.stream.id)
             session.finish(End(EndReason.ERROR, CloseCode.INTERNAL_ERROR))
         finally:
-            session.finish(_GONE_AWAY)  # has no effect if the session has ended already
+            session.finish(_GONE_AWAY)  # this call has no effect if the session has ended already
             end = await (self._handling if self._handling is not None else session.run(_no_handler()))
             if end is not None and end.reason is EndReason.FINISHED:
                 await session.drain()
             if self._line is not None and end is not None:
                 await self._line.close(end)
-            await self._perform()  # before `unregister`, because the end must be the stream's last event
+            await self._perform()  # this may emit an event, and `unregister` emits the last one
             connecting.cancel()
             await asyncio.wait((connecting,))
             streams.unregister(session)

@@ -133,7 +133,7 @@ async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -
 
 def _to_error(failure: DialFailure) -> PeerError:
     match failure.kind:
-        case DialFailureKind.REFUSED:  # the status is 101, because `_raise_refusal` raises on any other
+        case DialFailureKind.REFUSED:  # the status is 101, because `_raise_refusal` raises for any other status
             return PeerError(f"the server's upgrade is wrong: {failure.text}")
         case DialFailureKind.TIMEOUT:
             return PeerError(f"no answer to the handshake within {_ANSWER_TIMEOUT:g} s")

@@ -33,7 +33,7 @@ class PlatformControl(PeerControl):
     def __init__(self, platform: Platform, resource: str, source: str) -> None:
         self._platform, self._source = platform, source
         self._kind, _, self._id = resource.partition("/")
-        self._request: tuple[str, Mapping[str, Any] | None] | None = None  # the API's path, and the body to post
+        self._request: tuple[str, Mapping[str, Any] | None] | None = None  # the API path and body of the request
 
     def hang_up(self) -> None:
         """Have VoIPBIN hang up the call. A conference goes on, because VoIPBIN hangs up calls only."""

@@ -43,7 +43,7 @@ class SimulatedCall:
 
     url: str
     seconds: float | None = None  # seconds after which the simulator hangs up; None: the server ends the call
-    encapsulation: Encapsulation | None = None  # None: taken from the URL, or else from the first message
+    encapsulation: Encapsulation | None = None  # if None, that of the URL, or else of the first message
     framing: Framing = Framing.AUTO
     send: Path | None = None  # the sound file that the simulated caller sends, if any
     digits: str = ""  # the DTMF keys to press before the sound file, `0-9 A-D * #`; a comma is a pause

@@ -66,7 +66,7 @@ class DialRateLimiter:
     """Prevents bursts of dialling: tasks may dial in the order of their requests, 1 / `rate` seconds apart."""
 
     def __init__(self) -> None:
-        self._lock = asyncio.Lock()  # held by the task whose turn is next; tasks get it in their order
+        self._lock = asyncio.Lock()  # the lock of the task that dials next; tasks wait for it in order
         self._next = 0.0  # the time from which the next task may dial, by the loop's clock
 
     async def acquire(self, rate: float) -> None:

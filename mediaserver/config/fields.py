@@ -76,7 +76,7 @@ def _validate_url(url: str, *schemes: str) -> str:
     allowed = " or ".join(f"{scheme}://" for scheme in schemes)
     try:
         parts = urlsplit(url)
-    except ValueError as error:  # for example, brackets without an IPv6 address in them
+    except ValueError as error:  # the URL has, for example, brackets without an IPv6 address
         raise UrlError(url, str(error)) from error
     if parts.scheme not in schemes or not parts.hostname:
         raise UrlError(url, f"should be a URL that begins with {allowed}")
@@ -201,5 +201,5 @@ class Table(BaseModel):
     def _collect_built(cls, values: Any, build: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         built = build(values)
         if isinstance(info.context, dict):
-            info.context[id(values)] = values, built  # keeping `values` prevents that another object gets its `id`
+            info.context[id(values)] = values, built  # `values` is kept, so that no other object gets its `id`
         return built

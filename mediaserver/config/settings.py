@@ -112,7 +112,7 @@ class VoipbinSettings(Table):
 
     @property
     def has_credential(self) -> bool:
-        """Whether a token or an access key is set, without which VoIPBIN does nothing for us."""
+        """Whether a token or an access key is set, without which VoIPBIN refuses all requests."""
         return bool(self.token.get_secret_value().strip() or self.access_key.get_secret_value().strip())
 
     @model_validator(mode="after")

@@ -26,7 +26,7 @@ class HubEvent(NamedTuple):
     stream: str
     kind: str
     data: Mapping[str, Any]
-    json: str  # the event's envelope
+    json: str  # the event's envelope, a JSON object
 
 
 EventFilter = Callable[[HubEvent], bool]

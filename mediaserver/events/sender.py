@@ -164,7 +164,7 @@ class Webhooks:
             self.results["sent" if delivered else "failed"] += 1
             if (
                 self._dropping and self.waiting <= self._settings.queue // 2
-            ):  # only once half the queue is free, or log lines on dropping and on its end would alternate
+            ):  # half the queue must be free first, or log lines on dropping and on its end would alternate
                 self._dropping = False
                 log.warning("webhook events are dropped no more", dropped=self.results["dropped"])
         state.sender = None
@@ -186,7 +186,7 @@ class Webhooks:
         except (WebhookError, TimeoutError):
             log.warning("webhook event not delivered", **facts, why=event.why)
             return False
-        except Exception as error:  # a bug; the message may contain the URL, which the stack does not
+        except Exception as error:  # the error's message may contain the URL; its stack does not
             stack = "".join(traceback.format_tb(error.__traceback__))
             log.error("webhook event failed", **facts, why=type(error).__name__, stack=stack)
             return False

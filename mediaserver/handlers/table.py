@@ -69,6 +69,6 @@ def _looked_in(module: str, error: Exception) -> str:
         return ""
     try:
         folder = f"{Path.cwd()}, the working directory,"
-    except OSError:  # raised if the working directory has been removed
+    except OSError:  # an OSError means that the working directory was removed
         folder = "the working directory"
     return f" (looked in {folder} and on PYTHONPATH)"

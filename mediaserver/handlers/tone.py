@@ -30,7 +30,7 @@ class Tone(Ending, Handler):
     )
     country: str = "us"
     level: float | None = Field(None, ge=-60, le=3, description="dBm0; None is the tone's own level")
-    digit_ms: int = Field(100, ge=40, le=5000)  # at least 40 ms, which receivers must accept (ITU-T Q.24)
+    digit_ms: int = Field(100, ge=40, le=5000)  # receivers must accept digits of 40 ms or more (ITU-T Q.24)
     digit_gap_ms: int = Field(100, ge=40, le=5000)
 
     @field_validator("country")

@@ -29,7 +29,7 @@ def missing_prompts(settings: Settings, table: RouteTable, snapshot: PromptSnaps
             url = URL(rule.path)
             route, variables = table.match_route_now(url)
         except (RefusedError, ValueError):
-            continue  # `rule_problems` reports this mistake
+            continue  # `rule_problems` reports the mistake in the rule
         if route.validated.problems or requirements.missing_prompts([route], snapshot, where):
             continue  # the mistake is in the settings of the path, and is reported for the path
         try:

@@ -201,7 +201,7 @@ def prompt_cache_problems(prompts: PromptSettings, where: str) -> list[str]:
         cache = prompts.cache_directory
         if cache is None or not Path(os.path.realpath(cache)).is_relative_to(os.path.realpath(prompts.directory)):
             return []
-    except ValueError as error:  # the path has a character that paths cannot have
+    except ValueError as error:  # the cache's path has a character that paths cannot have
         return [f"{where}: prompts: directory or cache is no path: {error}"]
     return [f'{where}: prompts.cache: {cache} is in the prompt folder: name another one, or "off"']
 

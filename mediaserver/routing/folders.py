@@ -32,7 +32,7 @@ def why_unwritable(folder: Path) -> str:
         else:
             with tempfile.TemporaryFile(dir=folder):
                 pass
-    except (OSError, ValueError) as error:  # ValueError: the path has a character that paths cannot have
+    except (OSError, ValueError) as error:  # ValueError is raised for a character that paths cannot have
         return f"cannot be written: {error_text(error)}"
     return ""
 

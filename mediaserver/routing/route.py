@@ -36,7 +36,7 @@ _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = 
 _SHOWN = 50  # the maximum number of characters of a URL's value that a message shows
 _MAX_HANDLERS = 256  # the number of handlers, kept for reuse, at which a route drops them all
 LANGUAGE = "language"  # the key of the caller's language: a variable, and a setting of handlers that have one
-HANDLER_KEYS = {"repeat", LANGUAGE}  # the settings of any handler that has them which a URL's query may set
+HANDLER_KEYS = {"repeat", LANGUAGE}  # settings of a handler that a URL's query may set, if the handler has them
 WIRE_KEYS = set(_WIRE_KEYS)  # the settings of the wire format that a URL's query may set
 QUERY_KEYS = WIRE_KEYS | HANDLER_KEYS  # all keys with which a URL's query may change settings
 # A function that takes names of variables, and returns a text that tells a caller how to give their values.

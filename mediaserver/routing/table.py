@@ -86,7 +86,7 @@ def _run_without_waiting(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _resolve(dispatcher: UrlDispatcher, url: URL) -> web.UrlMappingMatchInfo:
-    request = SimpleNamespace(method="GET", rel_url=url)  # aiohttp's dispatcher reads no more of a request
+    request = SimpleNamespace(method="GET", rel_url=url)  # the only attributes that aiohttp's dispatcher reads
     return await dispatcher.resolve(cast("web.Request", request))
 
 

@@ -47,7 +47,7 @@ class Engine:
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
         self.configuration = Configuration.build(settings, where, problems)
-        self.is_configuration_current = True  # False if the file was changed, and refused because of mistakes
+        self.is_configuration_current = True  # False if a changed file was refused because of mistakes
         self.metrics = Metrics()
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self.frame_poller = FramePoller(self.ticker, deliver_batch)

@@ -23,7 +23,7 @@ from mediaserver.errors import PeerError
 from mediaserver.playout.sources.live import LiveSource
 
 _DELAY_MS = 40  # milliseconds for which a microphone's sound is buffered, so that its jitter is not heard
-_FILE_SLACK_MS = 24 * 3600 * 1000  # milliseconds of a sound file that may wait to be sent: a day, longer than any
+_FILE_SLACK_MS = 24 * 3600 * 1000  # milliseconds of sound that may wait to be sent: a day, more than any file
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class FlowCall:
         await asyncio.wait(waiting, timeout=self._plan.seconds, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
-        self._engine.hang_up(self._now())  # has no effect if the flow has ended the call
+        self._engine.hang_up(self._now())  # this call has no effect if the flow has ended the call
 
     async def _end(self) -> list[MediaReport]:
         """Hang up all media streams, end all tasks, and return the report of each media stream."""
@@ -202,7 +202,7 @@ class FlowCall:
         try:
             on_frame = self._hear(number) if request.heard_by_caller else _drop
             report = await simulator.simulate(call, on_frame, hang_up)
-        except (PeerError, ValueError) as error:  # ValueError: an invalid URL
+        except (PeerError, ValueError) as error:  # ValueError is raised for an invalid URL
             problem = str(error) if not hang_up.is_set() else ""
         finally:
             self._voices.pop(number, None)

@@ -21,7 +21,7 @@ class Earpiece:
         self._on_frame, self._on_gap = on_frame, on_gap
         # The place of each media stream's next frame, by the stream's number, in frames since the call began.
         self._next: dict[int, int] = {}
-        self._waiting: dict[int, bytes | Signal] = {}  # frames, by place, to which a media stream may still add
+        self._waiting: dict[int, bytes | Signal] = {}  # frames, by place, that wait for the audio of media streams
         self._given = 0  # the number of the call's frames that were passed to `on_frame` or counted for `on_gap`
 
     def push(self, media: int, pcm: bytes, at: float) -> None:

@@ -201,7 +201,7 @@ class FlowEngine:
     def _hold(self, action: Action, now: float) -> Command | None:
         """Execute an action of which only the duration is simulated."""
         if action.type == "digits_receive":
-            action.text("key")  # raises FlowError if the option is no text
+            action.text("key")  # this call raises FlowError if the option is no text
             if self._digits_suffice(action):
                 self._note("keys that were pressed before are enough")
                 return None

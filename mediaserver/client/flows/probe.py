@@ -25,7 +25,7 @@ async def probe_address(host: str, port: int) -> Probe:
             _, writer = await asyncio.open_connection(host, port)
     except TimeoutError:
         return Probe(False, f"{where}: cannot be reached within {_TIMEOUT:g} s")
-    except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
+    except (OSError, UnicodeError) as error:  # UnicodeError is raised for an invalid host name
         return Probe(False, f"{where}: cannot be reached: {error_text(error)}")
     milliseconds = (time.monotonic() - began) * 1000
     writer.transport.abort()

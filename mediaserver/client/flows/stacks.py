@@ -24,7 +24,7 @@ class FlowStacks:
     def __init__(self, actions: Sequence[Action]) -> None:
         self._stacks = [_Stack(actions)]
         self._current: UUID | None = None  # the id of the current action; None before the first action
-        self._forward: UUID | None = None  # id of the action to execute next, in place of the following action
+        self._forward: UUID | None = None  # the id of an action to execute next, before the one that follows
 
     def push(self, actions: Sequence[Action]) -> str:
         """Execute `actions` next. Returns a line on a mistake in their ids that upsets the order; "" if none."""

@@ -175,7 +175,7 @@ class UtterancePlayback:
 
     @property
     def text(self) -> str:
-        """The text of all sentences."""
+        """The text of all sentences of the playback."""
         return " ".join(sentence.text for sentence in self._sentences)
 
     @property

@@ -191,9 +191,9 @@ class SpokenPromptSettings(VoiceSettings):
         *,
         prompts: PromptSnapshot | None = None,
     ) -> list[Segment | SpokenText]:
-        """The sounds of prompt items for a call. ValueError if a text cannot be spoken with these values.
+        """The sounds of a list of prompts for a call. ValueError if a text cannot be spoken with these values.
 
-        Prompts are looked up in `prompts`, or else in the call's own, which are as they were when it began.
+        Prompts are looked up in `prompts`, or else among the call's prompts, as they were when it began.
         """
         get = (prompts or call.prompts).get
         fallback = get(self.fallback) if self.fallback else None

@@ -38,7 +38,7 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, PlaybackSettings
 
     own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
-    # The setting `actions` may contain {variables} that are not the URL's, because VoIPBIN fills them in.
+    # The setting `actions` may contain {variables} that the URL lacks, because VoIPBIN fills them in.
     template_settings: ClassVar[frozenset[str]] = SpokenPromptSettings.template_settings | {"actions"}
 
     start: str = "main"
@@ -147,7 +147,7 @@ class _CallFlow:
         if step.record is not None:
             call.keypad.drain_digits()
             recording = await step.record.record(call, self._flow.directory, modes=self._flow.modes)
-            call.keypad.drain_digits()  # drops digits from the recording's time, which are not for the next menu
+            call.keypad.drain_digits()  # drops digits that were pressed during the recording
             self._facts = WebhookFacts(event="recorded", recording=recording.as_dict())
         if step.menu is not None:
             return await self._run_menu(step.menu)

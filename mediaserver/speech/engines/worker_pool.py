@@ -61,7 +61,7 @@ class WorkerPool:
     def _on_done(self, task: asyncio.Task[bytes]) -> None:
         self._jobs.discard(task)
         if not task.cancelled():
-            task.exception()  # marks the exception as retrieved: asyncio would log it if the caller was cancelled
+            task.exception()  # retrieves the exception, which asyncio would log if the caller was cancelled
 
     async def _run(self, request: bytes, begun: asyncio.Event) -> bytes:
         for _ in range(_ATTEMPTS):

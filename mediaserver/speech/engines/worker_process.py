@@ -24,7 +24,7 @@ def serve_jobs(make_worker: Callable[[], Callable[[dict[str, Any]], bytes]]) -> 
     """
     requests, responses = child_main.open_channel()
     do_job = make_worker()
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # raised if the serving process has ended
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the serving process has ended
         child_main.report_ready(responses)
         while head := requests.read(REQUEST.size):
             succeeded, data = _run_job(do_job, requests.read(*REQUEST.unpack(head)))

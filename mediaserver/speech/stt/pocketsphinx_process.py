@@ -89,7 +89,7 @@ def main() -> None:
         child_main.report_ready(responses)
         while _recognise_utterance(decoder, requests, responses):
             pass
-    except (BrokenPipeError, ConnectionResetError):  # raised if the serving process has ended
+    except (BrokenPipeError, ConnectionResetError):  # these errors mean that the serving process has ended
         os._exit(1)  # a normal exit would report unwritten output as an error
 
 

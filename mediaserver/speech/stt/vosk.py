@@ -53,7 +53,7 @@ class _VoskConnection:
         self._unanswered = 0  # the number of sent messages that the server has not yet answered
         self._end_sent = False
         self._texts: list[str] = []  # the texts of the utterance's segments that have ended
-        self._confidences: list[float] = []  # the confidences of the words in these segments, 0 to 1
+        self._confidences: list[float] = []  # the confidences (0 to 1) of words in the segments that have ended
 
     async def send_audio(self, audio: AsyncIterator[bytes]) -> None:
         """Send the configuration, the audio and the end mark."""

@@ -155,7 +155,7 @@ def _foreign_amount(amount: Decimal, code: str, language: Language) -> str:
         joint = signature(speak).parameters["separator"].default
     except Exception:  # num2words raises many kinds of errors, mostly because it lacks the currency
         return ""
-    words = " ".join(words.replace(",", "").split())  # without commas, which a TTS engine would speak as pauses
+    words = " ".join(words.replace(",", "").split())  # removes commas, which a TTS engine would speak as pauses
     major, _, minor = (part.strip() for part in words.partition("|"))
     if not minor or not amount % 1:
         return major

@@ -160,7 +160,7 @@ def _number_words(number: int, language: str, form: str, american: bool) -> str:
         words = str(speak(number, lang=language, to=form))
     except Exception as error:  # num2words raises errors of many classes: KeyError, TypeError, …
         raise ValueError(f"the language {language} has no words for this number") from error
-    words = " ".join(words.replace(",", "").split())  # without commas, which a TTS engine would speak as pauses
+    words = " ".join(words.replace(",", "").split())  # removes commas, which a TTS engine would speak as pauses
     for wrong, right in _CORRECTIONS.get(language.partition("_")[0], ()):
         words = re.sub(wrong, right, words)
     return words.replace(" and ", " ") if american else words

@@ -19,7 +19,7 @@ from mediaserver.speech.tts.interface import Voice
 
 _TOKEN_KEY = "speech.openai.token"  # noqa: S105 - the setting's name
 RESPONSE_RATE = 24_000  # the sampling rate in Hz of a response as "pcm", which is 16-bit little-endian mono
-_CHUNK_BYTES = RESPONSE_RATE // 10 * 2  # the size in bytes of 100 ms of PCM, in which a response is processed
+_CHUNK_BYTES = RESPONSE_RATE // 10 * 2  # the size in bytes of one processed piece of a response: 100 ms of PCM
 _MAX_RESPONSE_BYTES = 180 * RESPONSE_RATE * 2  # the maximum size of a response: three minutes of PCM
 _PCM_TYPES = {"audio/pcm", "audio/l16", "audio/raw", "audio/x-raw", "application/octet-stream", ""}
 _WAV_TYPES = {"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"}

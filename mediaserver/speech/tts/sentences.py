@@ -11,7 +11,7 @@ MAX_CHARACTERS = 200
 _MIN_CHARACTERS = 10  # the minimum length of a sentence; a shorter one is spoken together with the next sentence
 _MIN_WIDE = 4  # the minimum length of a sentence in a script whose characters are words, such as Chinese
 _MIN_CLAUSE = 20  # the minimum length (some four words) of a first clause that is spoken by itself
-_MIN_WIDE_CLAUSE = 8  # the same minimum in a script whose characters are words, such as Chinese
+_MIN_WIDE_CLAUSE = 8  # the minimum length of a first clause in a script whose characters are words (Chinese)
 _OPENING = "\"'“‘„«»‹›([{*_`"  # the quotes, brackets and Markdown marks that may stand before a word
 # The pattern of a place where a sentence may end: after punctuation with its closing quotes and brackets, or
 # before a newline.

@@ -54,7 +54,7 @@ class Synthesiser:
                     await stack.enter_async_context(self._queue.slot(job.new_ticket(self._queue)))
             except TimeoutError:
                 raise RejectedError(f"no sound within {attempt.allotted}: others are spoken first") from None
-            # The time-out of the first audio includes the wait in the queue, and is not begun anew here.
+            # The time-out of the first audio includes the wait in the queue, so it is not begun anew here.
             audio = await stack.enter_async_context(contextlib.aclosing(self.engine.synthesise(text, voice)))
             while (pcm := await _next(audio, attempt)) is not None:
                 if pcm:
