@@ -23,16 +23,16 @@ from mediaserver.support.credentials import redact_url
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """The report of `check`. Its attributes, but for `waveforms`, are the keys of `check --json`.
+    """The report of `mediaserver check`. Its attributes, but for `waveforms`, are the keys of `check --json`.
 
     Some attributes are lists with a line for each finding. `problems` are mistakes that stop `serve`. `left_out`
     are files that `serve` cannot play, and goes on without. `unwritable` are folders that `serve` cannot write
     into. `warnings` are prompts that default paths lack; `paths` leaves out such paths. `notes` are no mistakes,
     but worth a look.
 
-    `menus` has the flow of each path with menus, without invalid parts. `open_paths` are the paths that any peer
-    may dial if it reaches the port. Each of `paths` has the AudioSocket ports that it answers on, each with the
-    URL set for the port. `waveforms` has the waveform of each prompt, by the prompt's name.
+    `menus` has the menus of each path that has any, without invalid parts. `open_paths` are the paths that any
+    peer may dial if it reaches the port. An entry of `paths` lists the AudioSocket ports that the path answers on,
+    each with the URL set for the port. `waveforms` has the waveform of each prompt, by the prompt's name.
     """
 
     paths: list[dict[str, Any]]
@@ -48,7 +48,7 @@ class Findings:
     waveforms: dict[str, Sequence[tuple[int, int]]]
 
     def as_json(self) -> dict[str, Any]:
-        """The findings as `check --json` prints them: without the waveforms, which only the page has."""
+        """The findings as `check --json` prints them, without the waveforms, which only `check --html` shows."""
         found = asdict(self)
         del found["waveforms"]
         return found
@@ -83,7 +83,7 @@ async def collect_findings(
     left_out = [
         f"{library.directory / file}: {problem}"
         for file, problem in sorted(library.problems.items())
-        if file != os.curdir  # `missing_prompts` reports the prompt folder itself ("."), with its setting
+        if file != os.curdir  # "." is the prompt folder itself, which `missing_prompts` reports with its setting
     ]
     unwritable = await asyncio.to_thread(folders.unwritable_folders, configuration)
     unserved = configuration.paths_without_prompts(library)
@@ -168,7 +168,7 @@ async def collect_findings(
 
 
 def _redacted(value: Any) -> Any:
-    """Settings with all URLs redacted, at any depth, because a URL may have a password or token in it."""
+    """A copy of settings whose URLs, at any depth, are redacted, because a URL may contain a password or token."""
     if isinstance(value, str) and "://" in value:
         return redact_url(value)
     if isinstance(value, dict):

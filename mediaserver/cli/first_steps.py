@@ -42,7 +42,7 @@ def lines(engine: Engine, port: int, config: Path | None) -> list[str]:
 
 
 def _best_route(engine: Engine) -> tuple[Route, str] | None:
-    """A route and a path that it answers, None without any. Open routes whose handler plays are preferred."""
+    """A route and a path that it answers; None if there is none. Open routes whose handler plays are preferred."""
     found = [(route, path) for route in engine.table for path in _answered_paths(engine, route)]
     return min(
         found,
@@ -52,7 +52,7 @@ def _best_route(engine: Engine) -> tuple[Route, str] | None:
 
 
 def _answered_paths(engine: Engine, route: Route) -> Iterator[str]:
-    """Yield the route's path with its variables filled in, if the route accepts one of the values tried here."""
+    """Yield a path that the route answers, with its variables filled in; nothing if no value tried here fits."""
     snapshot = engine.library.snapshot
     for value in (*list(snapshot.by_name)[:1], _TONE):
         variables = dict.fromkeys(PATTERN_VARIABLE.findall(route.pattern), value)
@@ -81,7 +81,7 @@ def _shell_argument(url: str, route: Route, config: Path | None) -> str:
 
 
 def _program() -> str:
-    """The shell command that runs this program in the way in which it was started."""
+    """The shell command with which this program was started, without its arguments."""
     called = sys.argv[0]
     if Path(called).name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m mediaserver"

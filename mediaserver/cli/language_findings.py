@@ -13,7 +13,7 @@ from mediaserver.routing.route import Route
 def missing_variants(routes: Iterable[Route], snapshot: PromptSnapshot) -> Iterator[str]:
     """Yield a sentence for each language in which some of the prompts that routes play have no variant.
 
-    Only languages in which at least one of these prompts has a variant are looked at.
+    Only languages in which at least one of these prompts has a variant are considered.
 
     A language counts if it has a two-letter code, or is the language of one of the routes. Names of prompts with
     a `{variable}` do not count.
@@ -29,7 +29,7 @@ def missing_variants(routes: Iterable[Route], snapshot: PromptSnapshot) -> Itera
 
 
 def _played(routes: Iterable[Route], snapshot: PromptSnapshot) -> tuple[set[str], set[str]]:
-    """The names of the prompts that routes play, and the folded tags of the routes' own languages."""
+    """The names of the prompts that routes play, and the tags (in lower case) of the languages of the routes."""
     played: set[str] = set()
     used: set[str] = set()
     for route in routes:

@@ -26,7 +26,7 @@ class _Rendition(NamedTuple):
 
     @property
     def suffix(self) -> str:
-        """The text after the prompt's name in the name of the file; "" for a prompt that is played unchanged."""
+        """The text after the prompt's name in the WAV file's name; "" for a prompt that is played unchanged."""
         gain = f"{self.gain:+g} dB" if self.gain else ""
         differences = ", ".join(filter(None, (_LAWS.get(self.encoding, ""), gain)))
         return f" ({differences})" if differences else ""
@@ -37,7 +37,7 @@ _ENCODINGS: dict[str, Encoding] = {encoding.name: encoding for encoding in (PCM,
 
 
 def validate_directory(directory: Path, prompts: Path) -> None:
-    """Raise ConfigError for a folder among the prompts, whose files would become prompts."""
+    """Raise ConfigError if `directory` is in the prompt folder, because its files would become prompts."""
     if directory.resolve().is_relative_to(prompts.resolve()):
         raise ConfigError([f"--listen: {directory} is in the prompt folder, and what is there becomes a prompt"])
 
@@ -45,8 +45,8 @@ def validate_directory(directory: Path, prompts: Path) -> None:
 async def write_prompts(directory: Path, library: PromptLibrary, routes: Iterable[Route]) -> None:
     """Write each prompt of a library as the paths play it: 16-bit WAV files at 8 kHz, in `directory`.
 
-    A prompt is written once for each of the gains and laws of G.711 with which paths play it, and as it is if no
-    path plays it. ConfigError where a file cannot be written.
+    A prompt is written once for each gain and each law of G.711 with which paths play it, and unchanged if no path
+    plays it. ConfigError where a file cannot be written.
     """
     renditions = _renditions(library, list(routes))
     for name, prompt in sorted(library.prompts.items()):
@@ -55,14 +55,14 @@ async def write_prompts(directory: Path, library: PromptLibrary, routes: Iterabl
             try:
                 pcm = await _heard(prompt, rendition)
                 await asyncio.to_thread(_write, file, pcm)
-            except PromptError:  # raised if the prompt's file is gone or broken since it was loaded
+            except PromptError:  # the prompt's file was removed or damaged after the prompt was loaded
                 continue
             except OSError as error:
                 raise ConfigError([f"--listen: {file} cannot be written: {error_text(error)}"]) from error
 
 
 def _renditions(library: PromptLibrary, routes: list[Route]) -> dict[str, set[_Rendition]]:
-    """How paths play each prompt, by its name. A `{variable}` in a prompt's name stands for any text."""
+    """How paths play each prompt, by the prompt's name. A `{variable}` in a setting stands for any text."""
     found: dict[str, set[_Rendition]] = {}
     for route in routes:
         encoding = first_encoding(route.wire).name
@@ -81,7 +81,7 @@ def _renditions(library: PromptLibrary, routes: list[Route]) -> dict[str, set[_R
 
 
 async def _heard(prompt: Prompt, rendition: _Rendition) -> bytes:
-    """The PCM that a phone plays: the prompt at its gain, encoded as on the wire, and decoded again."""
+    """The PCM that a caller's phone plays: the prompt with its gain, encoded as it is sent, and decoded again."""
     encoding = _ENCODINGS[rendition.encoding]
     frames = prompt.amplified(rendition.gain).get_frames(encoding)
     encoded = await frames if isinstance(frames, asyncio.Future) else frames

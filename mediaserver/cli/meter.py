@@ -16,8 +16,8 @@ from mediaserver.audio.pcm import FRAMES_PER_SECOND, PTIME, from_bytes
 from mediaserver.client.simulator import OnFrame
 
 _WIDTH = 40  # the width of a full bar in characters
-_FLOOR_DBFS = -60.0  # level in dBFS at which the bar is empty
-_EVERY = 5  # frames between two drawings; a drawing follows a frame at once, long before the next frame is due
+_FLOOR_DBFS = -60.0  # the level in dBFS at which the bar is empty
+_EVERY = 5  # the number of frames from one drawing to the next, which follows a frame's arrival at once
 
 
 class Meter:
@@ -59,19 +59,19 @@ class Meter:
 
 
 def level_bar(dbfs: float) -> Text:
-    """A bar for a level in dBFS."""
+    """A text bar whose length shows a level in dBFS."""
     return bar(1 - dbfs / _FLOOR_DBFS, "green")
 
 
 def bar(share: float, colour: str) -> Text:
-    """A bar of which a share of 0 to 1 is filled."""
+    """A text bar that is filled to a fraction of 0 to 1."""
     filled = round(min(max(share, 0.0), 1.0) * _WIDTH)
     return Text("█" * filled, style=colour) + Text("·" * (_WIDTH - filled), style="dim")
 
 
 @contextlib.contextmanager
 def draw_meter(console: Console | None, shown: str) -> Iterator[OnFrame | None]:
-    """Yield a function to be called with each received frame; None where `console` is no terminal."""
+    """Yield a function that draws a meter, to be called with each received frame; None without a terminal."""
     if console is None or not console.is_terminal:
         yield None
         return

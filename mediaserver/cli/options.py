@@ -43,7 +43,7 @@ AfterOption = Annotated[
 
 
 class _PlainHelp:
-    """Shows `URL` in a command's help where typer shows `{URL}`, and no type for flags, which take no value."""
+    """Changes a command's help: `URL` where typer shows `{URL}`, and no type for flags, which take no value."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """All parameters of the command, including typer's own. Flags lose the type that their help would show."""

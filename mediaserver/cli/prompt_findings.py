@@ -15,8 +15,8 @@ from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.playout.sources.levelled import LevelledPrompt
 from mediaserver.routing.route import Route
 
-# The thresholds of warnings about loops. docs/flow-builders/prompts.md repeats these figures.
-# A loop clicks if the step at its join exceeds both a share of full scale and a multiple of the steps nearby.
+# The thresholds of warnings about loops, which docs/flow-builders/prompts.md repeats. A loop clicks if the step
+# from its last sample to its first exceeds both this fraction of full scale and this multiple of the steps nearby.
 SMALLEST_CLICK, STEEPEST = 0.01, 3.0
 
 
@@ -40,10 +40,10 @@ async def measure_prompts(library: PromptLibrary) -> dict[str, Measurement]:
 def loop_steps(
     routes: Iterable[Route], snapshot: PromptSnapshot, measured: Mapping[str, Measurement]
 ) -> dict[str, tuple[float, bool]]:
-    """By name, for each prompt in a loop: the largest step from its last sample to the next prompt's first sample.
+    """The largest step from each looped prompt's last sample to the next prompt's first sample, by prompt name.
 
-    A step is a share of full scale, with True if it is heard as a click. The last prompt of a loop is followed by
-    the first.
+    A step is a fraction of full scale, and comes with True if it is heard as a click. The last prompt of a loop is
+    followed by the first.
     """
     steps: dict[str, tuple[float, bool]] = {}
     for loop in (each for route in routes for each in _loops(route, snapshot)):
@@ -89,7 +89,7 @@ def _loops(route: Route, snapshot: PromptSnapshot) -> Iterator[list[str]]:
 
 
 def _matching(names: Iterable[str], snapshot: PromptSnapshot) -> list[Prompt | AmplifiedPrompt]:
-    """The prompts that names and globs match, without those that are missing, or whose names have a variable."""
+    """The prompts that names and globs match. Missing prompts, and names with a variable, are left out."""
     matching: list[Prompt | AmplifiedPrompt] = []
     for name in names:
         with contextlib.suppress(PromptError):

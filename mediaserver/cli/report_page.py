@@ -8,7 +8,7 @@ from typing import Any
 from mediaserver.cli.findings import Findings
 from mediaserver.errors import ConfigError, error_text, escape_unprintable
 
-_COLUMNS = {  # the headings of the table of prompts, by the keys of a prompt's entry in `check --json`
+_COLUMNS = {  # the headings of the table of prompts, by the keys of a prompt in `check --json`
     "duration_s": "length s",
     "level_dbov": "level dBov",
     "gain_db": "levelled by dB",
@@ -57,7 +57,7 @@ _HEAD = """<!doctype html>
 
 
 def write_page(file: Path, findings: Findings, where: str) -> None:
-    """Write the page to a file. ConfigError where that is not possible."""
+    """Write the report's page to a file. ConfigError where the file cannot be written."""
     try:
         file.write_text(render_page(findings, where), encoding="utf-8")
     except OSError as error:
@@ -65,7 +65,7 @@ def write_page(file: Path, findings: Findings, where: str) -> None:
 
 
 def render_page(findings: Findings, where: str) -> str:
-    """The page as HTML. `where` names the configuration."""
+    """The report's page as HTML. `where` names the configuration."""
     title = _text(f"Prompts of {where}")
     warned = sum(bool(prompt["warnings"]) for prompt in findings.prompts)
     cards = (
@@ -92,7 +92,7 @@ def _text(text: str) -> str:
 
 
 def _list(title: str, kind: str, lines: Sequence[str]) -> str:
-    """A list that is opened by a click, except for mistakes, which are open; "" for no lines."""
+    """A list that a click unfolds, except for mistakes, which are unfolded; "" if there are no lines."""
     items = "".join(f"<li>{_text(line)}</li>" for line in lines)
     summary = f"<summary>{title}: {len(lines)}</summary>"
     is_open = " open" if kind == "wrong" else ""
@@ -122,7 +122,7 @@ def _card(number: int, prompt: dict[str, Any], waveform: Sequence[tuple[int, int
 
 
 def _drawing(name: str, waveform: Sequence[tuple[int, int]]) -> str:
-    """The waveform as an area between the lowest and the highest values, which are in percent of full scale."""
+    """The drawing of a prompt's waveform: the area between its lowest and highest values, in % of full scale."""
     if not waveform:
         return ""
     tops = [f"{x} {100 - max(high, low + 1)}" for x, (low, high) in enumerate(waveform)]

@@ -10,7 +10,7 @@ from mediaserver.playout.decoding.formats import EXTENSIONS
 _SOURCES = {
     "config.toml": "config.example.toml",
     "prompts": "prompts",
-}  # names of the files and folders written, each with its shipped original
+}  # the names of the files and folders to write, each with the name of its shipped original
 
 
 class Written(NamedTuple):
@@ -24,7 +24,7 @@ def write(directory: Path, *, force: bool = False) -> Written:
     """Write the configuration and sample prompts into a folder, which is made if needed; OSError where that fails.
 
     An existing file is kept, unless `force` is set. A prompt that exists in another format is always kept, because
-    two files of one prompt's name could not both be played.
+    of two files with one prompt's name only one is played.
     """
     written = Written([], {})
     for target, source in _files(directory):
@@ -57,7 +57,7 @@ def _shipped() -> Path:
 
 
 def _same_prompt(target: Path) -> list[Path]:
-    """The existing sound files in the folder of `target` that would be prompts of the same name."""
+    """The existing sound files in the folder of `target` whose prompts have the same name as that of `target`."""
     if target.suffix not in EXTENSIONS or not target.parent.is_dir():
         return []
     return [file for file in target.parent.iterdir() if file.stem == target.stem and file.suffix in EXTENSIONS]
@@ -71,7 +71,7 @@ def _write(target: Path, content: bytes) -> None:
         unfinished.write_bytes(content)
         unfinished.replace(target)
     except OSError as error:
-        error.filename = str(target)  # the error names the file that the user knows, not the unfinished one
+        error.filename = str(target)  # the error names the file that the user knows, not the temporary file
         raise
     finally:
         unfinished.unlink(missing_ok=True)

@@ -75,13 +75,13 @@ def _paths(findings: Findings) -> Table:
 
 
 def _ports(path: dict[str, Any]) -> str:
-    """The AudioSocket ports of a path. A port that has another URL than the path alone is shown with this URL."""
+    """A path's AudioSocket ports, as text. A port that is set to more than the path is shown with its URL."""
     ports = path["audiosocket"].items()
     return ", ".join(port if url == path["path"] else f"{port} ({url})" for port, url in ports)
 
 
 def _menus(path: str, transitions: list[Transition]) -> Table:
-    """The flow of one path as a table: each menu, and where its keys lead."""
+    """The table of one path's menus: each menu, and where its keys lead."""
     table = _table(f"Menus of {escape_unprintable(path)}", "menu", "plays", "key", "leads to")
     for _, own in groupby(transitions, key=lambda transition: transition.menu):
         for n, transition in enumerate(own):
@@ -112,14 +112,14 @@ def _prompts(findings: Findings) -> Table:
 
 
 def _sound(findings: Findings) -> Table:
-    """The figures measured of prompts. The column "silence" has the seconds before and after the sound."""
+    """The table of prompts' measurements. Its column "silence" has the seconds before and after the sound."""
     headings = ("level\ndBov", "DC\n%", "clipped\npeaks", "silence\ns", "out of\nband %", "loop\nstep %")
     table = _table("Sound of the prompts", "prompt", *headings)
     for column in table.columns[1:]:
         column.justify = "right"
     keys = ("level_dbov", "dc_percent", "clipped_runs", "silence", "out_of_band_percent", "loop_step_percent")
     for prompt in findings.prompts:
-        if prompt["gain_db"] is not None:  # None for a prompt that could not be measured
+        if prompt["gain_db"] is not None:  # it is None for a prompt that could not be measured
             silence = f"{prompt['silence_before_s']:.2f}, {prompt['silence_after_s']:.2f}"
             cells = prompt | {"silence": silence}
             _add_row(table, prompt["name"], *("–" if cells[key] is None else str(cells[key]) for key in keys))

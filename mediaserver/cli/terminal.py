@@ -1,4 +1,4 @@
-"""The parts that all commands share: the event loop, errors and progress on the terminal, and exit codes."""
+"""What all commands share: the event loop, errors and progress on the terminal, and exit codes."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ def hang_up_on_signals() -> asyncio.Event:
 
 
 def name_of(file: Path | None) -> str:
-    """How messages call the configuration: the path of its file, or "defaults" without a file."""
+    """The name of the configuration in messages: the path of its file, or "defaults" without a file."""
     return str(file or config.default_file() or "defaults")
 
 
@@ -63,12 +63,12 @@ def print_errors(problems: list[str]) -> None:
 
 @contextlib.contextmanager
 def progress() -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on standard error while prompts are decoded, if that is a terminal.
+    """Show a progress bar while prompts are decoded, if standard error is a terminal.
 
     Yields a function that is called with the numbers of prompts decoded so far and in all. The bar disappears at
     the end.
     """
-    if not err.is_terminal:  # rich 14.0 ends even a disabled bar with an empty line
+    if not err.is_terminal:  # the library rich (14.0) ends even a disabled bar with an empty line
         yield lambda done, total: None
         return
     columns = TextColumn("decoding prompts"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()

@@ -1,7 +1,7 @@
-"""Advice for the operator when a stream that we dial does not work.
+"""Advice for the operator when a stream that this server dials does not work.
 
-The advice is on the symptoms in VoIPBIN's list for troubleshooting: connection drops, no audio received, poor
-audio quality, cannot send audio.
+The symptoms are those in VoIPBIN's guide to troubleshooting: connection drops, no audio received, poor audio
+quality, cannot send audio.
 """
 
 from mediaserver.call import CloseCode, Session
@@ -9,8 +9,8 @@ from mediaserver.client.dial import UpgradeRefusedError
 from mediaserver.client.voipbin import Credential
 from mediaserver.errors import PeerError
 
-POOR_LOSS = 0.01  # share of lost packets above which clicks and missing syllables are heard
-POOR_JITTER = 30.0  # ms of jitter; a small jitter buffer does not hide more
+POOR_LOSS = 0.01  # the fraction of lost packets above which clicks and missing syllables are heard
+POOR_JITTER = 30.0  # the jitter in milliseconds above which a small jitter buffer does not hide it
 
 _REFUSALS = {
     400: "the request is not understood: check the id and the encapsulation",
@@ -23,7 +23,7 @@ NO_CREDENTIAL = "there is no voipbin.token, and no voipbin.access_key: VoIPBIN w
 
 
 def on_failure(error: PeerError, resource: str, credential: Credential | None) -> str:
-    """A text for the operator: why a stream could not be dialled, and what to check."""
+    """The advice for the operator where a stream could not be dialled: why, and what to check."""
     if isinstance(error, UpgradeRefusedError):
         return f"{resource}: refused with {error.status}: {_on_refusal(error.status, credential)} ({error})"
     unset = "" if credential is not None else f"; {NO_CREDENTIAL}"
@@ -42,7 +42,7 @@ def _on_refusal(status: int, credential: Credential | None) -> str:
 
 
 def on_close(code: int, resource: str, credential: Credential | None) -> str:
-    """A text for the operator: why the peer closed a stream that is not dialled again, and what to check."""
+    """The advice for the operator where the peer closed a stream for good: why, and what to check."""
     if code == CloseCode.POLICY:
         setting = credential.setting if credential is not None else "voipbin.token or voipbin.access_key"
         why = f"the platform's policy: check that {setting} is still valid"
@@ -54,7 +54,7 @@ def on_close(code: int, resource: str, credential: Credential | None) -> str:
 
 
 def on_break(code: int) -> str:
-    """A text for the operator: why a stream is dialled again."""
+    """The reason, for the operator, why a stream whose connection broke is dialled again."""
     return f"the connection broke ({code})" if code == CloseCode.ABNORMAL else f"closed by the peer with {code}"
 
 
@@ -71,7 +71,7 @@ NO_KEYS = (
 
 
 def on_quality(session: Session) -> list[str]:
-    """A line for each problem of an ended stream's inbound audio, as far as a handler listened to the audio."""
+    """One line for each problem of an ended stream's inbound audio, if a handler listened to the audio."""
     receiver, found = session.receiver, []
     if receiver.malformed:
         found.append(

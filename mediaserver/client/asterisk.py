@@ -1,4 +1,4 @@
-"""Asterisk's side of AudioSocket over TCP: we dial `tcp://host:port`, send a UUID, and receive messages."""
+"""The simulated Asterisk, which dials AudioSocket over TCP: `tcp://host:port`. It sends a UUID first."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from mediaserver.wire.codec import Codec
 from mediaserver.wire.encapsulation import PAYLOAD_ENCODINGS, TCP
 
 SCHEME = "tcp"
-# How Asterisk sends a frame, by the codec of its channel: each is a whole message of kind 0x10.
+# The encodings of a frame as Asterisk sends it, a message of kind 0x10, by the codec of Asterisk's channel.
 ENCODINGS = {
     codec: replace(encoding, name=TCP.name, header=audiosocket.header(Kind.SLIN, codec.frame_bytes))
     for codec, encoding in PAYLOAD_ENCODINGS.items()
@@ -28,11 +28,11 @@ _PORTS_HINT = (
     "Ports of AudioSocket are those of [audiosocket] in the server's configuration, which `mediaserver check`"
     " lists, and the media_ports of [flows]"
 )
-_CONNECT_TIMEOUT = 10.0  # seconds that connecting to the server may take
+_CONNECT_TIMEOUT = 10.0  # the time limit in seconds for connecting to the server
 
 
 class AsteriskConnection(asyncio.Protocol):
-    """A connection that we dial as Asterisk does.
+    """A connection that the simulator dials as Asterisk does.
 
     `receive` is called with each message from the server and its arrival in monotonic seconds. `over` is set when
     the connection ends. `close_code` is the code that a WebSocket would have: 1000 if the server closed after one
@@ -43,12 +43,12 @@ class AsteriskConnection(asyncio.Protocol):
         self._receive, self._uuid = receive, uuid
         self._parser = audiosocket.StreamParser()
         self._hangup_seen = False  # whether one side has sent the hang-up message
-        self._first_bytes = b""  # up to five bytes that the server sent first: they show its protocol
+        self._first_bytes = b""  # the first bytes from the server, five at most, which show its protocol
         self._messages = 0
         self.over = asyncio.Event()
         self._gone = asyncio.Event()
         self.close_code = CloseCode.ABNORMAL
-        self.made_at = 0.0  # when the connection was made, in monotonic seconds
+        self.made_at = 0.0  # the time at which the connection was made, in monotonic seconds
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send the UUID of the call, which is the first message on a connection."""
@@ -74,13 +74,13 @@ class AsteriskConnection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note that the connection is gone. It was reset, unless the server had closed its half before."""
+        """Note that the connection is gone. It was reset, unless the server had closed its half before that."""
         self.over.set()
         self._gone.set()
 
     @property
     def not_audiosocket(self) -> str:
-        """In words, why the server seems not to speak AudioSocket, and what to dial; "" if it may speak it."""
+        """Why the server seems not to speak AudioSocket, and what to dial instead; "" if it may speak it."""
         if self._messages:
             return ""
         if self._first_bytes == b"HTTP/":
@@ -112,7 +112,7 @@ async def dial(url: str, receive: Callable[[bytes, float], None]) -> AsteriskCon
             _, connection = await loop.create_connection(lambda: AsteriskConnection(receive, uuid4()), host, port)
     except TimeoutError as error:
         raise PeerError(f"cannot connect within {_CONNECT_TIMEOUT:g} s") from error
-    except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
+    except (OSError, UnicodeError) as error:  # UnicodeError is raised for an invalid host name
         raise PeerError(f"cannot connect: {error_text(error)}. {_PORTS_HINT}") from error
     return connection
 

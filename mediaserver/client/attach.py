@@ -54,19 +54,19 @@ class AttachRequest(BaseModel):
 
 
 def _give_in_body(names: Sequence[str]) -> str:
-    """A text for the user: how a request to the admin port gives the missing variables."""
+    """The text that tells a user how to give missing variables in a request to the admin port."""
     return f'give "variables": {json.dumps(dict.fromkeys(names, "…"), ensure_ascii=False)}'
 
 
 def _give_by_options(names: Sequence[str]) -> str:
-    """A text for the user: how the command `attach` gives the missing variables."""
+    """The text that tells a user how to give missing variables to the command `attach`."""
     return "give " + " ".join(f"--variable {name}=…" for name in names)
 
 
 class Attacher:
-    """Dials all attached streams of one server.
+    """Dials the media streams of all calls and conferences to which paths of one server are attached.
 
-    If variables are missing, `giving` makes the text that tells the user how to give their values.
+    `giving` returns the text that tells a user how to give the values of missing variables.
     """
 
     def __init__(self, engine: Engine, giving: DescribeInput = _give_in_body) -> None:
@@ -104,7 +104,7 @@ class Attacher:
         return Attachment(engine, self.platform, stream, route, handler, wire)
 
     def start(self, attachment: Attachment) -> asyncio.Task[End]:
-        """Dial an attachment's stream in the background. The returned task's result is how the stream ended."""
+        """Dial an attachment's stream in a task. The result of the returned task is how the stream ended."""
         task = attachment.start()
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -146,7 +146,7 @@ async def attach(
     attacher = Attacher(engine, _give_by_options)
 
     if not (settings.voipbin.token.get_secret_value() or settings.voipbin.access_key.get_secret_value()):
-        log.warning(NO_CREDENTIAL)  # logged before dialling, which may go on for a while until it fails
+        log.warning(NO_CREDENTIAL)  # the warning comes first, because dialling may take a while to fail
     try:
         await engine.load(progress)
         session = (attachment := await attacher.prepare(request)).session

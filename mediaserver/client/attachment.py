@@ -1,4 +1,4 @@
-"""One stream that we dial, over all its connections.
+"""One stream that this server dials, over all its connections.
 
 The path of the stream decides its handler, as if VoIPBIN had dialled that path. However often the connection
 breaks, the handler sees one stream: playout pauses until the next connection, and resumes where it was.
@@ -29,36 +29,37 @@ from mediaserver.wire.encapsulation import WireSettings
 from mediaserver.wire.wire import Wire
 
 _GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)
-_FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2  # seconds between attempts to dial, and random seconds on top
-_USABLE_AFTER = 0.1  # seconds; a connection that breaks sooner, or answers no ping, counts as a failure
-_MANY = 50  # frames (1 s); a connection on which we sent as many shows that the peer understands our audio
+# The first and the longest wait between attempts to dial, and the random time added to a wait, in seconds.
+_FIRST_WAIT, _LONGEST_WAIT, _JITTER = 0.1, 5.0, 0.2
+_USABLE_AFTER = 0.1  # the seconds after which a connection counts as usable, if it has answered a ping
+_MANY = 50  # the number of sent frames (1 s) after which it is clear that the peer understands the server's audio
 # Close codes after which dialling again may work: going away, broken, internal error, restart, full, bad gateway.
 _TRANSIENT_CODES = {1001, 1006, 1011, 1012, 1013, 1014}
-_OVER_STATUS = {400, 404, 410}  # HTTP statuses that mean, when we dial again, that the call is over
+_OVER_STATUS = {400, 404, 410}  # HTTP statuses that say, in answer to dialling again, that the call is over
 _TRANSIENT_STATUS = {408, 425, 429}  # HTTP statuses, besides 5xx, after which dialling again may work
 
 log = structlog.get_logger()
 
 
 class _BrokenError(PeerError):
-    """The connection of a stream broke, and may be made again."""
+    """The connection of a stream broke, and may be dialled again."""
 
 
 @dataclass
 class _ConnectionHistory:
-    """What a stream's broken connections have shown: decides how long we go on dialling, and what we report."""
+    """The record of a stream's broken connections. It decides how long dialling goes on, and what is reported."""
 
-    usable_at: float  # when the last usable connection broke, by the loop's clock
-    failures: int = 0  # number of connections that have broken since `usable_at`
-    had_media: bool = False  # whether any connection carried audio to us
-    dropped: int = 0  # connections that broke without a close frame after we had sent audio
-    accepted: bool = False  # whether some connection has lasted for `_MANY` frames: the peer takes our audio
+    usable_at: float  # the time at which the last usable connection broke, by the loop's clock
+    failures: int = 0  # the number of connections that have broken since `usable_at`
+    had_media: bool = False  # whether the peer has sent audio on any of the connections
+    dropped: int = 0  # the number of connections that broke without a close frame, although audio was sent to them
+    accepted: bool = False  # whether one connection took `_MANY` frames, so that the peer understands the audio
 
     def record(self, line: PlatformConnection, code: int, now: float) -> None:
         """Add the connection `line`, which broke with the close code `code` at the time `now`.
 
         If an earlier connection had media and this one had none, this one counts as a failure, but not as a sign
-        that the peer refuses our audio: the call may be over, and the platform does not say so.
+        that the peer refuses the server's audio: the call may be over, and the platform does not say so.
         """
         poorer = self.had_media and not line.received_media
         if line.seconds >= _USABLE_AFTER and line.answered and not poorer:
@@ -71,12 +72,12 @@ class _ConnectionHistory:
 
     @property
     def refuses_our_audio(self) -> bool:
-        """Whether the peer seems to drop us because of our audio. One drop is no sign: the call may have ended."""
+        """Whether the peer seems to break connections because of their audio. One break may just end a call."""
         return self.dropped > 1 and not self.accepted
 
 
 class Attachment:
-    """One stream that we dial, and dial again when its connection breaks."""
+    """One stream that this server dials, and dials again when its connection breaks."""
 
     def __init__(
         self,
@@ -90,16 +91,16 @@ class Attachment:
         self._engine, self._platform, self._route, self._handler = engine, platform, route, handler
         self._wire_settings = wire
         self._line: PlatformConnection | None = None  # the present connection to the platform, if there is one
-        self._credential: Credential | None = None  # the credential that was used when we last dialled
+        self._credential: Credential | None = None  # the credential that was used for dialling the last time
         first = Wire(wire, random_key)
         self.session = sessions.open_session(engine, stream, first, dial.NOT_CONNECTED, self._abort_connection)
         self.session.connected = False
         self._control = PlatformControl(platform, stream.resource, engine.settings.flows.source)
         self.session.control = self._control
-        self._handling: asyncio.Task[End] | None = None  # runs the handler from the first connection on
+        self._handling: asyncio.Task[End] | None = None  # the task of the handler; None until the first connection
 
     def start(self) -> asyncio.Task[End]:
-        """Register the stream at once, and dial in a task. The task's result is how the stream ended."""
+        """Register the stream at once, and dial it in a task. The task's result is how the stream ended."""
         self._engine.streams.register(self.session, self._route)
         return asyncio.create_task(self._run())
 
@@ -115,13 +116,13 @@ class Attachment:
             log.exception("dialling failed", stream=session.stream.id)
             session.finish(End(EndReason.ERROR, CloseCode.INTERNAL_ERROR))
         finally:
-            session.finish(_GONE_AWAY)  # has no effect if the session has ended already
+            session.finish(_GONE_AWAY)  # this call has no effect if the session has ended already
             end = await (self._handling if self._handling is not None else session.run(_no_handler()))
             if end is not None and end.reason is EndReason.FINISHED:
                 await session.drain()
             if self._line is not None and end is not None:
                 await self._line.close(end)
-            await self._perform()  # before `unregister`, because the end must be the stream's last event
+            await self._perform()  # this may emit an event, and `unregister` emits the last one
             connecting.cancel()
             await asyncio.wait((connecting,))
             streams.unregister(session)
@@ -172,7 +173,7 @@ class Attachment:
         return advice.on_close(code, self.session.stream.resource, self._credential)
 
     async def _connect(self, broken: _BrokenError | None, history: _ConnectionHistory) -> PlatformConnection:
-        """Connect. Try until `voipbin.reconnect_timeout` has passed since the last usable connection broke.
+        """Dial until connected, at most for `voipbin.reconnect_timeout` after the last usable connection broke.
 
         A broken connection counts as the first failed attempt, so that all streams wait before they dial a
         platform that restarts.
@@ -242,11 +243,11 @@ class Attachment:
 
 
 async def _no_handler() -> None:
-    """Runs in place of a handler on a stream that was never connected."""
+    """Do nothing, in place of a handler, for a stream that was never connected."""
 
 
 def _is_transient(resource: str, deadline: float, error: Exception) -> bool | float:
-    """Whether another attempt may succeed after `error`; or the seconds to wait before, if the server says so."""
+    """Whether dialling again may succeed after `error`, or the seconds to wait first, if the server gives them."""
     if isinstance(error, UpgradeRefusedError):
         transient = error.status in _TRANSIENT_STATUS or error.status >= 500
     else:

@@ -1,4 +1,4 @@
-"""One WebSocket connection of a dialled stream. Pings show which frames arrived, and if the peer is alive."""
+"""A WebSocket that this server dials for a stream. Pings show which frames arrived, and if the peer is alive."""
 
 import asyncio
 import contextlib
@@ -10,12 +10,12 @@ from mediaserver.client import advice
 from mediaserver.transport import connection
 from mediaserver.transport.dialled import DialledConnection, OpenWebSocket
 
-# Messages read a second. The limit is high, because the platform relays without pacing: after a stall of the
-# platform's network, all messages that waited arrive at once.
+# The maximum number of messages that are read per second. The limit is high, because the platform relays without
+# pacing: after a stall of the platform's network, all messages that waited arrive at once.
 MAX_RATE = 5000
-_PING_EVERY = 0.5  # seconds; frames sent since the last answered ping are in doubt when the connection breaks
-_PONG_TIMEOUT = 5.0  # seconds without an answer after which the connection counts as half-open
-_NO_MEDIA = 5.0  # seconds; if earlier connections had media, and a new one has none for so long, the call is over
+_PING_EVERY = 0.5  # the seconds between pings; frames after the last answered ping may be lost in a break
+_PONG_TIMEOUT = 5.0  # the seconds to wait for the answer to a ping; without it, the connection counts as dead
+_NO_MEDIA = 5.0  # seconds without media on a new connection after which a call that had media counts as over
 CALL_OVER = End(EndReason.PEER_CLOSED, CloseCode.NORMAL)
 
 log = structlog.get_logger()
@@ -36,22 +36,22 @@ class PlatformConnection(DialledConnection):
         self._session: Session | None = None
         self._first_frame = self._confirmed = 0  # `session.frames` at the start, and at the last answered ping
         self._opened_at = asyncio.get_running_loop().time()
-        self.received_media = False  # whether a binary message has come on this connection
+        self.received_media = False  # whether a binary message has arrived on this connection
         self.answered = False  # whether the peer has answered a ping on this connection
 
     @property
     def seconds(self) -> float:
-        """Seconds since the connection was opened."""
+        """The time in seconds since the connection was opened."""
         return asyncio.get_running_loop().time() - self._opened_at
 
     @property
     def frames(self) -> int:
-        """Frames sent on this connection."""
+        """The number of frames sent on this connection."""
         return self._session.frames - self._first_frame if self._session is not None else 0
 
     @property
     def unconfirmed(self) -> int:
-        """Frames sent on this connection that are not known to have arrived."""
+        """The number of frames sent on this connection that are not known to have arrived."""
         return self._session.frames - self._confirmed if self._session is not None else 0
 
     async def read(self, session: Session) -> End:
@@ -101,7 +101,7 @@ class PlatformConnection(DialledConnection):
                 log.warning(advice.TEXT)
 
     async def _expect_media(self, session: Session) -> None:
-        """End the stream if no binary message comes within 5 seconds."""
+        """End the stream if no binary message arrives within 5 seconds, because the call is then over."""
         await asyncio.sleep(_NO_MEDIA)
         if not self.received_media:
             log.info("connected again, and no media comes: the call is over", seconds=_NO_MEDIA)

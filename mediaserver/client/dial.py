@@ -1,4 +1,4 @@
-"""Dials a media stream of VoIPBIN, or of any media server. The error of a refusal quotes the server's answer."""
+"""Dials a media stream of VoIPBIN, or of any media server. If the server refuses, the error quotes its answer."""
 
 import time
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ from mediaserver.transport import dialled
 from mediaserver.transport.connection import CLOSE_TIMEOUT
 from mediaserver.transport.dialled import DialFailure, DialFailureKind, OpenWebSocket
 
-_MAX_REFUSAL = 300  # characters of a refusal's text that are kept
-_MAX_MESSAGE_BYTES = 64 * 1024  # far more than the message of a frame, which has 332 bytes or fewer
+_MAX_REFUSAL = 300  # the maximum number of characters kept of a server's answer that refuses a stream
+_MAX_MESSAGE_BYTES = 64 * 1024  # the maximum size of a message; a frame's message has at most 332 bytes
 _SWITCHING_PROTOCOLS = 101
-_CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 15.0  # seconds to connect to an address, and for the whole handshake
-# Secret parameters in the query of a URL: two of VoIPBIN's API, and the signature in links that we sign.
+_CONNECT_TIMEOUT, _ANSWER_TIMEOUT = 10.0, 15.0  # time limits in seconds: to connect, and for the whole handshake
+# The secret parameters in the query of a URL: two of VoIPBIN's API, and the signature in links of this server.
 _CREDENTIAL_PARAMETERS = ("token", "accesskey", "sig")
 
 
 class UpgradeRefusedError(PeerError):
-    """A server that we dialled refused the WebSocket upgrade.
+    """A server that was dialled refused the WebSocket upgrade.
 
-    `status` is the HTTP status, and the error's message is the text of the answer in one line. `retry_after` has
-    the seconds for which the server asked us to wait, None if it did not ask.
+    `status` is the HTTP status, and the error's message is the text of the answer in one line. `retry_after` is
+    the number of seconds for which the server asks the client to wait; None if it does not ask.
     """
 
     def __init__(self, status: int, message: str, retry_after: float | None = None) -> None:
@@ -40,7 +40,7 @@ class NotHttpError(PeerError):
 
 
 class _NotConnectedTransport:
-    """The transport of a stream before its first connection: it takes no data."""
+    """The transport of a stream that has no connection yet. It takes no data."""
 
     def write(self, data: bytes) -> None:
         raise ConnectionError("not connected")
@@ -79,7 +79,7 @@ async def _raise_refusal(
 
 
 def _secrets(url: URL) -> list[str]:
-    """The parts of a URL that must not be shown, in every spelling: its password, its query, its credentials."""
+    """The parts of a URL that must not be shown (password, query, credentials), in all ways to write them."""
     secrets = {url.raw_query_string, url.query_string, url.raw_password or "", url.password or ""}
     for name in _CREDENTIAL_PARAMETERS:
         for secret in url.query.getall(name, ()):
@@ -88,10 +88,10 @@ def _secrets(url: URL) -> list[str]:
 
 
 def seconds_to_wait(headers: Mapping[str, str], now: float) -> float | None:
-    """The seconds of `Retry-After` (RFC 9110, section 10.2.3); None if the header is missing or invalid.
+    """The seconds to wait that `Retry-After` asks for (RFC 9110, 10.2.3); None if it is missing or invalid.
 
     A date in `Retry-After` is compared with the server's clock, which the header `Date` shows. Without `Date`, it
-    is compared with our clock, `now`, in Unix seconds.
+    is compared with this machine's clock, `now`, in Unix seconds.
     """
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
@@ -133,7 +133,7 @@ async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -
 
 def _to_error(failure: DialFailure) -> PeerError:
     match failure.kind:
-        case DialFailureKind.REFUSED:  # the status is 101, because `_raise_refusal` raises on any other
+        case DialFailureKind.REFUSED:  # the status is 101, because `_raise_refusal` raises for any other status
             return PeerError(f"the server's upgrade is wrong: {failure.text}")
         case DialFailureKind.TIMEOUT:
             return PeerError(f"no answer to the handshake within {_ANSWER_TIMEOUT:g} s")

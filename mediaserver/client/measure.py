@@ -11,10 +11,10 @@ import numpy as np
 
 from mediaserver.audio.pcm import PTIME, Signal
 
-MAX_DRIFT_PPM = 10_000.0  # one per cent; with more drift, a stream is not paced at 20 ms
-MIN_DRIFT_FRAMES = 100  # with fewer frames, drift cannot be told from jitter
-_BURST = 0.010  # seconds after the first frame; frames that come by then count as sent together with the first
-_MAX_LEAD = 10  # frames that may count as sent together with the first
+MAX_DRIFT_PPM = 10_000.0  # the drift (one per cent) above which a stream counts as not paced at 20 ms
+MIN_DRIFT_FRAMES = 100  # the minimum number of frames with which drift can be told from jitter
+_BURST = 0.010  # the seconds after the first frame within which frames count as sent together with the first
+_MAX_LEAD = 10  # the maximum number of frames that count as sent together with the first frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,14 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a simulated peer measured of the audio that it received on one call."""
+    """The measurements that a simulated peer made of the audio it received on one call."""
 
     frames: int
     duration_s: float
-    first_frame_ms: float | None  # time since the handshake's reply; on TCP, since the connection was made
+    first_frame_ms: float | None  # time from the handshake's reply (TCP: the connection) to the first frame
     interarrival_ms: Spread | None
-    lateness_ms: Spread | None  # delay against the stream's schedule: a frame every 20 ms, after a first burst
-    drift_ppm: float | None  # drift of the server's clock against ours; positive: the server is slow
+    lateness_ms: Spread | None  # delay of frames against a schedule of one frame every 20 ms after a first burst
+    drift_ppm: float | None  # drift of the server's clock against the simulator's; positive: the server is slow
     bad_frames: int
     encapsulation: str | None
     framing: str | None
@@ -45,7 +45,7 @@ class Report:
 
     @property
     def problems(self) -> list[str]:
-        """What was wrong with the stream, one line for each problem."""
+        """The problems of the stream, one line for each."""
         found = []
         if not self.frames:
             found.append("no audio came")
@@ -67,7 +67,7 @@ class Report:
 
 
 def spread(values: Signal) -> Spread:
-    """Percentiles, in milliseconds, of `values`, which are durations in seconds: shape (n,)."""
+    """The percentiles, in milliseconds, of `values`, which are durations in seconds: shape (n,)."""
     p50, p99 = np.percentile(values, (50, 99))
     return Spread(*(round(float(value) * 1000, 3) for value in (p50, p99, values.max())))
 
@@ -79,16 +79,16 @@ def lead(arrivals: Sequence[float]) -> int:
 
 
 def interarrivals(arrivals: Sequence[float]) -> Spread | None:
-    """Time between successive frames, without frames of the lead; None if fewer than two frames are left."""
+    """The times between successive frames, without those of the lead; None if fewer than two frames are left."""
     gaps = np.diff(np.asarray(arrivals[lead(arrivals) :]))
     return spread(gaps) if len(gaps) else None
 
 
 def lateness(arrivals: Sequence[float]) -> Spread | None:
-    """How long after its due time each frame came; None without frames.
+    """How long after its due time each frame arrived; None without frames.
 
     Frame n is due (n - lead) · 20 ms after the first frame. Frames of the lead are due with the first frame. The
-    frame that came earliest against its due time has a lateness of 0.
+    frame that arrived earliest against its due time has a lateness of 0.
     """
     return spread(_offsets(arrivals) - _offsets(arrivals).min()) if arrivals else None
 

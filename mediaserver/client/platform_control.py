@@ -1,4 +1,4 @@
-"""Control of a call or conference whose media stream we dialled, by VoIPBIN's API: hang up, and transfer.
+"""Control, by VoIPBIN's API, of a call or conference to which a path is attached: hang up, and transfer.
 
 A call is hung up by `POST /calls/{id}/hangup`. To transfer a caller who is in a conference, VoIPBIN calls the
 destination (`POST /calls`), and this new call joins the conference. A call that is in no conference cannot be
@@ -18,8 +18,8 @@ from mediaserver.events.kinds import EventKind
 from mediaserver.wire.voipbin.actions import Action, add_ids, make_action
 from mediaserver.wire.voipbin.destination import Destination
 
-_OVER_STATUS = {400, 404, 410}  # HTTP statuses that mean that a call is over, when we hang it up
-_CALLABLE = {"tel", "sip", "extension", "agent"}  # kinds of destinations that can be called
+_OVER_STATUS = {400, 404, 410}  # HTTP statuses that say, in answer to a hang-up, that the call is over already
+_CALLABLE = {"tel", "sip", "extension", "agent"}  # the kinds of destinations that VoIPBIN can call
 
 log = structlog.get_logger()
 
@@ -27,16 +27,16 @@ log = structlog.get_logger()
 class PlatformControl(PeerControl):
     """Keeps the handler's request to hang up or to transfer, until `perform` sends the request to VoIPBIN.
 
-    `source` is the number that the called party of a transfer is shown.
+    `source` is the number that a transfer shows to the called party.
     """
 
     def __init__(self, platform: Platform, resource: str, source: str) -> None:
         self._platform, self._source = platform, source
         self._kind, _, self._id = resource.partition("/")
-        self._request: tuple[str, Mapping[str, Any] | None] | None = None  # the API's path, and the body to post
+        self._request: tuple[str, Mapping[str, Any] | None] | None = None  # the API path and body of the request
 
     def hang_up(self) -> None:
-        """Have VoIPBIN hang up the call. A conference goes on, because it is no call that could be hung up."""
+        """Have VoIPBIN hang up the call. A conference goes on, because VoIPBIN hangs up calls only."""
         if self._kind == "calls":
             self._request = f"calls/{self._id}/hangup", None
 

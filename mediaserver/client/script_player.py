@@ -1,4 +1,4 @@
-"""The outbound audio of the command `call`: silence, and in our turn the user's DTMF keys and sound file.
+"""The outbound audio of the command `call`: silence, and in the caller's turn the user's keys and sound file.
 
 A key is 100 ms of its two tones (ITU-T Q.23) and 100 ms of silence (Q.24 asks for 40 ms). Where the wire format
 has messages for keys, a key is an AudioSocket message instead, sent at the pace of tones. A comma is a pause of
@@ -27,15 +27,15 @@ from mediaserver.wire.encapsulation import MESSAGE, TCP
 from mediaserver.wire.wire import Wire
 
 PAUSE = ","
-QUIET = 1.0  # seconds of silence that end the peer's turn: longer than the pause between two sentences
-FIRST_SOUND_TIMEOUT = 2.0  # seconds; a peer that makes no sound for this time waits for us to speak
-LOUD_DBFS = -45.0  # dBFS; frames of a lower level are silence or line noise
+QUIET = 1.0  # the seconds of silence that end the peer's turn: longer than the pause between two sentences
+FIRST_SOUND_TIMEOUT = 2.0  # the seconds without any sound after which the peer counts as waiting for the caller
+LOUD_DBFS = -45.0  # the level in dBFS below which a frame counts as silence or line noise
 _ON_MS, _OFF_MS, _PAUSE_MS = 100, 100, 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """DTMF keys and then audio, sent `after` seconds from the answer; if that is None, once the peer is quiet.
+    """What a simulated caller sends: keys, then audio, `after` seconds from the answer, or once the peer is quiet.
 
     If there is a `voice`, it is sent from the answer on, in place of keys and audio.
     """
@@ -50,7 +50,7 @@ class Script:
 
 
 class TurnDetector:
-    """Endpoints the peer's audio by its level: finds when the peer has finished speaking, so that we may send."""
+    """Finds, by the level of the peer's audio, when the peer has finished speaking and the caller may speak."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -58,12 +58,12 @@ class TurnDetector:
         self._began = clock()
 
     def push_audio(self, pcm: bytes, at: float) -> None:
-        """Add a frame of 16-bit PCM, which came at `at` seconds of the clock."""
+        """Add a frame of the peer's 16-bit PCM, which arrived at the clock's time `at`."""
         if levels.rms_dbfs(from_bytes(pcm)) > LOUD_DBFS:
             self._loud_at = at
 
     def restart(self) -> None:
-        """Begin to detect a new turn of the peer: after the answer of the call, or after we have sent keys."""
+        """Begin to detect a new turn of the peer: after the answer of the call, or after keys were sent."""
         self._began, self._loud_at = self._clock(), None
 
     @property
@@ -81,7 +81,7 @@ class TurnDetector:
 
 
 class ScriptPlayer:
-    """Sends the outbound frames of a call, from `start` on. `stop` must be called in the end."""
+    """Sends the outbound frames of a simulated caller, from `start` on. `stop` must be called in the end."""
 
     def __init__(
         self,
@@ -147,14 +147,14 @@ class ScriptPlayer:
         if script.keys:
             await self._send_keys()
         if script.keys and script.pcm and script.after is None:
-            # The peer may answer the keys with a prompt, so we wait again until it is our turn to speak.
+            # The peer may answer the keys with a prompt, so the caller waits again until the peer has finished.
             self._turn_detector.restart()
             await self._turn_detector.wait_for_turn()
         if script.pcm:
             self._pacer.play(Playlist([Clip(script.pcm)]))
 
     async def _send_keys(self) -> None:
-        """Send all keys at their pace, as tones or as messages."""
+        """Send all keys one after another, as tones in the audio or as messages."""
         if self._wire.encoding in (MESSAGE, TCP):
             await self._send_key_messages()
             return

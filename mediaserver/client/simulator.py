@@ -32,7 +32,8 @@ from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpP
 from mediaserver.wire.events import Audio, Hangup
 from mediaserver.wire.wire import Wire
 
-OnFrame = Callable[[bytes, float], None]  # called with a frame of 16-bit PCM, and its arrival in monotonic seconds
+# A function that is called with each frame of 16-bit PCM, and the frame's arrival in monotonic seconds.
+OnFrame = Callable[[bytes, float], None]
 T = TypeVar("T", OpenWebSocket, asterisk.AsteriskConnection)
 
 
@@ -41,13 +42,13 @@ class SimulatedCall:
     """The options of a simulated call: the URL to dial, and what to send, to expect and to record."""
 
     url: str
-    seconds: float | None = None  # seconds after which we hang up; if None, the server ends the call
-    encapsulation: Encapsulation | None = None  # None: taken from the URL, else from the first message
+    seconds: float | None = None  # seconds after which the simulator hangs up; None: the server ends the call
+    encapsulation: Encapsulation | None = None  # if None, that of the URL, or else of the first message
     framing: Framing = Framing.AUTO
     send: Path | None = None  # the sound file that the simulated caller sends, if any
-    digits: str = ""  # keys to press before the sound file, `0-9 A-D * #`; a comma is a pause
-    after: float | None = None  # seconds after the upgrade when `send` begins; None: when the peer pauses
-    record: Path | None = None  # a WAV file into which the received audio is written
+    digits: str = ""  # the DTMF keys to press before the sound file, `0-9 A-D * #`; a comma is a pause
+    after: float | None = None  # seconds from the answer to the keys and sound; None: until the peer pauses
+    record: Path | None = None  # the WAV file into which the received audio is written, if any
     voice: Source | None = None  # the audio to send from the answer on, in place of `digits` and `send`
     codec: Codec = Codec.SLIN  # with tcp://, the codec in which the simulated Asterisk sends
 
@@ -65,7 +66,7 @@ class FrameMeter:
 
     @property
     def encapsulation(self) -> Encapsulation | None:
-        """The encapsulation of the stream; None while it is not known yet."""
+        """The encapsulation of the stream; None while the encapsulation is not known yet."""
         asked = self._call.encapsulation or _encapsulation_of(self._call.url)
         return asked or (self._wire.settings.encapsulation if self._wire else None)
 
@@ -80,11 +81,11 @@ class FrameMeter:
             events = self._wire.inbound.depacketize(data, at)
         except ProtocolError as error:
             events, reason = [], f"{len(data)} bytes, {error}"
-        if Hangup() in events:  # the server hangs up: the message is no frame, and a close follows
+        if Hangup() in events:  # the message is no frame, but the server's hang-up, which a close follows
             return
         self.arrivals.append(at)
         pcm = b"".join(event.pcm for event in events if isinstance(event, Audio))
-        if self._is_given and data[0] != audiosocket.Kind.SLIN:  # the simulated Asterisk plays 8 kHz only
+        if self._is_given and data[0] != audiosocket.Kind.SLIN:  # the simulated Asterisk plays audio at 8 kHz only
             pcm, reason = b"", f"of kind 0x{data[0]:02x}"
         if len(pcm) == FRAME_BYTES:
             self._on_frame(pcm, at)
@@ -119,7 +120,7 @@ async def simulate(
 async def _simulate_voipbin(
     call: SimulatedCall, on_frame: OnFrame, script: Script, turn_detector: TurnDetector, hang_up: asyncio.Event
 ) -> Report:
-    """Make a call as VoIPBIN does. Frames are sent only if there is a script."""
+    """Make a call as VoIPBIN does. Frames are sent only if the simulated caller has keys or sound to send."""
     meter = FrameMeter(call, on_frame)
     async with dial.client_session() as client:
         try:
@@ -147,7 +148,7 @@ async def _simulate_voipbin(
 async def _simulate_asterisk(
     call: SimulatedCall, on_frame: OnFrame, script: Script, turn_detector: TurnDetector, hang_up: asyncio.Event
 ) -> Report:
-    """Make a call as Asterisk does: send frames from the start, which are silence while no script plays."""
+    """Make a call as Asterisk does: send frames from the start, of silence while the caller sends nothing."""
     if call.encapsulation not in (None, Encapsulation.AUDIOSOCKET) or call.framing == Framing.PCM:
         raise PeerError("a tcp:// URL stands for AudioSocket, in whole messages")
     settings = WireSettings(inbound=InboundCodec.SLIN)  # Asterisk accepts only slin, whatever codec it sends
@@ -197,7 +198,7 @@ def _describe(settings: WireSettings) -> str:
 
 
 async def _dial_unless(hang_up: asyncio.Event, dialling: Coroutine[Any, Any, T]) -> T:
-    """Return the connection that `dialling` makes; PeerError if `hang_up` is set before the server answers."""
+    """Return the connection that `dialling` makes; PeerError if `hang_up` is set before the connection is made."""
     dialled, given_up = asyncio.ensure_future(dialling), asyncio.ensure_future(hang_up.wait())
     try:
         await asyncio.wait((dialled, given_up), return_when=asyncio.FIRST_COMPLETED)
@@ -230,7 +231,7 @@ async def _receive(websocket: OpenWebSocket, meter: FrameMeter) -> int | None:
 async def _hang_up(
     websocket: OpenWebSocket, player: ScriptPlayer, seconds: float | None, requested: asyncio.Event
 ) -> None:
-    """Close the WebSocket after `seconds`, or when `requested` is set; drop it if the server does not answer."""
+    """Close the WebSocket after `seconds`, or when `requested` is set. Drop it if the server does not answer."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(requested.wait(), seconds)
     await player.stop()  # nothing may follow the close (RFC 6455, section 5.5.1)
@@ -242,7 +243,7 @@ async def _hang_up(
 
 
 def _outbound_wire(call: SimulatedCall) -> Wire:
-    """The wire format in which the simulator sends: as the call's options say, else as the query of the URL says.
+    """The wire format in which the simulator sends: that of the call's options, or else of the URL's query.
 
     If neither names an encapsulation, the format is AudioSocket, which a server with `framing = auto` adopts.
     """
@@ -253,13 +254,13 @@ def _outbound_wire(call: SimulatedCall) -> Wire:
 
 
 def _encapsulation_of(url: str) -> Encapsulation | None:
-    """The encapsulation that the query of a URL asks for; None if it asks for no known one."""
+    """The encapsulation that the query of a URL asks for; None if the query names no known encapsulation."""
     name = URL(url).query.get("encapsulation", "")
     return Encapsulation(name) if name in list(Encapsulation) else None
 
 
 def _detect_encapsulation(data: bytes) -> Encapsulation:
-    """The encapsulation that `data`, the first message of a stream, looks like."""
+    """The encapsulation that the first message of a stream, `data`, seems to have."""
     with contextlib.suppress(ProtocolError):
         if len(data) in (172, 332) and rtp.payload_type(rtp.parse(data)) is not None:
             return Encapsulation.RTP
@@ -267,7 +268,7 @@ def _detect_encapsulation(data: bytes) -> Encapsulation:
 
 
 def _framing_of(data: bytes, encapsulation: Encapsulation) -> str | None:
-    """The framing or RTP payload type of a message, by its name in the settings; None if it is not known."""
+    """The framing or RTP payload type of a message, by its name in the settings; None if it has no known one."""
     if encapsulation == Encapsulation.RTP:
         with contextlib.suppress(ProtocolError, ValueError):
             return rtp.PayloadType(rtp.parse(data).payload_type).name.lower()

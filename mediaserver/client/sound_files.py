@@ -11,7 +11,7 @@ from mediaserver.playout.decoding.decode import decode_file
 
 
 def decode_speech(path: Path) -> bytes:
-    """The PCM of a sound file that is to be sent; PromptError if it cannot be decoded."""
+    """The PCM (16-bit, 8 kHz, mono) of a sound file that a caller sends; PromptError if it cannot be decoded."""
     try:
         return decode_file(path).pcm
     except PromptError as error:

@@ -17,22 +17,22 @@ from mediaserver.support.http_connector import Connector
 from mediaserver.transport.dialled import OpenWebSocket
 from mediaserver.wire.encapsulation import Encapsulation
 
-_POST_TIMEOUT = 10.0  # seconds for one request to the API
-_POST_ATTEMPTS = 3  # the most attempts of a request that VoIPBIN refuses with 429 (too many requests)
-_MAX_WAIT = 5.0  # the most seconds to wait before another attempt, even if `Retry-After` asks for more
+_POST_TIMEOUT = 10.0  # the time limit in seconds for one request to the API
+_POST_ATTEMPTS = 3  # the number of attempts at a request that VoIPBIN refuses with 429 (too many requests)
+_MAX_WAIT = 5.0  # the maximum seconds to wait before another attempt, even if `Retry-After` asks for more
 
 
 @dataclass(frozen=True)
 class Credential:
     """A credential for VoIPBIN: a token, or an access key."""
 
-    setting: str  # the credential's key in the configuration
-    parameter: str  # the credential's name in the query of a URL
+    setting: str  # the key of the setting that holds the credential
+    parameter: str  # the name of the query parameter that carries the credential in a URL
     secret: str = field(repr=False)
 
 
 def credential_of(settings: VoipbinSettings) -> Credential | None:
-    """The credential that the settings hold, or name by a file or an environment variable; None if none is set.
+    """The credential in the settings, or in a file or environment variable that they name; None if none is set.
 
     ConfigError if the file or the variable does not exist.
     """
@@ -47,7 +47,7 @@ def credential_of(settings: VoipbinSettings) -> Credential | None:
 
 
 def media_stream_url(api: str, resource: str, encapsulation: Encapsulation, credential: Credential | None) -> str:
-    """The URL of a call's or conference's media stream. The URL holds the credential, and must not be logged."""
+    """The URL of a call's or conference's media stream. It contains the credential, and must not be logged."""
     url = URL(f"{api.rstrip('/')}/{resource}/media_stream", encoded=True)
     url = url.with_scheme("wss" if url.scheme == "https" else "ws")
     query = {"encapsulation": str(encapsulation)}
@@ -57,20 +57,20 @@ def media_stream_url(api: str, resource: str, encapsulation: Encapsulation, cred
 
 
 def api_url(api: str, path: str, credential: Credential | None) -> URL:
-    """The URL of a path of VoIPBIN's API. The URL holds the credential, and must not be logged."""
+    """The URL of a path of VoIPBIN's API. The URL contains the credential, and must not be logged."""
     url = URL(f"{api.rstrip('/')}/{path}", encoded=True)
     return url if credential is None else url.with_query({credential.parameter: credential.secret})
 
 
 class DialRateLimiter:
-    """Prevents bursts of dialling: grants turns in the order of requests, at least 1 / `rate` seconds apart."""
+    """Prevents bursts of dialling: tasks may dial in the order of their requests, 1 / `rate` seconds apart."""
 
     def __init__(self) -> None:
-        self._lock = asyncio.Lock()  # tasks that wait for their turn get the lock in the order of their requests
-        self._next = 0.0  # when the next turn may be granted, by the loop's clock
+        self._lock = asyncio.Lock()  # the lock of the task that dials next; tasks wait for it in order
+        self._next = 0.0  # the time from which the next task may dial, by the loop's clock
 
     async def acquire(self, rate: float) -> None:
-        """Wait for a turn to dial. There are `rate` turns a second; the very first turn is granted at once.
+        """Wait for a turn to dial. There are `rate` turns per second; the very first turn comes at once.
 
         A task that is cancelled while it waits leaves its turn to the next task.
         """
@@ -90,7 +90,7 @@ class Platform:
         self._api_client: aiohttp.ClientSession | None = None
 
     async def acquire_dial(self) -> None:
-        """Wait until `voipbin.dial_rate` allows to dial one more stream, because VoIPBIN limits our requests."""
+        """Wait until `voipbin.dial_rate` permits to dial a stream, because VoIPBIN limits the rate of requests."""
         await self._rate_limiter.acquire(self._settings().dial_rate)
 
     async def dial(

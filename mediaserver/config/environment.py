@@ -1,7 +1,7 @@
 """Settings in environment variables: `MEDIASERVER_SERVER__PORT=9000` sets `port` of `[server]`.
 
 The value of a list or table is JSON. A variable with the prefix `MEDIASERVER_` that names no setting is a mistake,
-except for the variables that Kubernetes sets for a service of the name mediaserver.
+except for the variables that Kubernetes sets for a service called mediaserver.
 """
 
 import json
@@ -17,15 +17,15 @@ from mediaserver.config.error_messages import KeyPath, type_at, union_members
 from mediaserver.config.strict_types import RawText
 
 ENV_PREFIX, ENV_DELIMITER = "MEDIASERVER_", "__"
-# Variables that stand for command-line options, such as --config, and are no settings.
+# Environment variables that stand for command-line options, such as --config, and are no settings.
 _OPTIONS = {"MEDIASERVER_CONFIG"}
-# Variables that Kubernetes sets in all containers of a namespace with a Service named mediaserver or
-# mediaserver-….
+# The environment variables that Kubernetes sets in all containers of a namespace with a Service named mediaserver
+# or mediaserver-….
 _SERVICE = re.compile(
     r"MEDIASERVER_(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
-_LINK = re.compile(r"(tcp|udp|sctp)://")  # how Kubernetes' value of MEDIASERVER_PORT begins
-# A bare name, which is not JSON. A setting whose value is a list takes it as a list of one entry.
+_LINK = re.compile(r"(tcp|udp|sctp)://")  # the beginning of the value that Kubernetes gives to MEDIASERVER_PORT
+# A name without quotes, which is not JSON. For a setting that is a list, it stands for a list of one entry.
 _NAME = re.compile(r"[A-Za-z][\w-]*")
 _NO_JSON = 'should be JSON where it is a list or a table, such as ["a", "b"] or {"9000": "/audio-stream"}'
 
@@ -34,7 +34,7 @@ _NO_JSON = 'should be JSON where it is a list or a table, such as ["a", "b"] or 
 class Environment:
     """The settings in environment variables, as tables.
 
-    `variables` tells which variable sets each key. `problems` has a line for each mistake.
+    `variables` has the environment variable that sets each key. `problems` has one line for each mistake.
     """
 
     tables: dict[str, Any] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Environment:
 
     @classmethod
     def read(cls, variables: Mapping[str, str], model: type[BaseModel], used: frozenset[str]) -> "Environment":
-        """Read a model's settings from `variables`, without variables `used` for other things, such as secrets."""
+        """Read a model's settings from `variables`, except those `used` for other things, such as secrets."""
         found = cls()
         for name, text in sorted(variables.items()):
             upper = name.upper()
@@ -86,7 +86,7 @@ def is_compound(kind: Any) -> bool:
 
 
 def setting_variables(model: type[BaseModel], above: str = ENV_PREFIX) -> Iterator[str]:
-    """Yield the environment variable of each setting in a model. Whole tables' own variables are left out."""
+    """Yield the environment variable of each setting in a model, but none for a whole table of settings."""
     for name, setting in model.model_fields.items():
         if isinstance(setting.annotation, type) and issubclass(setting.annotation, BaseModel):
             yield from setting_variables(setting.annotation, f"{above}{name.upper()}{ENV_DELIMITER}")
@@ -117,7 +117,7 @@ def _json_or_text(text: str) -> Any:
 
 
 def _key_paths(value: Any) -> Iterator[KeyPath]:
-    """Yield the key paths of a value and of all values inside it, outermost first. The value's own path is ()."""
+    """Yield the key paths of a value and of all values inside the value, outermost first. Its own path is ()."""
     yield ()
     if isinstance(value, dict):
         for key, each in value.items():
@@ -125,7 +125,7 @@ def _key_paths(value: Any) -> Iterator[KeyPath]:
 
 
 def _merged(below: Any, above: Any) -> Any:
-    """The tables of `below` overridden by those of `above`, key by key at any depth."""
+    """The tables of `below`, overridden by those of `above` key by key, at any depth."""
     if isinstance(below, dict) and isinstance(above, dict):
         return below | {key: _merged(below.get(key), each) for key, each in above.items()}
     return above

@@ -12,16 +12,16 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from mediaserver.errors import did_you_mean, single_line
 
-KeyPath = tuple[str | int, ...]  # where a value is: keys of tables and indices of lists, outermost first
-# Parts that pydantic adds to an error's location, for keys and for members of unions. No configuration file has
-# such parts.
+KeyPath = tuple[str | int, ...]  # the place of a value: keys of tables and indices of lists, outermost first
+# The parts that pydantic adds to an error's location, for keys and for members of unions. No configuration file
+# has such parts.
 _TAGS = ("[key]", "a prompt", "what is said")
-# Keys of settings whose values no message shows, as they may be secrets.
+# The keys of settings whose values no message shows, because the values may contain secrets.
 _SECRETS = {"token", "tokens", "access_key", "secret", "url", "api", "webhook", "transfer"}
-_BRIEF = 5  # the number of errors after which a summary ends
+_BRIEF = 5  # the maximum number of errors that a summary lists
 _SCALAR = str | int | float
 
-# Messages by the types of pydantic's errors. A {name} is filled in from the error's context.
+# The messages for pydantic's errors, by type of error. A {name} is filled in from the error's context.
 MESSAGES: dict[str, str] = {
     "assertion_error": "{error}",
     "bool_parsing": "should be true or false",
@@ -63,12 +63,12 @@ MESSAGES: dict[str, str] = {
 MISSING, UNKNOWN = (
     "missing",
     "extra_forbidden",
-)  # types of errors whose messages name the key: "handler is missing", "tokns: unknown setting"
+)  # the types of errors whose messages name the key: "handler is missing", "tokns: unknown setting"
 _PATTERNS = {
     "^[0-9A-D*#]*$": "should be keys, of 0-9 A-D * #",
     "^[A-Za-z0-9_-]{1,40}$": "should be a name of letters, digits, - and _, 40 at most",
 }
-_BARE = re.compile(r"[\w*#-]+")  # keys that messages show without quotes; * and # are keys of menus
+_BARE = re.compile(r"[\w*#-]+")  # the keys that messages show without quotes; * and # are DTMF keys in menus
 _UNQUOTED = re.compile(r"[+-]?\d[\d_]*(\.\d+)?|true|false")
 
 
@@ -85,7 +85,7 @@ class Problem(NamedTuple):
 
 
 def error_lines(where: str, error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """A line for each mistake of a validation error: the key, what is wrong, and perhaps a similar name."""
+    """One line for each mistake in a validation error: the key, what is wrong, and perhaps a similar name."""
     return [
         problem.line(where)
         for details in error.errors()
@@ -125,7 +125,7 @@ def error_key(details: Any) -> KeyPath:
 
 def _words(details: Any) -> str:
     kind, context, value = details["type"], details.get("ctx", {}), details["input"]
-    if kind not in MESSAGES:  # an error of a type that only a user's own handler uses
+    if kind not in MESSAGES:  # only users' own handlers have errors of other types
         return re.sub(r"^(Input|Value|String|Data) should (be )?(a valid )?", "should be ", details["msg"])
     if kind in ("string_too_short", "too_short") and context.get("min_length") == 1:
         return "should not be empty"

@@ -1,4 +1,4 @@
-"""Types of settings, with their validators: the base class of all tables, and URLs, networks, ports and tokens."""
+"""The types of settings, with validators: the base class of all tables, and URLs, networks, ports and tokens."""
 
 import ipaddress
 import math
@@ -25,7 +25,7 @@ from mediaserver.config.error_messages import KeyPath, format_key
 from mediaserver.config.strict_types import check_type
 from mediaserver.support.urls import origin
 
-_MAPPED = 96  # bits before the IPv4 address in an IPv4-mapped IPv6 address
+_MAPPED = 96  # the number of bits before the IPv4 address in an IPv4-mapped IPv6 address
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -65,18 +65,18 @@ def validate_websocket_url(url: str) -> str:
 
 
 def check_fixed_host(url: str) -> None:
-    """VariableHostError where a variable would choose the URL's server, which is sent the configured token."""
+    """Raise VariableHostError if a variable chooses a URL's server, because the server is sent a token."""
     if re.search(r"\{\w+\}", origin(url)):
         raise VariableHostError(url)
 
 
 def _validate_url(url: str, *schemes: str) -> str:
-    if "://" not in url:  # `build_routes` checks the host of all texts with ://, whichever setting has them
+    if "://" not in url:  # the hosts of all texts with :// are checked by `build_routes`, in whichever setting
         check_fixed_host(url)
     allowed = " or ".join(f"{scheme}://" for scheme in schemes)
     try:
         parts = urlsplit(url)
-    except ValueError as error:  # for example, brackets without an IPv6 address in them
+    except ValueError as error:  # the URL has, for example, brackets without an IPv6 address
         raise UrlError(url, str(error)) from error
     if parts.scheme not in schemes or not parts.hostname:
         raise UrlError(url, f"should be a URL that begins with {allowed}")
@@ -149,7 +149,7 @@ def _network(value: object) -> Network:
 
 
 def _port(value: object) -> object:
-    """A port that is the key of a table. It must be in plain digits, or one port could be two keys (80, 080)."""
+    """Check a port that is the key of a table. Only plain digits are allowed, or 80 and 080 would be two keys."""
     if isinstance(value, str) and not re.fullmatch("[1-9][0-9]{0,4}", value):
         raise ValueError("should be a port, 1 to 65535, in digits alone, such as 9000")
     return value
@@ -174,7 +174,7 @@ Tokens = tuple[Annotated[SecretStr, AfterValidator(_validate_not_blank)], ...]
 
 
 class OneOrMore:
-    """Marks a list of which a single value may stand without brackets, for the reference of settings."""
+    """Marks, for the reference of settings, a list for which a single value may stand without brackets."""
 
 
 class Table(BaseModel):
@@ -201,5 +201,5 @@ class Table(BaseModel):
     def _collect_built(cls, values: Any, build: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         built = build(values)
         if isinstance(info.context, dict):
-            info.context[id(values)] = values, built  # `values` is kept so that no other object gets its `id`
+            info.context[id(values)] = values, built  # `values` is kept, so that no other object gets its `id`
         return built

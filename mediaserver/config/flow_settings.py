@@ -1,4 +1,4 @@
-"""`[flows]`: the listener that answers VoIPBIN's action `fetch`, and types of settings about flows."""
+"""`[flows]`: the listener that answers VoIPBIN's action `fetch`, and the types of settings about flows."""
 
 import re
 from typing import Annotated, Any, Self
@@ -10,7 +10,7 @@ from mediaserver.config.fields import Networks, Table, validate_host_name, valid
 from mediaserver.wire.voipbin.actions import validate_actions
 from mediaserver.wire.voipbin.destination import Destination
 
-_MAX_PORTS = 2000  # the most media ports; each takes two file descriptors
+_MAX_PORTS = 2000  # the maximum number of media ports; each takes two file descriptors
 
 
 def _parse_destination(value: Any) -> Any:
@@ -34,7 +34,7 @@ def _port_range(text: str) -> str:
 
 
 DestinationText = Annotated[InstanceOf[Destination], BeforeValidator(_parse_destination)]
-# A destination, or the URL of a webhook that is asked to transfer the call.
+# A destination to which a call is transferred, or the URL of a webhook that is asked to transfer the call.
 TransferTarget = Annotated[InstanceOf[Destination] | str, BeforeValidator(_parse_transfer_target)]
 FlowActions = Annotated[tuple[Any, ...], AfterValidator(validate_actions)]
 OptionalHostName = Annotated[str, AfterValidator(lambda name: name and validate_host_name(name))]
@@ -85,7 +85,7 @@ class FlowSettings(Table):
         return range(int(first), int(last) + 1)
 
     def fetch_url(self, path: str, secret: str | None = None) -> str:
-        """The URL at which VoIPBIN's action `fetch` asks for a path, which may have a query.
+        """The URL from which VoIPBIN's action `fetch` requests the actions for a path, which may have a query.
 
         The URL contains the secret, and must not be logged. If `secret` is None, the URL has `<secret>` instead.
         """

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from mediaserver.config.fields import HostName, Networks, PortNumber, Table, validate_web_url
 
-FRAME_MESSAGE = 340  # bytes of a message with one 20 ms frame, in the largest encapsulation
+FRAME_MESSAGE = 340  # the size in bytes of a message with one 20 ms frame, in the largest encapsulation
 
 
 class ServerSettings(Table):
@@ -69,10 +69,10 @@ class AudioSocketSettings(Table):
 class Scope(StrEnum):
     """What a token of the admin port allows."""
 
-    READ = "read"  # to read metrics, streams and the events of streams
-    LISTEN = "listen"  # to listen to the sound of calls
-    CONTROL = "control"  # to dial, to play prompts, and to hang up
-    PROMPTS = "prompts"  # to change prompts
+    READ = "read"  # permits to read metrics, streams and the events of streams
+    LISTEN = "listen"  # permits to listen to the sound of calls
+    CONTROL = "control"  # permits to dial, to play prompts, and to hang up
+    PROMPTS = "prompts"  # permits to change prompts
 
 
 TokenName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]

@@ -22,7 +22,7 @@ _LINE = re.compile(r"at line (\d+)")
 
 def default_file() -> Path | None:
     """The path `./config.toml`, or None where that file does not exist."""
-    with contextlib.suppress(OSError):  # we may lack the permission to search the working directory
+    with contextlib.suppress(OSError):  # the server may lack the permission to search the working directory
         return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
     return None
 
@@ -66,7 +66,7 @@ def _secret_variables(value: Any) -> set[str]:
 
 
 def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
-    """The tables of a TOML file, and a line for each top-level key that is not the table or list it should be."""
+    """The tables of a TOML file, and one line for each top-level key that is no table or list, but should be."""
     text = ""
     try:
         text = file.read_text(encoding="utf-8")
@@ -85,7 +85,7 @@ def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _unquoted(text: str, why: str) -> str:
-    """A hint for TOML's most common error, a path or a text without quotes; "" for any other error."""
+    """A hint for the most common error in TOML, a path or a text without quotes; "" for any other error."""
     number = _LINE.search(why)
     lines = text.splitlines()[int(number[1]) - 1 :][:1] if number is not None else []
     if bare := next(filter(None, map(_BARE_PATH.match, lines)), None):

@@ -25,7 +25,7 @@ from mediaserver.config.strict_types import RawText, number_of
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload
 
-ACCESS_KEY = "vb_"  # how each of VoIPBIN's access keys begins
+ACCESS_KEY = "vb_"  # the characters with which each access key of VoIPBIN begins
 
 
 def _loudness(value: Any) -> Any:
@@ -112,7 +112,7 @@ class VoipbinSettings(Table):
 
     @property
     def has_credential(self) -> bool:
-        """Whether a token or an access key is set, without which VoIPBIN does nothing for us."""
+        """Whether a token or an access key is set, without which VoIPBIN refuses all requests."""
         return bool(self.token.get_secret_value().strip() or self.access_key.get_secret_value().strip())
 
     @model_validator(mode="after")
@@ -160,7 +160,7 @@ class PathSettings(Table):
 
     @property
     def handler_settings(self) -> dict[str, Any]:
-        """The settings of the path that only its handler defines, by key. The values are not validated yet."""
+        """The path's settings that its handler defines, by key. Their values are not validated yet."""
         return dict(self.model_extra or {})
 
 
@@ -198,7 +198,7 @@ class Settings(Table):
     _invalid_paths: frozenset[str] = PrivateAttr(default=frozenset())
 
     def set_sources(self, variables: Mapping[KeyPath, str], file: Mapping[str, Any], paths: Any) -> None:
-        """Remember what sets each key (`variables` or `file`), and which configured `paths` are left out."""
+        """Remember what sets each key (`variables` or `file`), and which of the file's `paths` are left out."""
         self._variables, self._file = variables, file
         self._invalid_paths = frozenset(map(str, paths if isinstance(paths, dict) else ())) - self.paths.keys()
 
@@ -208,12 +208,12 @@ class Settings(Table):
 
     @property
     def invalid_tables(self) -> frozenset[str]:
-        """Tables in which a setting was invalid. For that reason alone, other settings may seem missing there."""
+        """The tables in which an invalid setting was dropped, so that other settings may wrongly seem missing."""
         return self._invalid_tables
 
     @property
     def invalid_paths(self) -> frozenset[str]:
-        """Configured paths that are left out, because too many of their settings are invalid."""
+        """The configured paths that are left out, because too many of their settings are invalid."""
         return self._invalid_paths
 
     def source(self, where: str, place: KeyPath) -> str:

@@ -19,9 +19,9 @@ CHAT_ENGINE = "openai"  # the name of the chat engine whose server the table `[c
 
 
 def _as_names(value: Any, known: Sequence[str] = ()) -> Any:
-    """Turn one engine's name into a list of one name, and leave a list as it is.
+    """Turn one engine's name into a list with this name, and leave a list as it is.
 
-    If the value is no list, and `known` names lack it, the error is the one for a single name.
+    If the value is no list, and is not among the `known` names, the error is that of a single unknown name.
     """
     if isinstance(value, list | tuple):
         return value
@@ -31,7 +31,7 @@ def _as_names(value: Any, known: Sequence[str] = ()) -> Any:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Names as pydantic lists them in its error `literal_error`."""
+    """The text of a list of names, as in pydantic's error `literal_error`."""
     quoted = [f"'{name}'" for name in names]
     return " or ".join(filter(None, (", ".join(quoted[:-1]), quoted[-1])))
 

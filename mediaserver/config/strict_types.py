@@ -9,8 +9,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic_core import PydanticKnownError
 
-# For each type that a setting may have: the types that its value may have, and the type of pydantic's error for
-# any other value.
+# The types that the value of a setting may have, and the type of pydantic's error for any other value, by the type
+# of the setting.
 _ACCEPTED: dict[type, tuple[tuple[type, ...], str]] = {
     int: ((int,), "int_type"),
     float: ((int, float), "float_type"),

@@ -16,28 +16,29 @@ from mediaserver.config.error_messages import MISSING, UNKNOWN, KeyPath, Problem
 from mediaserver.config.fields import UrlError
 from mediaserver.errors import did_you_mean
 
-# The beginning of a message about a whole table, where the message begins with a key of that table.
+# The beginning of a message about a whole table, if the message begins with a key of that table.
 _KEYED = re.compile(r'((?:[\w.*#-]|"[^"]*")+): ')
 _HINT = re.compile(r" \(did you mean .*\?\)")
-# Types of errors that no value of a `{variable}` in a text can correct, because no text may stand there.
+# The types of errors that no value of a `{variable}` can correct, because the setting may not be a text at all.
 _NEVER_TEXT = {UNKNOWN, "dict_type", "list_type", "tuple_type", "model_type", "model_attributes_type"}
-_PASSES = 50  # passes after which validation gives up; each drops at least one value
+_PASSES = 50  # the number of validations after which the search for mistakes ends; each drops at least one value
 
 M = TypeVar("M", bound=BaseModel)
-# Maps Python's `id` of a table's raw values to these values, and to the table that was built from them.
+# A table's raw values, and the table that was built from them, by Python's `id` of the raw values.
 Built = dict[int, tuple[Any, Any]]
-# Takes the key of an unknown setting, and a suggestion for a similar key of the same table. Returns the suggestion
-# to show, ` (did you mean …?)`, or "".
+# A function that takes the key of an unknown setting, and a suggestion for a similar key of the same table. It
+# returns the suggestion to show, ` (did you mean …?)`, or "".
 Suggest = Callable[[KeyPath, str], str]
-# Takes a key and the message of a mistake. Returns whether the mistake may disappear later, such as when a
-# `{variable}` is filled in.
+# A function that takes a key and the message of a mistake. It returns whether the mistake may disappear later,
+# such as when a `{variable}` is filled in.
 IsProvisional = Callable[[KeyPath, str], bool]
 
 
 class Validated(NamedTuple):
     """A table without its invalid values, and the problems with those values.
 
-    `table` is None where too few values are valid. If not `complete`, it has None for missing required settings.
+    `table` is None where too few values are valid. Where `complete` is False, required settings that are missing
+    have the value None in `table`.
     """
 
     table: Any
@@ -63,7 +64,7 @@ def validate_table(
         except ValidationError as error:
             if (final := partial.drop_invalid(error, built)) is not None:
                 return final
-        except (AttributeError, TypeError):  # a validator of the table met the None of a missing setting
+        except (AttributeError, TypeError):  # a validator of the table met None in place of a missing setting
             if partial.is_complete:
                 raise
             return partial.result(built.get(id(partial.values), (None, None))[1])
@@ -80,14 +81,14 @@ class _PartialTable:
         self.problems: list[Problem] = []
         self.model, self._suggest, self._is_provisional = model, suggest, is_provisional
         self.is_complete = True
-        self._dropped: set[KeyPath] = set()  # keys whose values are invalid, or given under a misspelt key
+        self._dropped: set[KeyPath] = set()  # the keys whose values are invalid, or given under a misspelt key
         self._indices: dict[
             int, list[int]
-        ] = {}  # by a list's `id`: the indices that its remaining entries had in the file
-        self._invalid_tables: list[tuple[KeyPath, Any]] = []  # tables invalid as a whole, which were emptied
+        ] = {}  # the indices in the file of each list's remaining entries, by Python's `id` of the list
+        self._invalid_tables: list[tuple[KeyPath, Any]] = []  # the tables that were emptied as invalid as a whole
 
     def result(self, table: Any) -> Validated:
-        """The validated table. Inner tables invalid as a whole are put back, so that later checks see them."""
+        """The validated table. Emptied inner tables get their values back, so that later checks see the values."""
         for key, invalid in reversed(self._invalid_tables):
             table = _replaced(table, key, invalid)
         return Validated(table, self.problems, self.is_complete)
@@ -112,7 +113,7 @@ class _PartialTable:
                 if not key:
                     return self.result(table)
                 self._empty_table(key, table)
-            elif key not in dropping:  # a union has an error for each of its members
+            elif key not in dropping:  # for a union, pydantic reports one error for each member
                 self._report(details, key, may_be_provisional=key in uncertain)
                 dropping.append(key if details["type"] != MISSING else key[:-1])
         if () in dropping and not self._make_optional(errors):
@@ -146,7 +147,7 @@ class _PartialTable:
         self._dropped.add(key)
 
     def _misspelt_as(self, missing: KeyPath) -> list[Problem]:
-        """Problems for keys that are similar to a missing key, in a table that allows any key."""
+        """The problems of keys that resemble a missing key, in a table that allows any key."""
         *above, name = missing
         table, known = self._parent(missing)[0], error_messages.known_settings(missing, self.model)
         return [
@@ -156,7 +157,7 @@ class _PartialTable:
         ]
 
     def _note_misspelling(self, key: KeyPath) -> None:
-        """Keep a setting that is given under a misspelt key from being reported as missing, too."""
+        """Do not also report a setting as missing that is given under a misspelt key."""
         if similar := self._similar_key(key):
             meant = similar.split('"')[1]
             if meant not in self._parent(key)[0]:
@@ -166,7 +167,7 @@ class _PartialTable:
         return did_you_mean(str(key[-1]), error_messages.known_settings(key, self.model))
 
     def _report_table(self, details: Any, key: KeyPath) -> None:
-        """Report what is wrong with a whole table, except what only follows from values dropped from the table."""
+        """Report the mistakes of a whole table, except those that only follow from values that were dropped."""
         dropped = [each[len(key) :] for each in self._dropped if each[: len(key)] == key != each]
         self.problems += [
             each
@@ -230,23 +231,23 @@ class _PartialTable:
             if isinstance(parent, list):
                 del self._indices_of(parent)[at]
             if not parent and isinstance(parent, list):
-                self._dropped.add(key[:-1])  # that the list is empty now is no mistake of the user's
+                self._dropped.add(key[:-1])  # the file's list was not empty, so this is no mistake to report
         self._dropped.add(key)
 
 
 def _is_certain(details: Any) -> bool:
-    """Whether an error remains whatever is filled in for the `{variables}` of the text that the error is about."""
+    """Whether an error in a text remains, whatever values are filled in for the text's `{variables}`."""
     kind, value = details["type"], details["input"]
     if isinstance(value, str):
         error = details.get("ctx", {}).get("error")
         return kind in _NEVER_TEXT or (isinstance(error, UrlError) and error.is_certain)
-    # Variables are filled into texts only, so that other values keep their errors, except those of a whole table.
+    # Variables are filled into texts only. The errors of all other values remain, except errors of a whole table.
     return kind not in ("value_error", "assertion_error")
 
 
 def _is_consequence(line: str, dropped: list[KeyPath]) -> bool:
-    """Whether a message about a whole table may only follow from values that were dropped from the table."""
-    line = _HINT.sub("", line)  # cut the suggestion off, which names keys that exist, not keys that were dropped
+    """Whether the mistake in a message about a whole table may only be that values were dropped from the table."""
+    line = _HINT.sub("", line)  # cuts off the suggestion, which names keys that exist, not keys that were dropped
     keyed = _KEYED.match(line)
     for each in dropped:
         key = error_messages.format_key(each)
@@ -264,7 +265,7 @@ def _is_consequence(line: str, dropped: list[KeyPath]) -> bool:
 
 
 def _singular(key: KeyPath) -> str:
-    """What an entry of a table is called, such as `menu` for an entry of `menus`; "" at the top level."""
+    """The word for an entry of a table, such as `menu` for an entry of `menus`; "" at the top level."""
     return str(key[-2]).removesuffix("s") if len(key) > 1 else ""
 
 
@@ -282,7 +283,7 @@ def _replaced(table: Any, key: KeyPath, value: Any) -> Any:
 
 
 def _copy(value: Any) -> Any:
-    """A copy of tables and lists, at any depth. All other values in them are the same objects."""
+    """A copy of tables and lists, at any depth. All other values in the copy are the same objects."""
     if isinstance(value, dict):
         return {key: _copy(each) for key, each in value.items()}
     return [_copy(each) for each in value] if isinstance(value, list) else value

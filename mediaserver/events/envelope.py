@@ -11,7 +11,7 @@ to_json = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 class Event:
-    """An event of a stream, that has just happened. Whoever gets it gets the same `time` and the same `id`."""
+    """An event of a stream, which has just happened. Every receiver gets it with the same `time` and `id`."""
 
     def __init__(self, stream: str, kind: str, data: Mapping[str, Any]) -> None:
         self.stream, self.kind, self.data = stream, kind, data
@@ -19,7 +19,7 @@ class Event:
         self._id = str(uuid.uuid4())
 
     def envelope(self, sequence: int) -> str:
-        """The JSON of the event; its `time` is UTC in ISO 8601. Raises the encoder's error if its data is no JSON.
+        """The event as JSON, with `time` as UTC in ISO 8601. Raises the encoder's error if the data is no JSON.
 
         `sequence` counts the events of one stream for a webhook, and those of all streams for a WebSocket. The
         data is serialized once, at the first call, and may change afterwards.
@@ -29,7 +29,7 @@ class Event:
 
     @cached_property
     def _json(self) -> tuple[str, str]:
-        """The JSON object before and after its `sequence`."""
+        """The two parts of the event's JSON object: before and after the value of `sequence`."""
         head = to_json({"type": self.kind, "stream": self.stream})
         rest = to_json({"time": self._moment, "id": self._id, "data": dict(self.data)})
         return head[:-1], rest[1:]

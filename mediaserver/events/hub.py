@@ -13,8 +13,8 @@ import structlog
 
 from mediaserver.events.envelope import Event
 
-KEPT = 1000  # the latest events, kept for subscribers that come back
-MAX_PENDING = 1000  # events that wait for one subscriber; the oldest are dropped
+KEPT = 1000  # the number of latest events that are kept for subscribers that connect again
+MAX_PENDING = 1000  # the maximum number of events that wait for one subscriber; beyond it, the oldest are dropped
 
 log = structlog.get_logger()
 
@@ -26,7 +26,7 @@ class HubEvent(NamedTuple):
     stream: str
     kind: str
     data: Mapping[str, Any]
-    json: str  # the event's envelope
+    json: str  # the event's envelope, a JSON object
 
 
 EventFilter = Callable[[HubEvent], bool]
@@ -37,24 +37,24 @@ def _all(event: HubEvent) -> bool:
 
 
 class Subscription:
-    """The events for one subscriber. `async for` gives them in order, until the hub is closed."""
+    """The events for one subscriber. `async for` yields them in order, until the hub is closed."""
 
     def __init__(self, wanted: EventFilter) -> None:
         self._wanted = wanted
         self._pending: deque[HubEvent] = deque(maxlen=MAX_PENDING)
         self._arrived = asyncio.Event()
         self._closed = False
-        self.dropped = 0  # events that were dropped because the subscriber lagged behind
+        self.dropped = 0  # the number of events that were dropped because the subscriber read too slowly
 
     def push(self, event: HubEvent) -> None:
-        """Queue an event, if it is wanted."""
+        """Queue an event for the subscriber, if the subscriber wants it."""
         if self._wanted(event):
             self.dropped += len(self._pending) == MAX_PENDING
             self._pending.append(event)
             self._arrived.set()
 
     def close(self) -> None:
-        """End the iteration after the events that are queued."""
+        """End the subscriber's iteration after the events that are queued."""
         self._closed = True
         self._arrived.set()
 
@@ -69,20 +69,20 @@ class Subscription:
 
 
 class EventHub:
-    """The events of all streams of one server."""
+    """Passes the events of all streams of one server on to subscribers."""
 
     def __init__(self) -> None:
-        self.sequence = 0  # of the latest event
+        self.sequence = 0  # the sequence number of the latest event
         self._kept: deque[HubEvent] = deque(maxlen=KEPT)
         self._subscriptions: set[Subscription] = set()
         self._closed = False
 
     def publish(self, event: Event) -> None:
-        """Pass an event on. The method returns at once and raises nothing; the data may change afterwards."""
+        """Pass an event on to subscribers. Returns at once, and raises nothing; its data may change afterwards."""
         self.sequence += 1
         try:
             text = event.envelope(self.sequence)
-        except Exception:  # a bug of ours must not stop the call
+        except Exception:  # a bug in an event must not stop the call
             log.exception("event is not JSON", stream=event.stream, type=event.kind)
             return
         kept = HubEvent(self.sequence, event.stream, event.kind, event.data, text)
@@ -91,14 +91,14 @@ class EventHub:
             subscription.push(kept)
 
     def has_kept(self, stream: str) -> bool:
-        """Whether an event of a stream is kept, be the stream over or not."""
+        """Whether any event of a stream is kept. The stream may be over."""
         return any(event.stream == stream for event in self._kept)
 
     def subscribe(self, after: int | None = None, wanted: EventFilter = _all) -> tuple[Subscription, int | None]:
-        """Subscribe to wanted events from now on, and, with `after`, to kept ones with a higher sequence.
+        """Subscribe to wanted events from now on, and to kept events whose sequence number is above `after`.
 
-        Returns the subscription, and how many events of all streams after `after` are kept no longer: None where
-        this is unknown, because the server has been started anew since.
+        Returns the subscription, and the number of events of all streams after `after` that are no longer kept;
+        None where this number is unknown, because the server was started anew in the meantime.
         """
         subscription = Subscription(wanted)
         missed: int | None = 0
@@ -114,11 +114,11 @@ class EventHub:
         return subscription, missed
 
     def unsubscribe(self, subscription: Subscription) -> None:
-        """Pass no more events on to a subscriber."""
+        """Stop passing events on to a subscriber."""
         self._subscriptions.discard(subscription)
 
     def close(self) -> None:
-        """End all subscriptions, once their queued events are taken."""
+        """End all subscriptions. Their subscribers still get the queued events."""
         self._closed = True
         for subscription in self._subscriptions:
             subscription.close()

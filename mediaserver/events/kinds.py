@@ -59,7 +59,7 @@ class EventKind(StrEnum):
     CONTROL_FAILED = "control.failed"
 
 
-# The type of each kind's payload, a TypedDict.
+# The type (a TypedDict) of the payload of each kind of event.
 EVENTS: dict[EventKind, type] = {
     EventKind.STREAM_STARTED: payloads.StreamStarted,
     EventKind.STREAM_ENDED: payloads.StreamEnded,
@@ -106,7 +106,8 @@ EVENTS: dict[EventKind, type] = {
     EventKind.CONTROL_FAILED: peer_payloads.ControlFailed,
 }
 
-# Kinds of failures, which alerts watch. Their counters start at 0: a rate misses a counter that starts at 1.
+# The kinds of events that report failures, for alerts. Their counters start at 0, because Prometheus' `rate` would
+# miss the first event of a counter that starts at 1.
 FAILURES = (
     EventKind.RECORDING_FAILED,
     EventKind.TRANSCRIPT_FAILED,

@@ -20,22 +20,22 @@ from mediaserver.errors import WebhookError
 from mediaserver.events.envelope import Event, to_json
 from mediaserver.events.webhook_client import RetryableError, UnsentError, WebhookClient, host_of
 
-_IN_FLIGHT = 16  # events that are posted at the same time, each of a different stream
-_QUESTION = "question"  # value of the header X-Mediaserver-Event for a question
+_IN_FLIGHT = 16  # the maximum number of events that are posted at the same time, each of a different stream
+_QUESTION = "question"  # the value of the header X-Mediaserver-Event for a question
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """Where events are sent, and when an event is given up."""
+    """The settings of webhooks: where events are sent, and when the attempts to deliver an event end."""
 
-    url: str = field(default="", repr=False)  # empty: no events are sent
-    secret: str = field(default="", repr=False)  # signs every request when not empty
-    timeout: float = 5.0  # seconds for one attempt
-    give_up: float = 60.0  # seconds after which an undelivered event is dropped
-    queue: int = 10_000  # events of all streams that may wait; further events are dropped
-    events: frozenset[str] | None = None  # kinds that are sent; None for all
+    url: str = field(default="", repr=False)  # the URL to which events are posted; "" to send no events
+    secret: str = field(default="", repr=False)  # the secret that signs every request; "" for no signature
+    timeout: float = 5.0  # the time limit in seconds for one attempt to deliver an event
+    give_up: float = 60.0  # the age in seconds at which an undelivered event is dropped
+    queue: int = 10_000  # the maximum number of waiting events of all streams; further events are dropped
+    events: frozenset[str] | None = None  # the kinds of events that are sent; None for all kinds
 
 
 @dataclass(slots=True)
@@ -43,23 +43,23 @@ class _Delivery:
     kind: str
     sequence: int
     body: bytes
-    deadline: float  # on the event loop's clock
-    why: str = "its turn never came"  # why the event has not been delivered so far
+    deadline: float  # the time at which the event is dropped, by the event loop's clock
+    why: str = "its turn never came"  # the reason why the event has not been delivered so far
 
 
 @dataclass(slots=True)
 class _Stream:
     sequence: int = 0
-    waiting: deque[_Delivery] = field(default_factory=deque)  # undelivered events; the first may be on its way
-    sender: asyncio.Task[None] | None = None  # the task that posts, while any event waits
+    waiting: deque[_Delivery] = field(default_factory=deque)  # undelivered events; the first may be being sent
+    sender: asyncio.Task[None] | None = None  # the task that posts the stream's events; None while none waits
     over: bool = False
 
 
 class Webhooks:
-    """Sends events and questions to the backend. All methods must be called in one event loop.
+    """Sends events and questions to the operator's backend. All methods must be called in one event loop.
 
-    `results` counts events by their result, `waiting` counts events without a result. The waits between attempts
-    for one event double from `backoff` seconds to twenty times that, with up to `backoff` seconds of jitter.
+    `results` counts events by their result; `waiting` counts events without a result. The waits between attempts
+    to send one event double from `backoff` to 20 `backoff` seconds, plus a random time of up to `backoff` seconds.
     """
 
     def __init__(self, settings: WebhookSettings, *, backoff: float = 0.5) -> None:
@@ -104,7 +104,7 @@ class Webhooks:
             return
         try:
             body = event.envelope(state.sequence).encode()
-        except Exception:  # a bug of ours must not stop the call
+        except Exception:  # a bug in an event must not stop the call
             self.results["failed"] += 1
             log.exception("webhook event is not JSON", stream=stream, type=kind, sequence=state.sequence)
             return
@@ -115,7 +115,7 @@ class Webhooks:
             state.sender = loop.create_task(self._send_all(stream, state))
 
     def end_stream(self, stream: str) -> None:
-        """Note that a stream has emitted its last event. Its state is freed once all its events have a result."""
+        """Note that a stream has emitted its last event. Its data is freed once all its events have a result."""
         state = self._streams.get(stream)
         if state is not None:
             state.over = True
@@ -138,7 +138,7 @@ class Webhooks:
             raise WebhookError(f"{host_of(url)}: the answer is not JSON") from None
 
     async def close(self, seconds: float = 5.0) -> None:
-        """Deliver waiting events for at most `seconds`, then drop the others. Nothing can be sent afterwards."""
+        """Deliver waiting events for at most `seconds`, then drop the rest. Nothing can be sent afterwards."""
         self._closed = True
         senders = [state.sender for state in self._streams.values() if state.sender is not None]
         try:
@@ -164,7 +164,7 @@ class Webhooks:
             self.results["sent" if delivered else "failed"] += 1
             if (
                 self._dropping and self.waiting <= self._settings.queue // 2
-            ):  # half the queue must be free, or log lines on dropping and its end would alternate
+            ):  # half the queue must be free first, or log lines on dropping and on its end would alternate
                 self._dropping = False
                 log.warning("webhook events are dropped no more", dropped=self.results["dropped"])
         state.sender = None
@@ -175,7 +175,7 @@ class Webhooks:
             self._streams.pop(stream, None)
 
     async def _send(self, stream: str, event: _Delivery) -> bool:
-        """Post an event until it is delivered; return False if the event is given up."""
+        """Post an event until it is delivered; return False if it is not delivered by its deadline."""
         facts = {"stream": stream, "type": event.kind, "sequence": event.sequence}
         try:
             # The deadline depends on the event's age, so that an outage delays a queue once, and not once for each
@@ -186,7 +186,7 @@ class Webhooks:
         except (WebhookError, TimeoutError):
             log.warning("webhook event not delivered", **facts, why=event.why)
             return False
-        except Exception as error:  # a bug of ours; its message may contain the URL, the stack does not
+        except Exception as error:  # the error's message may contain the URL; its stack does not
             stack = "".join(traceback.format_tb(error.__traceback__))
             log.error("webhook event failed", **facts, why=type(error).__name__, stack=stack)
             return False
@@ -200,7 +200,7 @@ class Webhooks:
                 await self._client.post(settings.url, event.kind, event.body, settings.timeout)
             except WebhookError as error:
                 if error.status is not None and 200 <= error.status < 300:
-                    return  # delivered: only the answer's body was unusable, and no event needs an answer
+                    return  # the event is delivered; only the answer's body is unusable, and it is not needed
                 event.why = str(error)
                 raise
 

@@ -16,8 +16,8 @@ from mediaserver import __version__
 from mediaserver.errors import WebhookError, error_text
 from mediaserver.support.http_connector import Connector
 
-ANSWER_BYTES = 64 * 1024  # bytes: the longest body of an answer that is read
-_KEEP_ALIVE = 1.5  # seconds; common servers close an idle connection after 2 or 5 s, perhaps amid our next request
+ANSWER_BYTES = 64 * 1024  # the maximum size in bytes of an answer's body; a longer body is an error
+_KEEP_ALIVE = 1.5  # seconds for which an idle connection is kept: fewer than the 2 or 5 s of common servers
 _RETRYABLE = frozenset({408, 425, 429})  # HTTP statuses, besides 5xx, after which another attempt may succeed
 
 
@@ -53,7 +53,7 @@ class WebhookClient:
 
     async def close(self) -> None:
         """Close all connections. Nothing can be posted afterwards."""
-        # Without a session, one is made and closed, so that `post` finds it closed, and makes no other.
+        # `_session` makes an HTTP session if there is none, so that `post` finds it closed, and makes no other.
         await self._session().close()
 
     async def post(self, url: str, kind: str, body: bytes, limit: float) -> bytes:
@@ -69,13 +69,13 @@ class WebhookClient:
             ):
                 status = answer.status
                 good = 200 <= status < 300
-                text = await _read_body(answer.content) if good else b""  # the body of a refusal is not read
+                text = await _read_body(answer.content) if good else b""  # an error response is not read
         except (
             aiohttp.ClientError,
             OSError,
             UnicodeError,
-        ) as error:  # UnicodeError: a host name that cannot be resolved
-            # Raised without its cause: a traceback would show the cause, and InvalidURL contains the whole URL.
+        ) as error:  # UnicodeError is raised for an invalid host name
+            # The error is raised without its cause, because a traceback would show the whole URL in InvalidURL.
             raise _webhook_error(error, host, limit, status) from None
         if not good:
             kind_of_error = RetryableError if status in _RETRYABLE or status >= 500 else WebhookError
@@ -101,7 +101,7 @@ class WebhookClient:
                 # for another. `Webhooks` limits how many events are posted at the same time.
                 connector=Connector(keepalive_timeout=_KEEP_ALIVE),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                # No compression: 64 KB of compressed data could unpack to a gigabyte.
+                # Compressed answers are not accepted: 64 KB of compressed data could unpack to a gigabyte.
                 headers={"User-Agent": f"mediaserver/{__version__}", "Accept-Encoding": "identity"},
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(total=None),
@@ -120,12 +120,12 @@ async def _read_body(content: aiohttp.StreamReader) -> bytes | None:
 
 
 def _webhook_error(error: Exception, host: str, limit: float, status: int | None) -> WebhookError:
-    """The WebhookError for a library's error; the WebhookError's type says whether to try again."""
+    """The WebhookError for the error of a library. Its class says whether another attempt may succeed."""
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | UnicodeError):
         return WebhookError(describe_http_error(error, status))
     if isinstance(error, TimeoutError):
         return RetryableError(f"{host}: no answer within {limit:g} s", status)
-    unsent = isinstance(error, aiohttp.ClientConnectorError)  # includes failures of TLS
+    unsent = isinstance(error, aiohttp.ClientConnectorError)  # this class of errors includes failures of TLS
     return (UnsentError if unsent else RetryableError)(f"{host}: {describe_http_error(error, status)}", status)
 
 
@@ -143,7 +143,7 @@ def describe_http_error(error: Exception, status: int | None) -> str:
 
 
 def host_of(url: str) -> str:
-    """Host and port of a URL, the only part that is shown; "?" where it has no host."""
+    """The host and port of a URL, the only parts that messages show; "?" where the URL has no host."""
     try:
         parts = urlsplit(url)
         return f"{parts.hostname}:{parts.port}" if parts.port else parts.hostname or "?"

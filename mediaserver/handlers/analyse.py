@@ -59,20 +59,20 @@ class Analyse(files.FileModeSettings, Handler):
 
 
 class _CallAnalysis:
-    """The analysis of one call: emits events of speech, silence and digits, and counts the figures for reports."""
+    """The analysis of one call: emits events of speech, silence and digits, and measures the audio for reports."""
 
     def __init__(self, settings: Analyse, call: Call) -> None:
         self._call = call
         self._analyser = Analyser(settings.sensitivity)
         self.detector = self._analyser.detector
         self._silence_after = settings.silence_after
-        self._silence_reported = False  # whether `silence` has been emitted since the caller last spoke
+        self._silence_reported = False  # whether the event `silence` was emitted since the caller last spoke
         self._keypad = call.keypad
         self.writer = files.CallFileWriter(call, EventKind.REPORT_FAILED)
-        self._packets = call.packets  # RTP packet counts at the last report
+        self._packets = call.packets  # the counts of RTP packets at the time of the last report
 
     def on_event(self, event: Event) -> None:
-        """Analyse a received event. The call's keypad listens first, and has already detected its digits."""
+        """Analyse a received event. The call's keypad comes first, and has already detected its digits."""
         if self._keypad.has_digit:
             digits = self._keypad.drain_digits()
             self._analyser.digits += digits
@@ -97,7 +97,7 @@ class _CallAnalysis:
             )
 
     def report(self) -> dict[str, Any]:
-        """The figures since the last report, by their names: of the received audio, and of its RTP packets."""
+        """The measurements since the last report, by name: of the received audio, and of its RTP packets."""
         call, before = self._call, self._packets
         self._packets = now = call.packets
         return self._analyser.report() | {

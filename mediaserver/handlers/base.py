@@ -24,25 +24,25 @@ from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.playout.sources.source import silence
 from mediaserver.speech.engines.requirements import EngineRequirement
 
-LEAST_GAIN, MOST_GAIN = -40, 20  # dB by which what is played may be changed
+LEAST_GAIN, MOST_GAIN = -40, 20  # the lowest and the highest gain in dB at which audio may be played
 
 
 class Handler(Table, ABC):
     """Base class of all handlers. Its fields are a path's settings; one instance may serve many calls at once."""
 
-    # Names of fields that the query of a call's URL may set.
+    # The names of the fields that the query of a call's URL may set.
     query_settings: ClassVar[frozenset[str]] = frozenset()
 
-    # Names of fields whose values may not contain a {variable} of the URL.
+    # The names of the fields whose values may not contain a {variable} of the URL.
     fixed_settings: ClassVar[frozenset[str]] = frozenset()
 
-    # Names of {variables} in settings that the handler fills in, and not the URL.
+    # The names of the {variables} in settings that the handler fills in, and not the URL.
     own_variables: ClassVar[frozenset[str]] = frozenset()
 
-    # Keys of settings, in any table, whose values are templates: the handler fills in their {variables} per call.
+    # The keys of settings, in any table, that are templates, whose {variables} the handler fills in for each call.
     template_settings: ClassVar[frozenset[str]] = frozenset()
 
-    globs: ClassVar[bool] = False  # whether names of prompts in the settings may be globs, such as `music/*`
+    globs: ClassVar[bool] = False  # whether prompts in the settings may be named by globs, such as `music/*`
 
     background: str | None = Field(None, min_length=1, description="a prompt that plays on under all other sound")
     background_level: float = Field(
@@ -61,7 +61,7 @@ class Handler(Table, ABC):
 
     @property
     def prompt_language(self) -> str:
-        """The language in which the prompts of `call.prompts` are preferred, a BCP 47 tag; "" for none."""
+        """The language, a BCP 47 tag, in which `call.prompts` looks for prompts first; "" for none."""
         return ""
 
     @abstractmethod
@@ -69,16 +69,16 @@ class Handler(Table, ABC):
         """Serve one call. When `run` returns, the stream is closed with code 1000; when it raises, with 1011."""
 
     def prompt_names(self) -> Iterable[str]:
-        """Names or globs of the prompts that the handler plays, to find missing prompts before a call."""
+        """The names or globs of the prompts that the handler plays, to find missing prompts before a call."""
         return ()
 
     @property
     def needed_prompts(self) -> list[str]:
-        """Names or globs of all prompts that calls need: those of `prompt_names`, and the background."""
+        """The names or globs of all prompts that calls need: those of `prompt_names`, and the background."""
         return list(dict.fromkeys([*self.prompt_names(), *filter(None, [self.background])]))
 
     def looped_prompts(self) -> Iterable[str]:
-        """Names or globs of prompts that play in a loop. `mediaserver check` warns if the loop would click."""
+        """The names or globs of prompts that play in a loop. `mediaserver check` warns of loops that click."""
         return ()
 
     def engines(self) -> Iterable[EngineRequirement]:
@@ -90,11 +90,11 @@ class Handler(Table, ABC):
         return ()
 
     def flow_needs(self) -> Iterable[str]:
-        """The keys of settings that lead a call elsewhere, such as a transfer. Their path must have `flow`."""
+        """The keys of settings that send a call elsewhere, such as a transfer. Their path must also set `flow`."""
         return ()
 
     def prepare(self, speech: SpeechSettings) -> None:
-        """Load the data that calls will need. This may block for long. ValueError if no call could be served."""
+        """Load the data that calls will need, which may block for long. ValueError if no call could be served."""
 
     def validate_request(
         self, variables: Mapping[str, str], query: Mapping[str, str], speech: SpeechSettings
@@ -102,7 +102,7 @@ class Handler(Table, ABC):
         """Raise ValueError, with the reason, if a call with these variables and this query cannot be served."""
 
     def spoken_url_text(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
-        """The text in a URL that TTS has to speak, "" for none. The number of such texts per peer is limited."""
+        """The text in a URL that TTS has to speak; "" for none. The number of such texts per peer is limited."""
         return ""
 
     def missing_prompts(
@@ -122,7 +122,7 @@ class Handler(Table, ABC):
 
 
 class PlaybackSettings(BaseModel):
-    """Settings of handlers that play recorded prompts. Among the bases of a handler, it precedes `Handler`."""
+    """Settings of handlers that play recorded prompts. A handler's list of bases has it before `Handler`."""
 
     query_settings: ClassVar[frozenset[str]] = frozenset({"language"})
 
@@ -136,8 +136,8 @@ class PlaybackSettings(BaseModel):
 
     @property
     def prompt_language(self) -> str:
-        """The language in which the prompts of `call.prompts` are preferred, a BCP 47 tag; "" for none."""
-        return self.language or ""  # `language` is None if a {variable} of the URL sets it, and no URL is known
+        """The language, a BCP 47 tag, in which `call.prompts` looks for prompts first; "" for none."""
+        return self.language or ""  # `language` is None if a {variable} sets it, and there is no URL yet
 
 
 class Ending(BaseModel):

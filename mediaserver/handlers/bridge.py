@@ -20,7 +20,7 @@ from mediaserver.wire.dialects.twilio import TwilioDialect
 
 _PROTOCOLS: dict[str, Callable[[CallFacts], Dialect]] = {"pcm": PlainDialect, "twilio": TwilioDialect}
 
-_HOLD_DELAY_MS = 1000  # ms of silence before the hold prompt; most connections are made within this time
+_HOLD_DELAY_MS = 1000  # milliseconds of silence before the hold prompt; most connections are made in this time
 
 
 class Bridge(Ending, PlaybackSettings, Handler):
@@ -46,7 +46,7 @@ class Bridge(Ending, PlaybackSettings, Handler):
         return self
 
     def prompt_names(self) -> Iterable[str]:
-        """Names of the hold prompt and of the fallback prompt."""
+        """The names of the hold prompt and of the fallback prompt."""
         return [name for name in (self.hold, self.fallback) if name]
 
     def looped_prompts(self) -> Iterable[str]:

@@ -18,20 +18,20 @@ from mediaserver.playout.sources.source import Source, silence
 
 @dataclass(frozen=True)
 class MusicLoop:
-    """Music tracks in an endless loop, which begins with the track at index `track` of round `number`.
+    """Music tracks in an endless loop. One pass through the loop plays each track once.
 
-    A round plays each track once. In a shuffled loop, the seed and the round's number determine the order of a
-    round, so that all calls with one seed hear the tracks in the same order.
+    The loop begins in pass `number`, at index `track`. In a shuffled loop, the seed and the number of a pass
+    determine the order of its tracks, so that all calls with one seed hear the tracks in the same order.
     """
 
     tracks: Sequence[Prompt | AmplifiedPrompt]
-    seed: float | None  # seed of the shuffling; None for tracks that are not shuffled
+    seed: float | None  # the seed of the shuffling; None for tracks that are not shuffled
     number: int = 0
     track: int = 0
     loops: ClassVar[bool] = True
 
     def round_order(self, number: int) -> list[Prompt | AmplifiedPrompt]:
-        """The tracks in the order in which round `number` plays them."""
+        """The tracks in the order in which the loop's pass `number` plays them."""
         tracks = list(self.tracks)
         if self.seed is not None:
             random.Random(f"{self.seed} {number}").shuffle(tracks)
@@ -46,10 +46,10 @@ class MusicLoop:
 
 
 def join_timeline(loop: MusicLoop, at: float) -> Playlist:
-    """A playlist that joins the timeline of a music loop, which calls share, at the Unix time `at` in seconds.
+    """A playlist of a music loop that all calls share, from the place that the loop has reached at Unix time `at`.
 
-    The timeline begins at the Unix epoch, so that all processes with the same tracks and clock agree on it. A call
-    begins at a frame boundary of the track that is playing, and is paced by its own ticks from there on.
+    The loop began at the Unix epoch, so that all processes with the same tracks and clock agree on the place. A
+    call begins at a frame boundary of the track that is playing, and is paced by its own ticks from there on.
     """
     number, position = divmod(int(at * SAMPLE_RATE), sum(track.samples for track in loop.tracks))
     index, order = 0, loop.round_order(number)
@@ -71,11 +71,11 @@ class HoldMusic(PlaybackSettings, Handler):
     announce_every: float = Field(30.0, ge=1, le=3600, description="seconds of music before each announcement")
 
     def prompt_names(self) -> Iterable[str]:
-        """Names or globs of the music tracks, and the name of the announcement."""
+        """The names or globs of the music tracks, and the name of the announcement."""
         return (*self.prompts, *([self.announcement] if self.announcement else []))
 
     def looped_prompts(self) -> Iterable[str]:
-        """Names or globs of the music tracks."""
+        """The names or globs of the music tracks."""
         return self.prompts
 
     async def run(self, call: Call) -> None:
@@ -85,7 +85,7 @@ class HoldMusic(PlaybackSettings, Handler):
     def _source(self, call: Call) -> Source:
         library = call.prompts
         tracks = [track for track in library.match(self.prompts) if track.samples]
-        if not tracks:  # a loop over no tracks would never yield a frame, and block the process
+        if not tracks:  # a loop without any track would never yield a frame, and block the process
             return Playlist(Repeated([silence(1000)], None))
         if self.shared:
             music: Source = join_timeline(MusicLoop(tracks, 0 if self.shuffle else None), time.time())

@@ -38,7 +38,7 @@ class RepeatSettings(BaseModel):
     gap_ms: int = Field(0, ge=0, le=600_000, description="silence between two prompts, and between two repeats")
 
     def repeat_items(self, prompt_items: Sequence[Segment | Iterable[Segment]]) -> Repeated:
-        """The prompt items, repeated `repeat` times, with a silence of `gap_ms` milliseconds between them."""
+        """The prompts, repeated `repeat` times, with a silence of `gap_ms` milliseconds between them."""
         times = None if self.repeat == "forever" else self.repeat
         return Repeated(prompt_items, times, silence(self.gap_ms) if self.gap_ms else None)
 
@@ -62,12 +62,12 @@ class Playback(RepeatSettings, SpokenPromptSettings, Ending, PlaybackSettings, H
         return (self.prompt,) if self.prompt else self.prompts
 
     def prompt_names(self) -> Iterable[str]:
-        """Names of the recorded prompts, and of the fallback prompt."""
+        """The names of the recorded prompts, and of the fallback prompt."""
         names = prompt_names_in(self.prompt_items())
         return [*names, self.fallback] if self.fallback else names
 
     def looped_prompts(self) -> Iterable[str]:
-        """Names of the prompts, if they are repeated without a gap, and no text is spoken between them."""
+        """The names of the prompts, if they are repeated without a gap, and no text is spoken between them."""
         items = self.prompt_items()
         names = prompt_names_in(items)
         return names if self.repeat != 1 and not self.gap_ms and len(names) == len(items) else ()

@@ -15,7 +15,7 @@ from mediaserver.handlers.common.transcriber import Transcriber
 from mediaserver.handlers.common.transcript import CAPTIONS, CaptionedTranscript
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 
-_FINISH_TIMEOUT = 2.0  # seconds after the call to recognise its last utterance: many callers speak, then hang up
+_FINISH_TIMEOUT = 2.0  # the seconds after a call to recognise its last utterance: many callers speak, then hang up
 
 
 def _validate_keywords(keywords: tuple[str, ...]) -> tuple[str, ...]:

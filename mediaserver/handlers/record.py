@@ -74,7 +74,7 @@ class Record(files.FileModeSettings, RecordSettings, Ending, PlaybackSettings, H
     prompt: str | None = Field(None, description="prompt that is played meanwhile; with stereo it is on the right")
 
     def prompt_names(self) -> Iterable[str]:
-        """Names of two prompts: the beep, unless it is a tone, and the prompt played during the recording."""
+        """The names of the prompts: the beep, unless it is a tone, and the prompt played during the recording."""
         return [name for name in (self.beep_prompt, self.prompt) if name]
 
     def folders(self) -> Iterable[Path]:

@@ -64,11 +64,11 @@ def resolve_handler(name: str) -> type[Handler]:
 
 
 def _looked_in(module: str, error: Exception) -> str:
-    """A note in brackets that says where a handler's module was looked for; "" if `error` has another cause."""
+    """A note in brackets on where a handler's module was searched for; "" if `error` is not that it is missing."""
     if not isinstance(error, ModuleNotFoundError) or error.name != module.partition(".")[0]:
         return ""
     try:
         folder = f"{Path.cwd()}, the working directory,"
-    except OSError:  # raised if the working directory has been removed
+    except OSError:  # an OSError means that the working directory was removed
         folder = "the working directory"
     return f" (looked in {folder} and on PYTHONPATH)"

@@ -12,7 +12,7 @@ from mediaserver.handlers.base import Ending, Handler
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.tones import ToneCache
 
-_CACHE_BYTES = 64_000_000  # bytes of rendered tones that are kept: hundreds of tones of a few seconds
+_CACHE_BYTES = 64_000_000  # the maximum size in bytes of the cache of rendered tones: hundreds of short tones
 
 _tones = ToneCache(_CACHE_BYTES)
 # Resolved tones are cached, because parsing a tone of 200 characters takes 0.5 ms.
@@ -30,7 +30,7 @@ class Tone(Ending, Handler):
     )
     country: str = "us"
     level: float | None = Field(None, ge=-60, le=3, description="dBm0; None is the tone's own level")
-    digit_ms: int = Field(100, ge=40, le=5000)  # ITU-T Q.24: a receiver must accept 40 ms of each digit
+    digit_ms: int = Field(100, ge=40, le=5000)  # receivers must accept digits of 40 ms or more (ITU-T Q.24)
     digit_gap_ms: int = Field(100, ge=40, le=5000)
 
     @field_validator("country")

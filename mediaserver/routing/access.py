@@ -22,7 +22,7 @@ from mediaserver.call.stream import CREDENTIALS, EXPIRES, SIGNATURE, TOKEN
 from mediaserver.config.fields import Networks
 from mediaserver.errors import RefusalReason, RefusedError
 
-_NAMED = 5  # the most open paths that a message names
+_NAMED = 5  # the maximum number of open paths that a message names
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Access:
 
     def _verify_link(self, url: URL, now: float) -> None:
         expires, signature = url.query.get(EXPIRES, ""), url.query[SIGNATURE]
-        # The expiry must be digits alone, because a line break in it would shift text between the signed lines.
+        # `expires` must be digits alone, because a line break in it would shift text between the signed lines.
         numeric = re.fullmatch("[0-9]{1,12}", expires) is not None
         signatures = [_signature(url, expires, token) for token in self.tokens]
         if not numeric or not any_token_matches([signature], signatures):
@@ -121,7 +121,7 @@ def _is_in_networks(address: str, networks: Networks) -> bool:
 
 
 def describe_open_paths(open_paths: Sequence[str], paths: int) -> str:
-    """A line for the operator: how many of `paths` paths any peer may dial, and the patterns of these paths."""
+    """A line for the operator: how many paths, of `paths` in all, any peer may dial, and which paths these are."""
     if not open_paths:
         return "no path is open to anybody who reaches the port"
     some = f"{len(open_paths)} of {paths} paths {'is' if len(open_paths) == 1 else 'are'}"

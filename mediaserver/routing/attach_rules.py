@@ -1,4 +1,4 @@
-"""Finds the rule of `[[attach]]` that names the path for a call of VoIPBIN, and finds mistakes in such rules."""
+"""Finds the rule of `[[attach]]` whose path a call of VoIPBIN gets, and finds mistakes in such rules."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing import requirements
 from mediaserver.routing.table import RouteTable, matches_any_pattern
 
-# Variables that every call has, with example values for building the handler of a rule's path as a test.
+# The variables that every call has, with example values for a trial of the handler of a rule's path.
 _ANY_CALL = {"source": "+15551234567", "destination": "+15551234567"}
 
 
@@ -21,7 +21,7 @@ def find_rule(rules: Iterable[AttachRule], destination: str, source: str, direct
 
 
 def missing_prompts(settings: Settings, table: RouteTable, snapshot: PromptSnapshot, where: str) -> list[str]:
-    """A line for each rule whose calls would get no stream, as a prompt is missing, or a text lacks a value."""
+    """One line for each rule whose calls would get no stream: a prompt is missing, or a variable has no value."""
     by = settings.source(where, ("attach",))
     problems = []
     for number, rule in enumerate(settings.attach):
@@ -29,7 +29,7 @@ def missing_prompts(settings: Settings, table: RouteTable, snapshot: PromptSnaps
             url = URL(rule.path)
             route, variables = table.match_route_now(url)
         except (RefusedError, ValueError):
-            continue  # `rule_problems` reports this mistake
+            continue  # `rule_problems` reports the mistake in the rule
         if route.validated.problems or requirements.missing_prompts([route], snapshot, where):
             continue  # the mistake is in the settings of the path, and is reported for the path
         try:
@@ -40,9 +40,9 @@ def missing_prompts(settings: Settings, table: RouteTable, snapshot: PromptSnaps
 
 
 def rule_problems(settings: Settings, table: RouteTable, where: str, invalid_paths: Iterable[str]) -> list[str]:
-    """A line for each mistake in the rules of `[[attach]]`.
+    """One line for each mistake in the rules of `[[attach]]`.
 
-    `invalid_paths` are configured paths that `table` lacks because of mistakes, which are reported already.
+    `invalid_paths` are the configured paths that `table` lacks because of mistakes, which are reported already.
     """
     if not settings.attach:
         return []

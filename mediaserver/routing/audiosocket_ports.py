@@ -20,8 +20,8 @@ from mediaserver.routing.route import WIRE_KEYS, Route
 from mediaserver.routing.table import RouteTable, matches_any_pattern
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 
-_LISTED = 8  # the most paths that an error message lists
-_NIL = UUID(int=0)  # the UUID used in place of a call's, when a port's handler is built to find mistakes
+_LISTED = 8  # the maximum number of paths that an error message lists
+_NIL = UUID(int=0)  # the UUID that stands for a call's UUID when a port's handler is built only to find mistakes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Port:
     number: int  # the configured port number; 0 where the system chooses a free port
     url: URL  # the configured path and its query
     route: Route  # the route that the path matches
-    variables: Mapping[str, str]  # values of the variables in the route's pattern
+    variables: Mapping[str, str]  # the values of the variables in the route's pattern
 
     def call_variables(self, uuid: UUID) -> dict[str, str]:
         """The variables of one call: the call's UUID, and the variables in the pattern of the port's path."""
@@ -58,7 +58,7 @@ def build_ports(
     used_ports: Mapping[int, str] = MappingProxyType({}),
     invalid_paths: Iterable[str] = (),
 ) -> tuple[dict[int, Port], list[str]]:
-    """Build the configured ports, by their numbers, and a line for each port that is left out by a mistake.
+    """Build the configured ports, by number, and one line for each port that is left out because of a mistake.
 
     `used_ports` has the ports of other listeners, each with the name of its setting. `invalid_paths` are
     configured paths that are not in the table because of mistakes. A port with such a path is left out without a
@@ -86,7 +86,7 @@ def _known_paths(table: RouteTable) -> str:
 
 
 def missing_prompts(ports: Iterable[Port], snapshot: PromptSnapshot, where: str) -> list[str]:
-    """A line for each port whose calls would be refused, as a prompt is missing or the port's query is wrong."""
+    """One line for each port whose calls would be refused: a prompt is missing, or the port's query is wrong."""
     return list(_missing_prompts(ports, snapshot, where))
 
 

@@ -30,7 +30,7 @@ from mediaserver.support import credentials
 _WILDCARDS = {"0.0.0.0", "::", ""}  # noqa: S104 - hosts that stand for all addresses of the machine
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
-# Keys of settings that are read only when the server starts, by the table of the configuration that has them.
+# The keys of the settings that are read only when the server starts, by the table that contains the settings.
 _AT_START: dict[str, Iterable[str]] = {
     "server": ("host", "port", "reuse_port"),
     "audiosocket": ("host",),
@@ -43,14 +43,14 @@ _AT_START: dict[str, Iterable[str]] = {
     "chat": ChatSettings.model_fields,
 }
 
-_SIGNED_SCHEMES = ("", "ws", "wss", "http", "https")  # "" for a path alone, before which a backend puts the host
+_SIGNED_SCHEMES = ("", "ws", "wss", "http", "https")  # "" is for a path alone, to which a backend adds the host
 
 
 @dataclass(frozen=True)
 class Configuration:
     """Settings, and the routes, ports and secrets that are built from them.
 
-    `where` is the configuration's name in messages. `problems` has a line for each mistake.
+    `where` is the configuration's name in messages. `problems` has one line for each mistake.
     """
 
     settings: Settings
@@ -58,11 +58,11 @@ class Configuration:
     table: RouteTable
     secrets: Mapping[str, str] = field(repr=False)
     problems: Sequence[str]
-    ports: Mapping[int, Port] = field(default_factory=dict)  # ports of AudioSocket over TCP, by their numbers
+    ports: Mapping[int, Port] = field(default_factory=dict)  # the ports of AudioSocket over TCP, by number
 
     @classmethod
     def build(cls, settings: Settings, where: str, problems: Sequence[str] = ()) -> "Configuration":
-        """Build routes and ports from settings, and read the secrets; `problems` are mistakes known already."""
+        """Build routes and ports from settings, and read secrets. `problems` are the mistakes found until now."""
         built, wrong = route_builder.build_routes(settings, where)
         secrets, unread = _read_secrets(settings, where)
         cache_problems = prompt_cache_problems(settings.prompts, settings.source(where, ("prompts", "cache")))
@@ -105,9 +105,9 @@ class Configuration:
         return route.access.sign(parsed, expires)
 
     def missing_prompts(self, library: PromptLibrary, snapshot: PromptSnapshot | None = None) -> list[str]:
-        """A line, reported as a mistake, for each prompt that the operator's paths name and the library lacks.
+        """One line for each prompt that the operator's paths name and the library lacks. Each is a mistake.
 
-        With a `snapshot`, it is looked at in place of the library's, such as to find what a change would break.
+        A `snapshot` is used in place of the library's own, for example to find out what a change would break.
         """
         if library.folder_problem:
             hint = '; "mediaserver init" makes one with sample prompts' if self.built_in else ""
@@ -123,10 +123,10 @@ class Configuration:
         ]
 
     def missing_default_prompts(self, library: PromptLibrary, snapshot: PromptSnapshot | None = None) -> list[str]:
-        """A line for each prompt that the default paths name and the library lacks.
+        """One line for each prompt that the default paths name and the library lacks.
 
         The lines are logged as warnings, because no operator has configured these paths. Callers of such a path
-        are refused until its prompts are there. `snapshot` is as in `missing_prompts`.
+        are refused until its prompts exist. `snapshot` is used in place of the library's own.
         """
         if not self.built_in or library.folder_problem:
             return []
@@ -143,7 +143,7 @@ class Configuration:
 
     @property
     def misspelt_events(self) -> list[str]:
-        """A line for each name in the setting `events.types` that looks like a misspelt EventKind.
+        """One line for each name in the setting `events.types` that looks like a misspelt EventKind.
 
         Other unknown names are accepted, because users' own handlers may emit events of other kinds.
         """
@@ -160,7 +160,7 @@ class Configuration:
         return "paths" not in self.settings.model_fields_set
 
     def needing_restart(self, other: "Configuration") -> list[str]:
-        """A line for each setting that differs in `other`, and that the server reads only when it starts."""
+        """One line for each setting that differs in `other`, and that the server reads only when it starts."""
         changed = [
             f"{table}.{key}:"
             for table, keys in _AT_START.items()
@@ -185,7 +185,7 @@ class Configuration:
 
 
 def _missing_engines(built: Iterable[Route], settings: Settings, where: str) -> list[str]:
-    """A line for each TTS, STT or LLM engine that a path needs and that cannot work."""
+    """One line for each TTS, STT or LLM engine that a path needs and that cannot be used."""
     return [
         f'{settings.source(where, ("paths", route.pattern))}: paths."{route.pattern}": {problem}'
         for route in built
@@ -196,12 +196,12 @@ def _missing_engines(built: Iterable[Route], settings: Settings, where: str) -> 
 
 
 def prompt_cache_problems(prompts: PromptSettings, where: str) -> list[str]:
-    """A list: one message if the cache of decoded prompts is in the prompt folder or is no path, else empty."""
+    """A message, in a list, if the cache of decoded prompts is in the prompt folder or is no path; else []."""
     try:
         cache = prompts.cache_directory
         if cache is None or not Path(os.path.realpath(cache)).is_relative_to(os.path.realpath(prompts.directory)):
             return []
-    except ValueError as error:  # the path has a character that paths cannot have
+    except ValueError as error:  # the cache's path has a character that paths cannot have
         return [f"{where}: prompts: directory or cache is no path: {error}"]
     return [f'{where}: prompts.cache: {cache} is in the prompt folder: name another one, or "off"']
 
@@ -215,7 +215,7 @@ def _tokens(settings: Settings) -> Iterable[SecretStr]:
 
 
 def _same_port(settings: Settings, where: str) -> list[str]:
-    """A list: one message if the media port and the admin port are the same, else empty."""
+    """A message, in a list, if the media port and the admin port are the same; else []."""
     server, admin = settings.server, settings.admin
     overlap = server.host == admin.host or _WILDCARDS & {server.host, admin.host}
     if not server.port or server.port != admin.port or not overlap:
@@ -226,9 +226,9 @@ def _same_port(settings: Settings, where: str) -> list[str]:
 
 
 def _flow_port_problems(settings: Settings, where: str, used_ports: Mapping[int, str]) -> list[str]:
-    """A line for each port of `[flows]` that another listener has.
+    """One line for each port of `[flows]` that another listener also has.
 
-    If `[flows]` has no secret, a line for each path with `flow = true`, which VoIPBIN then cannot ask for.
+    If `[flows]` has no secret, each path with `flow = true` has a line as well, because VoIPBIN cannot ask for it.
     """
     flows = settings.flows
     by = {key: f"{settings.source(where, ('flows', key))}: flows.{key}" for key in ("port", "media_ports")}
@@ -255,7 +255,7 @@ def _flow_ports(flows: FlowSettings) -> dict[int, str]:
 
 
 def _read_secrets(settings: Settings, where: str) -> tuple[dict[str, str], list[str]]:
-    """Read the secrets of the settings, by key, "" for an empty setting; and a line for each unreadable secret."""
+    """Read the secrets in the settings, by key ("" for an empty one). Also returns one line for each failure."""
     found, problems = {}, []
     for place, secret in (
         (("voipbin", "token"), settings.voipbin.token),

@@ -16,7 +16,7 @@ from mediaserver.config.strict_types import RawText
 from mediaserver.support.urls import is_unsafe_segment, origin
 
 VARIABLE = re.compile(r"\{(\w+)\}")
-_SHOWN = 50  # characters of a variable's value that a message shows at most
+_SHOWN = 50  # the maximum number of characters of a variable's value that a message shows
 
 
 class UnsafeVariableError(ValueError):
@@ -37,14 +37,14 @@ def texts_in(value: Any) -> Iterable[str]:
 
 
 def without_keys(value: Any, keys: frozenset[str]) -> Any:
-    """Return a setting's value with these keys left out of its tables, at any depth."""
+    """Return a setting's value without the entries of these keys in its tables, at any depth."""
     if isinstance(value, dict):
         return {key: without_keys(each, keys) for key, each in value.items() if key not in keys}
     return [without_keys(each, keys) for each in value] if isinstance(value, list) else value
 
 
 def urls_with_variable_host(value: Any, place: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Yield the key path and a message for each URL in a setting that has a variable before the URL's path."""
+    """Yield a key path and a message for each URL, in a setting, that has a variable before the URL's path."""
     if isinstance(value, str) and "://" in value:
         try:
             check_fixed_host(value)

@@ -11,7 +11,7 @@ from mediaserver.routing.configuration import Configuration
 
 
 def unwritable_folders(configuration: Configuration) -> list[str]:
-    """A line, with the setting's key, for each configured folder that cannot be written. The function blocks."""
+    """One line for each configured folder that cannot be written, with the setting's key. The function blocks."""
     return [
         single_line(f"{key}: {folder} {why}")
         for key, folder in _folders(configuration)
@@ -20,7 +20,7 @@ def unwritable_folders(configuration: Configuration) -> list[str]:
 
 
 def why_unwritable(folder: Path) -> str:
-    """Why no file can be made in a folder, or why a missing folder cannot be made; "" where nothing prevents it.
+    """Why no file can be made in a folder, or why a missing folder cannot be made; "" if there is no obstacle.
 
     The test makes a file or a folder, and removes it again. The function blocks.
     """
@@ -32,7 +32,7 @@ def why_unwritable(folder: Path) -> str:
         else:
             with tempfile.TemporaryFile(dir=folder):
                 pass
-    except (OSError, ValueError) as error:  # ValueError: the path has a character that paths cannot have
+    except (OSError, ValueError) as error:  # ValueError is raised for a character that paths cannot have
         return f"cannot be written: {error_text(error)}"
     return ""
 

@@ -17,13 +17,13 @@ from yarl import URL
 from mediaserver.errors import RefusalReason, RefusedError
 
 PATTERN_VARIABLE = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")
-MAX_PATH, MAX_SEGMENTS = 2048, 64  # characters and segments of a path; longer paths are refused unmatched
-MAX_SLOW_PATH = 256  # characters of a path at most, if a pattern of the table is slow to match
-MAX_QUERY_KEYS = 100  # the most keys that a URL's query may have
+MAX_PATH, MAX_SEGMENTS = 2048, 64  # the maximum numbers of characters and segments of a path, else it is refused
+MAX_SLOW_PATH = 256  # the maximum number of characters of a path if a pattern of the table is slow to match
+MAX_QUERY_KEYS = 100  # the maximum number of keys in a URL's query
 # Repetitions of the same characters, one after another in a pattern, with which the time of a match grows with the
 # cube of a path's length.
 _SLOW = 3
-_ALL = frozenset(map(chr, range(128)))  # ASCII stands for all characters: this suffices to see if sets overlap
+_ALL = frozenset(map(chr, range(128)))  # all ASCII characters, which suffice to see if sets of characters overlap
 _CATEGORIES = {
     "digit": r"\d",
     "space": r"\s",
@@ -35,7 +35,7 @@ _CATEGORIES = {
 
 
 def pattern_problems(pattern: str, place: str) -> list[str]:
-    """A line for each mistake in a pattern; each line begins with `place`."""
+    """One line for each mistake in a pattern. Each line begins with `place`."""
     if not pattern.startswith("/"):
         return [f'{place}: a path begins with /, as in [paths."/{pattern}"]']
     if "#" in pattern or "?" in PATTERN_VARIABLE.sub("", pattern):
@@ -53,7 +53,7 @@ def pattern_problems(pattern: str, place: str) -> list[str]:
 
 
 def check_url_limits(url: URL, *, slow: bool) -> None:
-    """Raise RefusedError 414 or 400 if a URL is too long to be matched; `slow`: the table has a slow pattern."""
+    """Raise RefusedError 414 or 400 if a URL is too long to be matched. `slow` says that a pattern is slow."""
     path, most = url.path, MAX_SLOW_PATH if slow else MAX_PATH
     if len(path) > most:
         raise RefusedError(RefusalReason.LONG_PATH, f"the path is longer than {most} characters")
@@ -99,7 +99,7 @@ def _is_exponential(items: Iterable[tuple[Any, Any]]) -> bool:
 
 
 def _is_ambiguous(inner: list[tuple[Any, Any]]) -> bool:
-    """Whether a repetition of the `inner` parts can match one text in several ways, as it splits the text."""
+    """Whether a repetition of the `inner` parts can match one text in several ways, with different splits."""
     if any(kind is ops.BRANCH and _overlap(value[1]) for kind, value in inner):
         return True
     varying = [each for each in inner if _varies_in_length(*each)]
@@ -112,13 +112,13 @@ def _is_ambiguous(inner: list[tuple[Any, Any]]) -> bool:
 
 def _varies_in_length(kind: Any, value: Any) -> bool:
     """Whether a part of an expression may match texts of several lengths."""
-    if kind is ops.BRANCH:  # Python's parser turns `a|aa` into `a`, followed by a branch of nothing or `a`
+    if kind is ops.BRANCH:  # Python's parser turns `a|aa` into `a`, followed by the branch "nothing or `a`"
         return any(branch.getwidth()[0] == 0 for branch in value[1])
     return _is_repeat(kind) and bool(value[0] != value[1])
 
 
 def _is_slow(items: list[tuple[Any, Any]]) -> bool:
-    """Whether `_SLOW` repetitions of the same characters follow each other, with no other character in between."""
+    """Whether `_SLOW` repetitions of the same characters follow one another without another character between."""
     run, common = 0, _ALL
     for kind, value in items:
         characters = _characters(kind, value)

@@ -23,12 +23,12 @@ from mediaserver.wire.encapsulation import Encoding, first_encoding
 def handler_secrets(settings: Settings) -> Iterator[SecretStr]:
     """Yield the settings of paths' handlers that hold a secret, or name a secret's place (`env:`, `file:`)."""
     for path in settings.paths.values():
-        with contextlib.suppress(ValueError):  # the handler is unknown, which `build_routes` reports
+        with contextlib.suppress(ValueError):  # `build_routes` reports handlers that are unknown
             yield from secret_fields(handler_table.resolve_handler(path.handler), path.handler_settings).values()
 
 
 def missing_prompts(routes: Iterable[Route], snapshot: PromptSnapshot, where: str) -> list[str]:
-    """A line for each prompt that routes name and the snapshot lacks, each in the language of the route.
+    """One line for each prompt that routes name and the snapshot lacks in the route's language.
 
     Names with a `{variable}` are left out. If the language has a `{variable}`, only prompts without a variant in
     any language count as lacking.
@@ -49,7 +49,7 @@ def missing_prompts(routes: Iterable[Route], snapshot: PromptSnapshot, where: st
 
 
 def _keys_with(prompt: str, value: Any, place: KeyPath = ()) -> Iterator[str]:
-    """Yield the beginning of a message, such as `menus.main.play: `, for each key whose value is this prompt.
+    """Yield a message's beginning, such as `menus.main.play: `, for each key of a setting that names this prompt.
 
     The beginning is "" for the keys `prompt` and `prompts`.
     """
@@ -61,7 +61,7 @@ def _keys_with(prompt: str, value: Any, place: KeyPath = ()) -> Iterator[str]:
 
 
 def required_engines(routes: Iterable[Route]) -> set[EngineRequirement]:
-    """The TTS, STT and LLM engines that routes need. A voice whose name has a `{variable}` is given as ""."""
+    """The TTS, STT and LLM engines that routes need. A voice whose name has a `{variable}` is unknown: ""."""
     found: set[EngineRequirement] = set()
     for route in routes:
         with route.known_handler() as handler:

@@ -33,11 +33,11 @@ _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = 
     "framing": Framing,
     "rtp_payload": RtpPayload,
 }
-_SHOWN = 50  # characters of a URL's value that a message shows at most
-_MAX_HANDLERS = 256  # handlers that a route keeps for reuse; when there are as many, it drops them all
+_SHOWN = 50  # the maximum number of characters of a URL's value that a message shows
+_MAX_HANDLERS = 256  # the number of handlers, kept for reuse, at which a route drops them all
 LANGUAGE = "language"  # the key of the caller's language: a variable, and a setting of handlers that have one
 HANDLER_KEYS = {"repeat", LANGUAGE}  # settings of a handler that a URL's query may set, if the handler has them
-WIRE_KEYS = set(_WIRE_KEYS)  # settings of the wire format that a URL's query may set
+WIRE_KEYS = set(_WIRE_KEYS)  # the settings of the wire format that a URL's query may set
 QUERY_KEYS = WIRE_KEYS | HANDLER_KEYS  # all keys with which a URL's query may change settings
 # A function that takes names of variables, and returns a text that tells a caller how to give their values.
 DescribeInput = Callable[[Sequence[str]], str]
@@ -57,14 +57,14 @@ class Route:
     settings: dict[str, Any]  # the handler's settings, with their `{variables}` not filled in
     wire: WireSettings
     access: Access = field(default_factory=Access)
-    max_streams: int = 10_000  # streams that may be in progress on this path at the same time
-    time_limit: float = 0.0  # seconds that a stream may last; 0 for no limit
+    max_streams: int = 10_000  # the maximum number of streams on this path at the same time
+    time_limit: float = 0.0  # the maximum duration of a stream in seconds; 0 for no limit
     speech: SpeechSettings = field(default_factory=SpeechSettings)
     source: str = ""  # the file or the environment variable that sets the path
     recognition: RecognitionSettings = field(default_factory=RecognitionSettings)
     flow: bool = False  # whether VoIPBIN's action `fetch` may ask for the path
     flow_full: tuple[Action, ...] = ()  # the actions that answer a `fetch` of a call that can have no media stream
-    # Handlers made for earlier callers, by the values of variables and query keys, and by the version of the
+    # The handlers made for earlier callers, by the values of variables and query keys, and by the version of the
     # prompts' snapshot that the handlers use.
     _handlers: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)
 
@@ -76,7 +76,7 @@ class Route:
 
     @cached_property
     def templated_settings(self) -> Any:
-        """The settings whose `{variables}` the route fills in, before it makes the handler."""
+        """The handler's settings in which the route fills in `{variables}`, before it makes the handler."""
         return without_keys(self.settings, self.handler.template_settings)
 
     def stream_variables(self, query: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
@@ -115,7 +115,7 @@ class Route:
                 yield known.table
 
     def _hint(self, place: KeyPath, near: str) -> str:
-        if len(place) == 1:  # the key may be one of the handler's, or one of every path
+        if len(place) == 1:  # the key may be a setting of the handler, or of every path
             keys = (*self.handler.model_fields, *PathSettings.model_fields)
             near = did_you_mean(str(place[-1]), keys) or near
         return near or suggest_key(("paths", self.pattern, *place), "")
@@ -191,7 +191,7 @@ class Route:
             why = f"{key} is not for {self.pattern}, which does not repeat anything"
             raise RefusedError(RefusalReason.BAD_QUERY, why)
         for name in self.variables:
-            if set("{}") & set(value := variables.get(name, "")):  # text in braces would be taken for a variable
+            if set("{}") & set(value := variables.get(name, "")):  # text in braces would be treated as a variable
                 why = f'the URL has "{value[:_SHOWN]}" in place of {{{name}}}'
                 hint = "put the value itself there, without braces"
                 raise RefusedError(RefusalReason.UNKNOWN_PROMPT, f"{why}: {hint}")

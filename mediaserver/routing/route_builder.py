@@ -20,7 +20,7 @@ from mediaserver.wire.voipbin.actions import HANG_UP
 
 
 def build_routes(settings: Settings, where: str) -> tuple[list[Route], list[str]]:
-    """Build the routes of a configuration, and a line for each mistake in its paths.
+    """Build the routes of a configuration, and one line for each mistake in its paths.
 
     A route whose settings have mistakes may still be among the routes, so that its prompts are checked, too.
     """
@@ -28,7 +28,7 @@ def build_routes(settings: Settings, where: str) -> tuple[list[Route], list[str]
     tokens, problems = _resolve_tokens(
         settings.defaults.tokens, _location(settings, where, ("defaults", "tokens"))
     )
-    shapes: dict[str, str] = {}  # the first pattern of each form; a form is a pattern without its variables' names
+    shapes: dict[str, str] = {}  # the first pattern of each form, which is a pattern without its variables' names
     for pattern, path in settings.paths.items():
         wrong = patterns.pattern_problems(pattern, _location(settings, where, ("paths", pattern)))
         first = shapes.setdefault(VARIABLE.sub("{}", pattern), pattern)
@@ -43,12 +43,12 @@ def build_routes(settings: Settings, where: str) -> tuple[list[Route], list[str]
 
 
 def _location(settings: Settings, where: str, place: KeyPath) -> str:
-    """The beginning of a message: the file or the environment variable that sets a key, and then the key."""
+    """The beginning of a message: the file or environment variable that sets a key, then the key."""
     return single_line(f"{settings.source(where, place)}: {format_key(place)}")
 
 
 def _resolve_tokens(settings: Sequence[SecretStr], place: str) -> tuple[tuple[str, ...], list[str]]:
-    """Read the tokens that settings name, and make a line for each token that cannot be read.
+    """Read the tokens that settings contain or name, and make one line for each token that cannot be read.
 
     If none of the configured tokens can be read, a random token takes their place, so that the path is not open.
     """
@@ -59,7 +59,7 @@ def _resolve_tokens(settings: Sequence[SecretStr], place: str) -> tuple[tuple[st
 def _build_route(
     pattern: str, path: PathSettings, settings: Settings, tokens: tuple[str, ...], where: str
 ) -> tuple[Route | None, list[str]]:
-    """Build a path's route (None if its handler does not exist), and a list with a line for each mistake."""
+    """Build a path's route (None if its handler does not exist), and a list with one line for each mistake."""
     defaults = settings.defaults
     place = _location(settings, where, ("paths", pattern))
     try:
@@ -106,7 +106,7 @@ def _build_route(
 
 
 def _variable_problems(route: Route, place: str) -> list[str]:
-    """A line for each `{variable}` in a route's settings that the path lacks, or that is never filled in."""
+    """One line for each `{variable}` in a route's settings that its path lacks, or that is never filled in."""
     unknown = set(route.variables) - set(PATTERN_VARIABLE.findall(route.pattern))
     problems = [
         f"{place}: {key}: uses {{{name}}}, which the path does not have"

@@ -13,13 +13,13 @@ from mediaserver.handlers.base import Handler
 from mediaserver.routing.route import LANGUAGE, Route
 from mediaserver.speech.engines.requirements import EngineKind
 
-_PERIOD = 60.0  # seconds for which a text counts towards the limit of the peer that asked for it
-# Peers whose spoken texts are counted. With one more, the peer is forgotten whose last request is longest ago.
+_PERIOD = 60.0  # the seconds for which a text counts towards the limit of the peer that asked for the text
+# The maximum number of peers whose texts are counted. Beyond it, the peer with the oldest last request is dropped.
 _PEERS = 10_000
 
 
 def speaks_text_of_url(route: Route) -> bool:
-    """Whether a path speaks a URL's `?text=`: if `text_from_url` is not set, only a path with tokens does."""
+    """Whether a path speaks the `?text=` of a URL. If `text_from_url` is not set, only a path with tokens does."""
     given = route.settings.get("text_from_url")
     return bool(route.access.tokens) if given is None else given is True
 
@@ -32,7 +32,7 @@ def validate_text_query(route: Route, query: Mapping[str, str]) -> None:
 
 
 def open_text_notes(routes: Iterable[Route]) -> Iterator[tuple[Route, str]]:
-    """Yield warnings on open paths with `?text=`: strangers choose the text, or no text is spoken at all."""
+    """Yield warnings on open paths with `?text=`, where strangers choose the text, or no text is spoken at all."""
     for route in routes:
         if not _has_text_query(route) or not route.access.is_open:
             continue
@@ -47,7 +47,7 @@ def _has_text_query(route: Route) -> bool:
 
 
 def _chosen_text(route: Route, handler: Handler, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
-    """What a URL chooses in the texts that TTS speaks: values in the texts, and the language; "" for nothing."""
+    """What a URL chooses of the texts that TTS speaks: values in the texts, and the language; "" if nothing."""
     text, language = handler.spoken_url_text(variables, query), query.get(LANGUAGE, "")
     if not language or LANGUAGE not in route.handler.query_settings:
         return text
@@ -60,8 +60,8 @@ class SpokenTextLimiter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # For each peer, the hashes of the texts that it asked for, each with the time of its first request. Peers
-        # are in the order of their latest request, and a peer's texts in the order of their first requests.
+        # The hashes of the texts that each peer asked for, each with the time of its first request. Peers are in
+        # the order of their latest request, and a peer's texts in the order of their first requests.
         self._texts: OrderedDict[str, OrderedDict[int, float]] = OrderedDict()
 
     def admit(

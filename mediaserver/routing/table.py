@@ -37,7 +37,7 @@ class RouteTable:
         return [route.pattern for route in self if route.access.is_open]
 
     def match_route_now(self, url: URL) -> tuple[Route, dict[str, str]]:
-        """Find the route as `match_route` does, for code that cannot await."""
+        """Find the route that a URL's path matches, as `match_route` does, for code that cannot await."""
         return _run_without_waiting(self.match_route(url))
 
     async def match_route(self, url: URL) -> tuple[Route, dict[str, str]]:
@@ -86,10 +86,10 @@ def _run_without_waiting(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _resolve(dispatcher: UrlDispatcher, url: URL) -> web.UrlMappingMatchInfo:
-    request = SimpleNamespace(method="GET", rel_url=url)  # all that aiohttp's dispatcher reads of a request
+    request = SimpleNamespace(method="GET", rel_url=url)  # the only attributes that aiohttp's dispatcher reads
     return await dispatcher.resolve(cast("web.Request", request))
 
 
 async def _never_called(request: web.Request) -> web.StreamResponse:
-    """A stand-in for the request handler that aiohttp's dispatcher wants for each pattern, and never calls."""
+    """The request handler that aiohttp's dispatcher requires for each pattern, and never calls."""
     raise NotImplementedError

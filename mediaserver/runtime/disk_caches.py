@@ -12,13 +12,13 @@ from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.routing.configuration import prompt_cache_problems
 from mediaserver.support.store import Store
 
-MEGABYTE = 1_000_000  # bytes in a megabyte, as the settings count
+MEGABYTE = 1_000_000  # the number of bytes in one megabyte in the settings
 
 log = structlog.get_logger()
 
 
 def open_library(settings: Settings, *, make_store: bool = True) -> PromptLibrary:
-    """Make the prompt library of a configuration, not yet loaded, with its cache on disk.
+    """Make a configuration's prompt library with its cache on disk. No prompt is loaded yet.
 
     If `make_store` is False, the cache is used only if its folder exists already.
     """
@@ -31,7 +31,7 @@ def open_library(settings: Settings, *, make_store: bool = True) -> PromptLibrar
 
 
 def speech_cache_folder(prompts: PromptSettings) -> Path | None:
-    """The folder in which TTS caches spoken sentences, made with the first sentence; None if there is no cache."""
+    """The folder of the TTS cache, which the first spoken sentence creates; None if there is no cache."""
     folder = None if prompt_cache_problems(prompts, "") else prompts.cache_directory
     return folder / "speech" if folder is not None else None
 

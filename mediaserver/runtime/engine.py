@@ -47,7 +47,7 @@ class Engine:
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
         self.configuration = Configuration.build(settings, where, problems)
-        self.is_configuration_current = True  # False if the changed file has mistakes and was refused
+        self.is_configuration_current = True  # False if a changed file was refused because of mistakes
         self.metrics = Metrics()
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self.frame_poller = FramePoller(self.ticker, deliver_batch)
@@ -72,7 +72,7 @@ class Engine:
         self.event_sink = WebhookEventSink(self.webhooks, self.events, self.metrics)
         self.streams = StreamRegistry(self.metrics, self.event_sink)
         self.streams.apply_limits(settings.server, self.configuration.table)
-        # The speech engines that paths needed at the start and still need: readiness waits for all of them.
+        # The speech engines that paths needed at the start, and still need. The server is not ready before them.
         self._awaited: set[EngineRequirement] = set()
         self._loop_lag = LoopLagMonitor(self.metrics.loop_lag.observe)
         self.metrics.expect_events(FAILURES)
@@ -90,7 +90,7 @@ class Engine:
         return self.configuration.table
 
     async def load(self, progress: Progress = lambda done, total: None) -> None:
-        """Decode the prompts, check that the prompts of all paths exist, and start the speech engines needed.
+        """Decode the prompts, check that the prompts of all paths exist, and start the engines that paths need.
 
         Raises ConfigError with all mistakes in the settings and all missing prompts.
         """
@@ -134,16 +134,16 @@ class Engine:
         return "; ".join(self.speech.not_ready_reasons(self._awaited))
 
     def validate_configuration(self, configuration: Configuration) -> list[str]:
-        """A line for each problem for which another configuration cannot be applied; [] where it can be."""
+        """The problems for which a new configuration cannot be applied, one line for each; [] if it can be."""
         fixed = self.configuration.needing_restart(configuration)
         return [*configuration.problems, *fixed, *configuration.missing_prompts(self.library)]
 
     def apply_configuration(self, configuration: Configuration) -> None:
-        """Put another configuration in force for all streams that begin from now on."""
+        """Put a new configuration in force for all streams that begin from now on."""
         self.configuration = configuration
         self._warn_of_misspelt_events()
         needed = requirements.required_engines(configuration.table)
-        # Readiness does not wait for a newly needed engine, which starts while calls are served.
+        # The server stays ready while an engine that is newly needed starts, because calls are being served.
         self._awaited &= needed
         self.speech.preload(needed)
         self.prompts.on_configuration_changed()
@@ -175,7 +175,7 @@ class Engine:
 
 
 def _keywords(table: RouteTable) -> set[str]:
-    """The keywords that the handler `recognise` listens for, on all paths together."""
+    """All keywords for which the handler `recognise` listens on any path."""
     listening = (route for route in table if issubclass(route.handler, Recognise))
     return {keyword for route in listening for keyword in route.settings.get("keywords", ())}
 

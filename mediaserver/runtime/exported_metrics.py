@@ -1,4 +1,4 @@
-"""Exports metrics whose values are kept by other objects, such as the ticker, caches, decoders, webhooks and TTS.
+"""Exports metrics whose values other objects keep, such as the ticker, caches, decoders, webhooks and TTS.
 
 The values are read from these objects when Prometheus asks for them.
 """

@@ -1,4 +1,4 @@
-"""Measures the lag of the event loop: how late it runs a timer. Code that delays the timer delays all streams."""
+"""Measures the lag of the event loop: how late the loop runs a timer. Such a delay would delay all streams."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ _INTERVAL = 1.0  # seconds between two measurements of the event loop's lag
 
 
 class LoopLagMonitor:
-    """Sets a timer again and again until `stop`, and calls `observe` with the seconds by which it was late."""
+    """Sets a timer again and again until `stop`, and calls `observe` with the seconds by which each was late."""
 
     def __init__(self, observe: Callable[[float], None]) -> None:
         self._loop, self._observe = asyncio.get_running_loop(), observe

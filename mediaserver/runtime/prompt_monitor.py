@@ -16,7 +16,7 @@ from mediaserver.wire.encapsulation import TCP, Encoding
 
 NO_PROMPTS = 'put sound files there, or have "mediaserver init" write sample prompts'
 
-_SHOWN = 5  # files that one line of the log names at most
+_SHOWN = 5  # the maximum number of files that one line of the log names
 
 log = structlog.get_logger()
 
@@ -35,10 +35,10 @@ class PromptMonitor:
         self._watching: asyncio.Task[None] | None = None
         self.missing = 0
         self._preloading: set[asyncio.Future[list[EncodedFrames]]] = set()
-        self._left_out: list[str] = []  # messages on built-in paths whose prompts have never been in the folder
+        self._left_out: list[str] = []  # the messages on built-in paths whose prompts were never in the folder
 
     def report_missing(self) -> None:
-        """Log, when the server starts, which built-in paths lack prompts, and if there are no prompts at all."""
+        """Log, when the server starts, which built-in paths lack prompts, and whether there are none at all."""
         library = self._library
         self._left_out = self._configuration().missing_default_prompts(library)
         for problem in self._left_out:
@@ -49,9 +49,9 @@ class PromptMonitor:
             log.warning("there are no prompts", folder=str(library.directory.absolute()), do=NO_PROMPTS)
 
     def preload_backgrounds(self) -> asyncio.Future[list[EncodedFrames]]:
-        """Prepare the background sounds of paths at their configured levels, so that no caller has to wait for it.
+        """Prepare the background sounds of paths at their configured levels, so that no caller waits for them.
 
-        The future is done when all backgrounds are kept in the encodings in which callers first get them.
+        The future is done when all backgrounds are encoded, and kept, in the encodings that callers get first.
         """
         wanted = requirements.backgrounds(self._configuration().table, self._library.snapshot)
         done = asyncio.gather(*(background.make_frames(encoding) for background, encoding in wanted))
@@ -69,7 +69,7 @@ class PromptMonitor:
         self.missing = 0
 
     def start_watching(self) -> None:
-        """Load changes of the folder from now on; the setting `prompts.watch` decides how changes are noticed."""
+        """Load changes of the prompt folder from now on. The setting `prompts.watch` says how they are noticed."""
         self._watching = asyncio.create_task(
             watch_prompts(
                 self._library, self.first_encodings, self._configuration().settings.prompts, self.on_reloaded
@@ -77,14 +77,14 @@ class PromptMonitor:
         )
 
     async def refresh(self) -> None:
-        """Load changes of the folder now. Does nothing if the folder is watched, which loads them anyway."""
+        """Load changes of the prompt folder now. Does nothing if the folder is watched, and is loaded anyway."""
         if self._watching is None or self._watching.done():
             reloaded = await self._library.refresh(self.first_encodings(), settle=0)
             if reloaded is not None:
                 self.on_reloaded(reloaded)
 
     async def close(self) -> None:
-        """Stop watching the folder, and preparing backgrounds."""
+        """Stop watching the prompt folder, and preparing background sounds."""
         for preloading in [*self._preloading]:
             preloading.cancel()
         if self._watching is not None:
@@ -92,14 +92,14 @@ class PromptMonitor:
             await asyncio.wait((self._watching,))
 
     def first_encodings(self) -> Sequence[Encoding]:
-        """The encodings that callers receive first: over the WebSockets of paths, and over AudioSocket if used."""
+        """The encodings that callers get first: on the WebSockets of paths, and on AudioSocket if it is used."""
         configuration = self._configuration()
         encodings = requirements.first_encodings(configuration.table)
         over_tcp = configuration.ports or any(route.flow for route in configuration.table)
         return [*encodings, TCP] if over_tcp else encodings
 
     def on_reloaded(self, reloaded: ReloadResult) -> None:
-        """Count and log a change of the folder that was loaded, or failed to be loaded."""
+        """Count and log a change of the prompt folder that was loaded, or could not be loaded."""
         if reloaded.added or reloaded.replaced or reloaded.removed:
             self._metrics.reloads.labels("ok").inc()
             log.info(
@@ -134,10 +134,10 @@ class PromptMonitor:
             )
 
     def _report_removed(self, reloaded: ReloadResult) -> None:
-        """Count the prompts that paths lack now, and log them if prompts were removed from the folder."""
+        """Count the prompts that paths lack now. Log them if prompts were removed from the folder."""
         configuration = self._configuration()
         left_out = configuration.missing_default_prompts(self._library)
-        # Remove built-in paths that have their prompts now: if a prompt disappears later, it is reported.
+        # This forgets built-in paths that have their prompts now, so that a later loss of a prompt is reported.
         self._left_out = [problem for problem in self._left_out if problem in left_out]
         lost = [problem for problem in left_out if problem not in self._left_out]
         problems = [*configuration.missing_prompts(self._library), *lost]

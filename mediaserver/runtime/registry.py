@@ -1,4 +1,4 @@
-"""The registry of streams in progress: admits streams within limits, counts their starts and ends, drains them."""
+"""The registry of streams in progress. It admits streams within limits, counts starts and ends, and drains."""
 
 import asyncio
 from collections import Counter
@@ -14,10 +14,10 @@ from mediaserver.events.kinds import EventKind
 from mediaserver.routing.route import Route
 from mediaserver.support.metrics import Metrics
 
-# Frames sent (one second). A peer that drops the stream within as many frames may not understand our framing.
+# The number of sent frames (one second) within which a peer that drops the stream may not understand the framing.
 _MISFRAMED_FRAMES = 50
 
-# The reasons of a stream's end that are a fault of the stream's peer.
+# The reasons for a stream's end that are the fault of the stream's peer.
 _FAULTS = {
     EndReason.STALLED,
     EndReason.UNANSWERED,
@@ -31,11 +31,11 @@ log = structlog.get_logger()
 
 class _Entry(NamedTuple):
     session: Session
-    number: int  # how many streams had begun by then, this one included
+    number: int  # the number of streams that had begun up to and including this stream
     path: str  # the pattern of the stream's route
-    peer: str  # the address or network by which the peer's streams are counted; "" where the server dialled
-    timer: asyncio.TimerHandle | None  # ends the stream at its time limit; None for no limit
-    reserved: str = ""  # the pattern of a route on which the stream has a place for later; "" for none
+    peer: str  # the address or network that counts as one peer; "" for a stream that the server dialled
+    timer: asyncio.TimerHandle | None  # the timer that ends the stream at its time limit; None for no limit
+    reserved: str = ""  # the pattern of a route on which a place is kept for the stream; "" for none
 
 
 class StreamRegistry:
@@ -50,18 +50,18 @@ class StreamRegistry:
             metrics.inbound_problems.labels(problem)
         self._metrics, self._event_sink = metrics, event_sink
         self._entries: dict[str, _Entry] = {}
-        self._begun = 0  # streams that have begun so far
-        self._by_path: Counter[str] = Counter()  # streams in progress, and reserved places, for each path
+        self._begun = 0  # the number of streams that have begun so far
+        self._by_path: Counter[str] = Counter()  # the number of streams in progress and kept places for each path
         self._by_peer: Counter[str] = Counter()  # the number of streams in progress for each peer
         self._idle = asyncio.Event()
         self._idle.set()
         self.draining = False
-        self.closed_by_drain = 0  # streams that `drain` closed because they had not ended by themselves in time
+        self.closed_by_drain = 0  # the number of streams that `drain` closed, because they did not end in time
 
     def apply_limits(self, limits: ServerSettings, routes: Iterable[Route]) -> None:
-        """Apply these limits to new streams, and start the metrics of these routes' paths at 0."""
+        """Apply limits to streams that begin from now on, and start the metrics of the routes' paths at 0."""
         self.limits = limits
-        for route in routes:  # if a counter did not begin at 0, Prometheus' `rate` would miss its first stream
+        for route in routes:  # Prometheus' `rate` would miss the first stream of a counter that starts at 1
             self._metrics.started.labels(route.pattern)
             self._metrics.ended.labels(route.pattern, EndReason.ERROR)
 
@@ -77,11 +77,11 @@ class StreamRegistry:
         return entry.session if entry is not None else None
 
     def number_of(self, session: Session) -> int:
-        """A number that grows from one stream to the next, in the order in which streams begin, from 1 on."""
+        """The number of a stream, from 1 on, in the order in which the server's streams began."""
         return self._entries[session.stream.id].number
 
     def count_on_path(self, pattern: str) -> int:
-        """How many streams are in progress on the path with this pattern, or have a place on it by `reserve`."""
+        """The number of streams on the path with this pattern: those in progress, and those with a kept place."""
         return self._by_path[pattern]
 
     def of_call(self, name: str) -> list[Session]:
@@ -89,11 +89,11 @@ class StreamRegistry:
         return [session for session in self if name in _call_names(session)]
 
     def named(self, name: str) -> list[Session]:
-        """The streams that a name stands for: a stream's label, or the name of its call as of `of_call`."""
+        """The streams with a name, which is a stream's label, or the id of its call, alone or as `calls/<id>`."""
         return [session for session in self if name == session.stream.label or name in _call_names(session)]
 
     def admit(self, route: Route, peer: str = "") -> None:
-        """Check that one more stream may begin on a route, and for a peer.
+        """Check that one more stream may begin on a route, and from a peer.
 
         RefusedError 503 where a limit is reached, or where the server is shutting down.
         """
@@ -108,7 +108,7 @@ class StreamRegistry:
             raise RefusedError(RefusalReason.PEER_FULL, text)
 
     def _require_room_on(self, route: Route) -> None:
-        """Check that one more stream may be on a route; RefusedError 503 where it has as many as it may."""
+        """Check that a route has room for one more stream; RefusedError 503 where it has as many as it may."""
         if self._by_path[route.pattern] >= route.max_streams:
             text = f"full: {_streams(route.max_streams)} playing on this path, try again later"
             raise RefusedError(RefusalReason.PATH_FULL, text)
@@ -116,7 +116,7 @@ class StreamRegistry:
     def register(self, session: Session, route: Route, peer: str = "") -> None:
         """Add a stream, and start its time limit. `peer` is the key by which the peer's streams are counted.
 
-        It is "" for a stream that the server has dialled.
+        `peer` is "" for a stream that the server has dialled.
         """
         self._begun += 1
         timer = _time_limit(session, route)
@@ -130,7 +130,7 @@ class StreamRegistry:
         log.debug("stream started", stream=stream.id, path=stream.path, peer=stream.peer)
 
     def reserve(self, session: Session, route: Route) -> None:
-        """Keep a place on another route for a stream, until `move` or the stream's end.
+        """Keep a place on another route for a stream, until `move` is called or the stream ends.
 
         Until then the stream counts on both routes, because the handler of the first one still runs. RefusedError
         503 where the route has as many streams as it may.
@@ -142,9 +142,9 @@ class StreamRegistry:
             self._entries[session.stream.id] = entry._replace(reserved=route.pattern)
 
     def move(self, session: Session, route: Route) -> None:
-        """Count a stream on the route on which it has a place by `reserve`; that route's time limit begins anew.
+        """Count a stream on the route on which `reserve` kept a place for it, and begin that route's time limit.
 
-        The metric of streams that have started counts it on the first route, that of ended ones on the last.
+        The metric of started streams counts the stream on its first route, that of ended streams on its last.
         """
         entry = self._entries[session.stream.id]
         if entry.timer is not None:
@@ -181,7 +181,7 @@ class StreamRegistry:
         session.call.notify(EventKind.STREAM_ENDED, summary)
         self._event_sink.forget(session.stream)
         misframed = summary["reason"] == EndReason.PEER_VANISHED and 0 < session.frames <= _MISFRAMED_FRAMES
-        # For a stream that the server dialled, which has a resource, the client logs advice of its own.
+        # A stream that the server dialled has a resource. The client that dialled it logs advice of its own.
         if misframed and not session.stream.resource:
             log.warning(
                 "the peer dropped the stream within a second of its first frame: is the framing what it expects?",
@@ -191,7 +191,7 @@ class StreamRegistry:
             )
 
     def _count_faults(self, summary: Mapping[str, Any]) -> None:
-        """Count the faults of a stream's peer, by kind, from the stream's summary."""
+        """Count in the metrics, by kind, the faults of a stream's peer that the stream's summary has."""
         faults = self._metrics.peer_faults
         if summary["reason"] in _FAULTS:
             faults.labels(summary["reason"]).inc()
@@ -208,7 +208,7 @@ class StreamRegistry:
         self.closed_by_drain = 0
         going_away = End(EndReason.DRAINED, CloseCode.GOING_AWAY, "server is shutting down")
         for session in self:
-            if not session.connected and not session.frames:  # the server still dials this stream
+            if not session.connected and not session.frames:  # the server is still dialling this stream
                 session.finish(going_away)
         if not await self._wait_until_idle(timeout):
             self.closed_by_drain = len(self)
@@ -239,7 +239,7 @@ def _count_down(counter: Counter[str], key: str) -> None:
 
 
 def _call_names(session: Session) -> set[str]:
-    """The names by which a stream's call is known: the platform's id, as `<id>` and as `calls/<id>`."""
+    """The names of a stream's call: the platform's id of the call, as `<id>` and as `calls/<id>`."""
     stream = session.stream
     return {stream.call, stream.resource, stream.resource.partition("/")[2], stream.event_resource} - {""}
 

@@ -26,7 +26,7 @@ def open_session(
     transport: Transport,
     on_stall: Callable[[], None] | None = None,
 ) -> Session:
-    """Make the session of a stream. The session buffers what the peer sends until the stream's handler runs.
+    """Make the session of a stream. Until the stream's handler runs, the session buffers what the peer sends.
 
     `on_stall` is called when a slow peer has not read all that was sent within `server.stall_timeout` seconds. By
     default, the session then ends.
@@ -56,7 +56,7 @@ async def serve(handler: Handler, session: Session) -> None:
 
 
 async def run_handler(session: Session, handler: Handler) -> End:
-    """Run a handler with its call, and those by which it is replaced, until the stream ends; return why it has.
+    """Run a handler, and any that replaces it, until the stream ends; return the stream's end and its reason.
 
     An exception of the handler is logged, and ends the stream.
     """

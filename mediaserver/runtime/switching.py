@@ -1,4 +1,4 @@
-"""Switches a stream in progress to another path: that path's handler replaces its own, on the same connection."""
+"""Switches a stream in progress to another path, whose handler replaces the present one on the same connection."""
 
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Switch:
-    """A switch of one stream to another path, for which the stream has a place on that path."""
+    """A switch of one stream to another path, on which a place is kept for the stream."""
 
     engine: Engine
     session: Session
@@ -32,7 +32,7 @@ class _Switch:
     by: str
 
     def begin(self) -> Coroutine[Any, Any, None]:
-        """Make the stream one of the path, and return the work of its handler."""
+        """Assign the stream to the other path, and return the coroutine of that path's handler."""
         session, previous = self.session, self.session.stream.path
         self.engine.streams.move(session, self.route)
         session.operator.update_stream(path=self.path, route=self.route.pattern, query=self.query)
@@ -43,12 +43,12 @@ class _Switch:
 
 
 def switch_stream(engine: Engine, session: Session, path: str, by: str) -> str:
-    """Cancel a stream's handler, and run that of a path when it is over; return the path without its query.
+    """Cancel a stream's handler, and then run that of another path; return the path without its query.
 
-    The path's access rules do not count, and its wire format is not used: the stream keeps its own. The stream's
-    variables are kept, with those of the path and its query over them. They, and the stream's place on the path,
-    are settled at once, so that no request that comes before the handler is over can change what this one found.
-    `by` is told by the event `stream.switched`, which is emitted when the path's handler begins.
+    The path's access rules do not apply, and the stream keeps its wire format. The stream also keeps its
+    variables, except those that the path and its query override. The variables and the stream's place on the path
+    are settled at once, so that no request that comes before the old handler has ended can change them. The event
+    `stream.switched`, which is emitted when the new handler begins, names the switch's origin, `by`.
 
     RefusedError: 404 if there is no such path or prompt, 400 or 414 if the path is wrong, 400 if there would be
     too many variables, 409 while the stream is being switched already, 503 if the path has as many streams as it

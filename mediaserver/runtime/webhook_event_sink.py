@@ -18,7 +18,7 @@ class WebhookEventSink:
         self._webhooks, self._hub, self._metrics = webhooks, hub, metrics
 
     def emit(self, stream: Stream, kind: str, data: Mapping[str, Any]) -> None:
-        """Count an event of a stream, and queue it for its receivers. The method returns without waiting."""
+        """Count an event of a stream, and queue it for its receivers. Returns without waiting."""
         self._metrics.events.labels(kind).inc()
         self._count(kind, data)
         facts = {
@@ -50,12 +50,12 @@ class WebhookEventSink:
             metrics.first_audio.observe(data["first_audio_ms"] / 1000)
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
-        """POST a question to a URL of the operator's, and return the JSON answer; WebhookError if there is none.
+        """POST a question to the operator's backend, and return its JSON answer; WebhookError if none comes.
 
         `timeout` is in seconds.
         """
         return await self._webhooks.ask(url, body, timeout)
 
     def forget(self, stream: Stream) -> None:
-        """Note that a stream's last event was emitted, so that its state is freed after this event's delivery."""
+        """Note that a stream's last event was emitted, so that the stream's data is freed after its delivery."""
         self._webhooks.end_stream(stream.id)

@@ -24,7 +24,7 @@ from mediaserver.speech.tts.tts_cache import TtsCache
 from mediaserver.support.store import Store
 
 _MEGABYTE = 1_000_000
-# TTS engines that run in worker processes. Each process synthesises one sentence at a time.
+# The TTS engines that run in worker processes. Each process synthesises one sentence at a time.
 _LOCAL_ENGINES = ("hibari", "command")
 
 
@@ -81,10 +81,10 @@ class SpeechService:
     def voice(
         self, engine: str | Sequence[str] = (), name: str = "", rate: float | None = None, language: str = ""
     ) -> Voice:
-        """The voice for these arguments. The settings give the value of each argument that is left out.
+        """The voice that these arguments choose. The settings give the value of each argument that is left out.
 
         `engine` is one engine's name, or several in the order in which they are tried; `name` is a voice of the
-        first one.
+        first engine.
         """
         return resolve_voice(self.settings, _names(engine), name, rate, language)
 
@@ -117,7 +117,7 @@ class SpeechService:
         return spoken
 
     def recogniser(self, engine: str | Sequence[str] = ()) -> SttEngine:
-        """The STT engine called `engine`; several names give one with failover, () the configured engines."""
+        """The STT engine with the name `engine`. Several names give failover; () means the configured names."""
         settings = self.recognition
         return FailoverStt(
             {name: self._stt_engine(name) for name in _names(engine) or settings.engine},
@@ -150,7 +150,7 @@ class SpeechService:
 
     @property
     def results(self) -> dict[str, int]:
-        """The number of sentences for each result: memory, disk, made, failed or dropped (`tts_cache.RESULTS`)."""
+        """The number of sentences by their origin, or how they ended; the keys are `tts_cache.RESULTS`."""
         return self._tts_cache.results
 
     @property
@@ -165,7 +165,7 @@ class SpeechService:
 
     @property
     def engine_failures(self) -> dict[tuple[str, str], int]:
-        """How many requests each engine that is in use has failed, by its kind and name."""
+        """The number of requests that each engine in use has failed, by the engine's kind and name."""
         return {
             (kind.value, name): failures
             for kind, failover in self._failovers.items()
@@ -190,7 +190,7 @@ class SpeechService:
                 return self._chat_settings.engine
 
     def _startable(self, kind: EngineKind, names: Iterable[str]) -> dict[str, Startable]:
-        """The TTS or STT engines with these names, by name; empty for LLM engines, which need no start."""
+        """The TTS or STT engines that have these names, by name; none for LLM engines, which need no start."""
         if kind is EngineKind.TTS:
             return {name: self._synthesiser(name).engine for name in names}
         return {name: self._stt_engine(name) for name in names} if kind is EngineKind.STT else {}
@@ -215,5 +215,5 @@ class SpeechService:
 
 
 def _names(engine: str | Sequence[str]) -> Sequence[str]:
-    """The names of engines as a sequence: one name is put into a sequence, and "" gives an empty one."""
+    """The names of engines as a sequence: a single name is put into a sequence, and "" gives an empty sequence."""
     return (*filter(None, (engine,)),) if isinstance(engine, str) else engine

@@ -119,7 +119,7 @@ def _make_flow(configuration: Configuration, path: str, server: str, fetch_url: 
 
 
 def _probe(actions: Actions) -> list[str]:
-    """Print a line for each of a flow's addresses that can be reached; return a line for each of the others."""
+    """Print a line for each address of a flow that can be reached; return a line for each other address."""
     probes = [terminal.run(probe_address(*address)) for address in dialled_addresses(actions)]
     for each in probes:
         if each.reached:

@@ -25,7 +25,7 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the prompts."""
-    # The configuration file is found once, so that each reload reads this file, even if the file is gone by then.
+    # The path of the configuration file is fixed here, so that each reload reads this file, even if it is gone.
     file = file or config.default_file()
 
     def load() -> tuple[Settings, list[str]]:
@@ -45,8 +45,8 @@ def serve(
 
 
 def _show_first_steps(running: server.Server, file: Path | None) -> None:
-    """Show a command to try first, and the open paths, if the server was started on a terminal."""
+    """If the server was started on a terminal, show a command to try first, and the paths open to any peer."""
     if sys.stderr.isatty():
-        with contextlib.suppress(OSError):  # raised if the terminal is gone by now
+        with contextlib.suppress(OSError):  # an OSError means that the terminal is gone by now
             for line in ("", *first_steps.lines(running.engine, running.port, file), ""):
                 typer.echo(line, err=True)

@@ -23,7 +23,7 @@ from mediaserver.support import log
 
 
 class _Devices(NamedTuple):
-    """The programs that play and record sound; None for a device that is not wanted, or has no program."""
+    """The programs for the speaker and the microphone; None where a device is not wanted, or has no program."""
 
     speaker: tuple[str, ...] | None
     microphone: tuple[str, ...] | None
@@ -118,7 +118,7 @@ def _find_devices(speaker: bool, microphone: bool) -> _Devices:
 
 
 async def _simulate(plan: FlowPlan, devices: _Devices, live: bool) -> FlowReport:
-    """Make one call, with a view on the terminal if it is `live`. Ctrl-C hangs up, with a report."""
+    """Make one call. If `live` is set, the terminal shows the call. Ctrl-C hangs up, and the report follows."""
     hang_up = terminal.hang_up_on_signals()
     view = SimulationView(err) if live else None
     async with contextlib.AsyncExitStack() as stack:

@@ -1,1 +1,1 @@
-"""The terminal side of `mediaserver simulate`: view and tables, the keyboard as a telephone's keys, and sound."""
+"""The terminal side of `mediaserver simulate`: view and tables, a keyboard as a telephone's keys, and sound."""

@@ -26,7 +26,7 @@ def read_keys(press: Callable[[str], None]) -> Iterator[bool]:
     def read() -> None:
         try:
             typed = os.read(terminal, 64)
-        except OSError:  # raised if the terminal is gone
+        except OSError:  # an OSError means that the terminal is gone
             typed = b""
         if not typed:
             loop.remove_reader(terminal)

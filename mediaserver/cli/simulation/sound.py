@@ -1,4 +1,4 @@
-"""The speaker and the microphone, by programs such as aplay, which play or record raw 16-bit PCM at 8 kHz."""
+"""The speaker and the microphone, used through programs such as aplay, with raw 16-bit PCM at 8 kHz."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
 _ALSA = ("-q", "-t", "raw", "-f", "S16_LE", "-r", f"{SAMPLE_RATE}", "-c", "1")
 _PULSE = ("--raw", "--format=s16le", f"--rate={SAMPLE_RATE}", "--channels=1", "--latency-msec=60")
 _SOX = ("-q", "-t", "raw", "-e", "signed", "-b", "16", "-r", f"{SAMPLE_RATE}", "-c", "1", "-")
-# Programs with their arguments, in order of preference. ffplay takes raw sound to have one channel by default.
+# The programs with their arguments, in order of preference. ffplay assumes one channel for raw sound.
 SPEAKERS = (
     ("pacat", "--playback", *_PULSE),
     ("aplay", *_ALSA),
@@ -19,8 +19,8 @@ SPEAKERS = (
     ("ffplay", "-nodisp", "-loglevel", "quiet", "-f", "s16le", "-sample_rate", f"{SAMPLE_RATE}", "-i", "-"),
 )
 MICROPHONES = (("parec", *_PULSE), ("arecord", *_ALSA), ("rec", *_SOX))
-_MAX_WAITING = SAMPLE_RATE * SAMPLE_BYTES  # bytes (1 s) that may wait for a player; if more wait, it is stuck
-_END_TIMEOUT = 1.0  # seconds that a player has at the end of a call to play the rest of its sound
+_MAX_WAITING = SAMPLE_RATE * SAMPLE_BYTES  # bytes (1 s) of sound; a player for which more wait counts as stuck
+_END_TIMEOUT = 1.0  # the time limit in seconds for a player to play its last sound at the end of a call
 
 
 def find_program(programs: Sequence[tuple[str, ...]]) -> tuple[str, ...] | None:
@@ -35,7 +35,7 @@ def missing(programs: Sequence[tuple[str, ...]]) -> str:
 
 @contextlib.asynccontextmanager
 async def open_speaker(program: Sequence[str]) -> AsyncIterator[Callable[[bytes], None]]:
-    """Run a player; yields a function that plays PCM. Sound is dropped while the player is stuck, or has ended."""
+    """Run a player; yields a function that plays PCM. Sound is dropped if the player is stuck or has ended."""
     player = await asyncio.create_subprocess_exec(
         *program, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
     )

@@ -17,9 +17,9 @@ from mediaserver.client.flows.call import Observer
 from mediaserver.client.flows.engine import ExecutedAction
 from mediaserver.errors import escape_unprintable
 
-_EVERY = 0.1  # seconds between two drawings
-_STALE = 0.1  # seconds after which the latest frame is old, and the level of silence is shown
-_KEYS = 40  # the number of latest keys that are shown
+_EVERY = 0.1  # the seconds between two drawings of the view
+_STALE = 0.1  # the seconds without a new frame after which the level of silence is shown
+_KEYS = 40  # the number of keys, the latest ones, that the view shows
 
 
 class SimulationView:
@@ -33,7 +33,7 @@ class SimulationView:
         self.observer = Observer(self._on_action, self._on_key, self._on_frame)
 
     async def show(self, log: Sequence[ExecutedAction]) -> None:
-        """Draw until the task is cancelled. The last action of the log is the present one."""
+        """Draw the call until the task is cancelled. The last action of the log is the present one."""
         with self._live:
             while True:
                 self._live.update(self._render(log), refresh=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from mediaserver.client.flows.actions import Action
 from mediaserver.wire.voipbin.actions import PUSHING
 
-_CHARACTERS_PER_SECOND = 15  # pace of a text that is spoken: an assumption, as the simulation has no TTS
-_BEEP, _PLAYED = 0.3, 2.0  # seconds of a beep, and of each file of the action `play`, as files are not fetched
-_ECHO = 180.0  # seconds of the action `echo` if it has no duration
+_CHARACTERS_PER_SECOND = 15  # the assumed pace of a spoken text, because the simulation has no TTS
+_BEEP, _PLAYED = 0.3, 2.0  # the seconds of a beep, and the assumed ones of each file that the action `play` plays
+_ECHO = 180.0  # the seconds for which the action `echo` lasts if it has no duration
 
 # Actions that VoIPBIN's flow manager executes. While one of them is executed, a DTMF key is still handled by the
 # last action of VoIPBIN's call manager.
@@ -22,7 +22,7 @@ OF_FLOW_MANAGER = frozenset(
         *("stop", "transcribe_recording", "transcribe_start", "variable_set", "webhook_send"),
     )
 )
-# Actions whose failure ends the flow, and with the flow its call.
+# Actions whose failure ends the flow, and with it the call.
 ENDS_FLOW_ON_ERROR = frozenset(("branch", "fetch", "fetch_flow", "goto"))
 # Actions that connect the caller with another party. For each of them except `confbridge_join`, VoIPBIN's flow
 # manager executes a second action.
@@ -38,7 +38,7 @@ _NOT_SIMULATED = OF_FLOW_MANAGER | {
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """The seconds for which an action holds the flow, None if it does not, and a note on the action for the log.
+    """The seconds for which an action holds the flow (None if it does not), and a note on the action for the log.
 
     `pushes` is the number of further actions that VoIPBIN executes, and counts, for the action.
     """
@@ -50,7 +50,7 @@ class Hold:
 
 
 def hold_of(action: Action, bridged: float) -> Hold:
-    """How long an action holds the flow, if only its time is simulated; FlowError if an option is wrong.
+    """How long an action of which only the duration is simulated holds the flow; FlowError if an option is wrong.
 
     `bridged` is the number of seconds for which an action connects the caller with another party.
     """

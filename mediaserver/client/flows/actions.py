@@ -1,4 +1,4 @@
-"""The actions of a VoIPBIN flow: parses them from JSON as VoIPBIN does, and fills in the values of variables."""
+"""Parses the actions of a VoIPBIN flow from JSON, as VoIPBIN does, and fills in the values of variables."""
 
 import json
 import re
@@ -9,12 +9,12 @@ from uuid import UUID, uuid4
 
 from mediaserver.errors import PeerError
 
-NIL = UUID(int=0)  # a UUID of zeros, which stands for the missing id of an action
+NIL = UUID(int=0)  # the UUID of zeros, which stands for the missing id of an action
 _VARIABLE = re.compile(r"\$\{(.*?)\}")
 
 
 class FlowError(PeerError):
-    """Actions that the platform cannot execute. The message is one line."""
+    """The platform cannot execute an action. The message is one line."""
 
 
 @dataclass(slots=True)
@@ -24,35 +24,35 @@ class Action:
     type: str
     option: dict[str, Any] = field(default_factory=dict)
     id: UUID = NIL
-    next_id: UUID = NIL  # the id of the action that follows, if this is not the next action in the list
+    next_id: UUID = NIL  # the id of the action to execute next, if this is not the next one in the list
 
     def integer(self, key: str) -> int:
-        """An option that is a whole number, 0 if it is missing; FlowError if its value is no whole number."""
+        """The value of an option that is a whole number; 0 if it is missing, FlowError if it is anything else."""
         value = self.option.get(key) or 0
         if isinstance(value, bool) or not isinstance(value, int):
             raise FlowError(f"{key} should be a whole number")
         return value
 
     def text(self, key: str) -> str:
-        """An option that is a text, "" if it is missing; FlowError if its value is no text."""
+        """The value of an option that is a text; "" if it is missing, FlowError if it is no text."""
         value = self.option.get(key)
         if value is not None and not isinstance(value, str):
             raise FlowError(f"{key} should be a text")
         return value or ""
 
     def flag(self, key: str) -> bool:
-        """An option that is true or false, False if it is missing; FlowError if its value is no boolean."""
+        """The value of an option that is a boolean; False if it is missing, FlowError if it is no boolean."""
         value = self.option.get(key)
         if value is not None and not isinstance(value, bool):
             raise FlowError(f"{key} should be true or false")
         return bool(value)
 
     def target(self, key: str) -> UUID:
-        """An option that is an action's id, NIL if it is missing; FlowError if its value is no UUID."""
+        """The value of an option that is an action's id; NIL if it is missing, FlowError if it is no UUID."""
         return _parse_id(self.text(key), key)
 
     def with_variables(self, variables: Mapping[str, str]) -> "Action":
-        """A copy of the action in whose options each `${name}` is the variable's value, "" if there is none."""
+        """A copy of the action. In its options, the variable's value (or "") takes the place of each `${name}`."""
         return Action(self.type, _substitute(self.option, variables), self.id, self.next_id)
 
 
@@ -86,7 +86,7 @@ def parse_flow(text: str | bytes) -> list[Action]:
 
 
 def parse_actions(listed: list[Any]) -> list[Action]:
-    """Actions from their JSON values; FlowError, with the number of the action, if one has a wrong form."""
+    """Parse actions from JSON values. FlowError, with the number of the action, if an action has a wrong form."""
     return [_parse_action(number, each) for number, each in enumerate(listed, 1)]
 
 

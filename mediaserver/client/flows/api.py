@@ -17,10 +17,10 @@ from mediaserver.client.voipbin import Credential
 from mediaserver.errors import PeerError, error_text, single_line
 from mediaserver.support.http_connector import Connector
 
-_TIMEOUT = 15.0  # seconds that one request to the platform may take
-# The number of flows on one page of the platform's list, at most 100, and the most pages that are read.
+_TIMEOUT = 15.0  # the time limit in seconds for one request to the platform
+# The number of flows on one page of the platform's list (at most 100), and the maximum number of pages to read.
 _PAGE, _MAX_PAGES = 100, 50
-_MAX_SHOWN = 200  # the most characters of the platform's answer that an error message shows
+_MAX_SHOWN = 200  # the maximum number of characters of the platform's answer that an error message shows
 _REASONS = {
     401: "the {name} is not accepted: check that {setting} is valid and not expired",
     403: "the {name} may not do this: check whose it is",
@@ -29,7 +29,7 @@ _REASONS = {
 
 
 class StoredFlow(NamedTuple):
-    """A flow at the platform: its id, and whether it was created. If it was not, an existing flow was updated."""
+    """A flow that was stored at the platform: its id, and whether it was created (True) or updated (False)."""
 
     id: str
     created: bool
@@ -116,7 +116,7 @@ class _Client:
 
 
 def _fetched_paths(actions: Actions) -> list[str]:
-    """The paths of the URLs of `fetch` in a flow. They hold a secret, which the platform's answers may repeat."""
+    """The paths of the URLs that a flow fetches. They contain a secret, which the platform's answer may repeat."""
     urls = [action["option"]["event_url"] for action in actions if action["type"] == "fetch"]
     return [path for url in urls if (path := urlsplit(url).path.strip("/"))]
 

@@ -9,7 +9,7 @@ from mediaserver.wire.encapsulation import Encapsulation
 from mediaserver.wire.voipbin import actions
 from mediaserver.wire.voipbin.actions import Action
 
-HOLD_MS = 60_000  # ms for which the flow sleeps, because external media alone does not keep the call up
+HOLD_MS = 60_000  # milliseconds for which the flow sleeps, because external media does not keep a call up
 _PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 Actions = list[Action]
 
@@ -43,7 +43,7 @@ def _websocket_media(url: str, encapsulation: Encapsulation) -> Action:
 
 
 def dialled_addresses(flow: Actions) -> list[tuple[str, int]]:
-    """The hosts and ports that the platform dials for these actions; ValueError if one of them is invalid."""
+    """The hosts and ports that the platform dials to execute a flow; ValueError if one of them is invalid."""
     found = []
     for action in flow:
         option = action.get("option", {})

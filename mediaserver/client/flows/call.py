@@ -22,8 +22,8 @@ from mediaserver.client.sound_files import decode_speech, open_recorder
 from mediaserver.errors import PeerError
 from mediaserver.playout.sources.live import LiveSource
 
-_DELAY_MS = 40  # ms for which a microphone's sound is buffered, so that its jitter is not heard
-_FILE_SLACK_MS = 24 * 3600 * 1000  # ms of a sound file that may wait to be sent: a day, more than any file has
+_DELAY_MS = 40  # milliseconds for which a microphone's sound is buffered, so that its jitter is not heard
+_FILE_SLACK_MS = 24 * 3600 * 1000  # milliseconds of sound that may wait to be sent: a day, more than any file
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,12 @@ class FlowPlan:
     actions: Sequence[Action]
     variables: Mapping[str, str] = field(default_factory=dict)
     seconds: float | None = None  # seconds after which the caller hangs up; None: the call ends with the flow
-    digits: str = ""  # keys to press, `0-9 A-D * #`; a comma is a pause
-    send: Path | None = None  # a sound file that the caller speaks, after the keys
+    digits: str = ""  # the DTMF keys that the caller presses, `0-9 A-D * #`; a comma is a pause
+    send: Path | None = None  # the sound file that the caller speaks after the keys, if any
     after: float | None = None  # seconds from the first media to the keys; None: until it is the caller's turn
-    record: Path | None = None  # a WAV file into which the audio that the caller hears is written
+    record: Path | None = None  # the WAV file into which the audio that the caller hears is written, if any
     bridged: float = 2.0  # seconds for which the caller talks with another party whom the flow connects
-    microphone: bool = False  # whether sound of the caller will come by `FlowCall.speak`
+    microphone: bool = False  # whether `FlowCall.speak` will be called with the sound of a microphone
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +51,24 @@ class Observer:
 
 
 class FlowCall:
-    """One simulated call, which `run` makes. Meanwhile `press` and `speak` are called for what the caller does."""
+    """One simulated call, which `run` makes. Meanwhile, the caller may `press` keys and `speak`."""
 
     def __init__(self, plan: FlowPlan, observer: Observer | None = None) -> None:
         self._plan, self._observer = plan, observer or Observer()
         self._ids = uuid4(), uuid4()  # the ids of the activeflow and of the call
         self._engine = FlowEngine(plan.actions, *self._ids, plan.variables, plan.bridged)
-        self._began = time.monotonic()  # when the call began, in monotonic seconds
+        self._began = time.monotonic()  # the time at which the call began, in monotonic seconds
         self._turn_detector = TurnDetector()
         self._over = asyncio.Event()  # set when the call is over
-        self._heard = asyncio.Event()  # set when the first media that receives the caller's audio begins
-        self._media: dict[int, asyncio.Event] = {}  # for the number of each media, the event that ends this media
+        self._heard = asyncio.Event()  # set when the first media stream that receives the caller's audio begins
+        self._media: dict[int, asyncio.Event] = {}  # the event that ends each media stream, by the stream's number
         self._media_tasks: list[asyncio.Task[MediaReport]] = []
-        self._voices: dict[int, LiveSource] = {}  # the caller's audio, by the number of the media that receives it
+        self._voices: dict[int, LiveSource] = {}  # the caller's audio to each media stream, by the stream's number
         self._timer: asyncio.TimerHandle | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._script: asyncio.Task[None] | None = None
-        self._told = 0  # number of actions in the log that the observer was called for
-        self._pressed = 0  # number of the plan's keys that were pressed
+        self._told = 0  # the number of actions in the log that were reported to the observer
+        self._pressed = 0  # the number of the plan's keys that were pressed
         self._sent = False  # whether the plan's sound file was sent
 
     async def run(self, hang_up: asyncio.Event | None = None) -> FlowReport:
@@ -112,7 +112,7 @@ class FlowCall:
         self._obey(self._engine.press(key, self._now()))
 
     def speak(self, pcm: bytes) -> None:
-        """Send audio of the caller, PCM of any length, to each media that receives the caller's audio."""
+        """Send audio of the caller, PCM of any length, to each media stream that receives the caller's audio."""
         for voice in self._voices.values():
             voice.push_audio(pcm)
 
@@ -162,10 +162,10 @@ class FlowCall:
         await asyncio.wait(waiting, timeout=self._plan.seconds, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
-        self._engine.hang_up(self._now())  # has no effect if the flow has ended the call
+        self._engine.hang_up(self._now())  # this call has no effect if the flow has ended the call
 
     async def _end(self) -> list[MediaReport]:
-        """Hang up all media, end all tasks, and return what became of each media."""
+        """Hang up all media streams, end all tasks, and return the report of each media stream."""
         if self._timer is not None:
             self._timer.cancel()
         for task in (self._fetching, self._script):
@@ -188,7 +188,7 @@ class FlowCall:
             hang_up.set()
 
     async def _run_media(self, request: MediaRequest, hang_up: asyncio.Event) -> MediaReport:
-        """Run one external media from its beginning to its end, and report on it."""
+        """Run one external media stream from its beginning to its end, and report on it."""
         number, began = request.number, self._now()
         voice = None
         if request.hears_caller:
@@ -202,7 +202,7 @@ class FlowCall:
         try:
             on_frame = self._hear(number) if request.heard_by_caller else _drop
             report = await simulator.simulate(call, on_frame, hang_up)
-        except (PeerError, ValueError) as error:  # ValueError: an invalid URL
+        except (PeerError, ValueError) as error:  # ValueError is raised for an invalid URL
             problem = str(error) if not hang_up.is_set() else ""
         finally:
             self._voices.pop(number, None)
@@ -221,7 +221,7 @@ class FlowCall:
     # -- what the caller does ------------------------------------------------------------------------------------
 
     def _start_script(self) -> None:
-        """Begin to send the caller's keys and sound, as media has started, or the flow waits for keys."""
+        """Begin to send the caller's keys and sound, because media has started, or the flow waits for keys."""
         if self._script is None and (self._plan.digits or self._pcm):
             self._turn_detector.restart()
             self._script = asyncio.create_task(self._play_script())
@@ -233,7 +233,7 @@ class FlowCall:
         if not self._pcm:
             return
         if plan.digits and plan.after is None:
-            turn.restart()  # a prompt may answer the keys, so wait until it is over
+            turn.restart()  # a prompt may answer the keys, so the caller waits until the prompt is over
             await turn.wait_for_turn()
         await self._heard.wait()
         self.speak(self._pcm)
@@ -256,4 +256,4 @@ class FlowCall:
 
 
 def _drop(pcm: bytes, at: float) -> None:
-    """Drop a frame of a media that the caller does not hear."""
+    """Drop a frame of a media stream that the caller does not hear."""

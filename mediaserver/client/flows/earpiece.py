@@ -1,4 +1,4 @@
-"""Mixes the audio of all external medias that a simulated caller hears into one signal; it reads no clock."""
+"""Mixes the external media streams that a simulated caller hears into one signal. The module reads no clock."""
 
 from collections.abc import Callable
 
@@ -6,26 +6,26 @@ import numpy as np
 
 from mediaserver.audio.pcm import PTIME, Signal, from_bytes, to_bytes
 
-_STALL = 10  # frames by which a media may lag behind the call; after a longer lag, its audio has a gap
+_STALL = 10  # the number of frames that a media stream may be late; if it is later, its audio has a gap
 
 
 class Earpiece:
-    """Puts the frames of each media into the timeline of the call, 20 ms each, and mixes simultaneous frames.
+    """Puts the frames of each media stream into the call's timeline, 20 ms each, and mixes simultaneous frames.
 
-    Frames of a media follow each other without a gap, whatever the jitter of their arrival, except after a stall.
+    A stream's frames follow each other without a gap, whatever the jitter of their arrival, except after a stall.
     `on_frame` is called with each frame of the call in turn. `on_gap` is called with the length, in frames, of a
-    time in which there was no media.
+    time in which there was no media stream.
     """
 
     def __init__(self, on_frame: Callable[[bytes], None], on_gap: Callable[[int], None]) -> None:
         self._on_frame, self._on_gap = on_frame, on_gap
-        # For each media in progress, the place in the call of its next frame, in frames since the call began.
+        # The place of each media stream's next frame, by the stream's number, in frames since the call began.
         self._next: dict[int, int] = {}
-        self._waiting: dict[int, bytes | Signal] = {}  # frames by their place, while some media may add to them
-        self._given = 0  # number of the call's frames that were passed to `on_frame` or counted for `on_gap`
+        self._waiting: dict[int, bytes | Signal] = {}  # frames, by place, that wait for the audio of media streams
+        self._given = 0  # the number of the call's frames that were passed to `on_frame` or counted for `on_gap`
 
     def push(self, media: int, pcm: bytes, at: float) -> None:
-        """Add a frame of PCM (320 bytes), which came `at` seconds after the call began."""
+        """Add a frame of PCM (320 bytes), which arrived `at` seconds after the call began."""
         now = int(at / PTIME)
         place = self._next.get(media, now)
         place = max(self._given, now if place < now - _STALL else place)
@@ -39,7 +39,7 @@ class Earpiece:
         self._give(max(min(self._next.values()), now - _STALL))
 
     def media_ended(self, media: int) -> None:
-        """Note that a media has ended, so that no frame of the call waits for its audio."""
+        """Note that a media stream has ended, so that no frame of the call waits for its audio."""
         if self._next.pop(media, None) is not None:
             self._give(min(self._next.values(), default=max(self._waiting, default=-1) + 1))
 

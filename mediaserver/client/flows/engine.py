@@ -20,13 +20,13 @@ from mediaserver.client.flows.media import IGNORED_URL, MAX_MEDIA, MediaRequest,
 from mediaserver.client.flows.stacks import FlowStacks
 from mediaserver.wire.voipbin.actions import DIGITS
 
-MAX_EXECUTED = 100  # once more than 100 actions were executed, the next action ends the flow and the call
-FETCH_TIMEOUT = 3.0  # seconds after which the platform no longer waits for the answer to `fetch`
+MAX_EXECUTED = 100  # the number of executed actions above which the next action ends the flow and the call
+FETCH_TIMEOUT = 3.0  # the seconds for which the platform waits for the answer to the action `fetch`
 
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """A command: send an HTTP request with the ids of flow and call; its answer is for `FlowEngine.fetched`."""
+    """The command to send an HTTP request with the flow's and call's ids, and pass its answer to `fetched`."""
 
     url: str
     method: str
@@ -34,7 +34,7 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class StopMedia:
-    """A command: hang up all external media."""
+    """The command to hang up all external media streams."""
 
 
 Command = Fetch | MediaRequest | StopMedia
@@ -42,10 +42,10 @@ Command = Fetch | MediaRequest | StopMedia
 
 @dataclass(slots=True)
 class ExecutedAction:
-    """An action in the log: when it began, when it ended (None while it holds the flow), and a note on it."""
+    """An executed action in the log: when it began, when it ended (None while it holds the flow), and a note."""
 
     at: float
-    action: Action  # the executed action, with the values of variables filled in
+    action: Action  # the action, with the values of variables filled in
     ended: float | None = None
     note: str = ""
     is_problem: bool = False  # whether the note says that something is wrong
@@ -53,7 +53,7 @@ class ExecutedAction:
 
 @dataclass(slots=True)
 class _State:
-    """What holds the flow: an action until the time `due`, or an awaited answer to `fetch`; by default nothing."""
+    """What the flow waits for: the time `due` at which an action ends, or the answer to a `fetch`, or nothing."""
 
     due: float | None = None
     fetching: bool = False
@@ -62,8 +62,8 @@ class _State:
 class FlowEngine:
     """Executes the flow of one call. Methods return commands, which the code that calls a method has to execute.
 
-    `bridged` is the number of seconds for which the caller talks with another party whom an action connects, as
-    this party is not simulated. `ended` says why the call is over, "" while it goes on.
+    `bridged` is the number of seconds for which the caller talks with another party whom an action connects,
+    because this party is not simulated. `ended` says why the call is over; it is "" while the call goes on.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class FlowEngine:
         self._state = _State()
         self._executed = 0
         self._at_call: Action | None = None  # the last action that VoIPBIN's call manager executed
-        self._media: set[int] = set()  # numbers of the external medias in progress
+        self._media: set[int] = set()  # the numbers of the external media streams in progress
         self._started_media = 0
 
     @property
@@ -124,7 +124,7 @@ class FlowEngine:
         return self._finish(now)
 
     def press(self, digit: str, now: float) -> list[Command]:
-        """Handle a DTMF key of the caller's, which reaches the flow but is not in the audio (RFC 4733)."""
+        """Handle a DTMF key of the caller. The key reaches the flow, but is not in the audio (RFC 4733)."""
         if self.ended:
             return []
         action = self._at_call
@@ -148,7 +148,7 @@ class FlowEngine:
         return self._finish(now)
 
     def media_ended(self, number: int) -> None:
-        """Note that an external media is over: the server hung up, or could not be dialled. The flow goes on."""
+        """Note that a media stream is over: the server hung up, or could not be dialled. The flow goes on."""
         self._media.discard(number)
 
     def hang_up(self, now: float) -> None:
@@ -201,7 +201,7 @@ class FlowEngine:
     def _hold(self, action: Action, now: float) -> Command | None:
         """Execute an action of which only the duration is simulated."""
         if action.type == "digits_receive":
-            action.text("key")  # raises FlowError if the option is no text
+            action.text("key")  # this call raises FlowError if the option is no text
             if self._digits_suffice(action):
                 self._note("keys that were pressed before are enough")
                 return None
@@ -256,12 +256,12 @@ class FlowEngine:
     # -- the state of the flow -----------------------------------------------------------------------------------
 
     def _digits_suffice(self, action: Action) -> bool:
-        """Whether the digits that were pressed so far end a `digits_receive`."""
+        """Whether the digits that were pressed so far suffice to end the action `digits_receive`."""
         digits, length = self.variables[DIGITS], action.integer("length")
         return bool((length > 0 and len(digits) >= length) or set(digits) & set(action.text("key")))
 
     def _is_held_by(self, action: Action) -> bool:
-        """Whether the flow waits for this action of the call manager, not for a later one of the flow manager."""
+        """Whether this call-manager action holds the flow, and not a later action of the flow manager."""
         current = self.current
         return current is not None and current.action is action and current.ended is None
 

@@ -11,7 +11,7 @@ from mediaserver.client.flows.engine import Fetch
 from mediaserver.errors import error_text
 from mediaserver.support.http_connector import Connector
 
-_MAX_ANSWER = 1 << 20  # the most bytes of an answer; no flow is as long
+_MAX_ANSWER = 1 << 20  # the maximum size of an answer in bytes; no flow is as long
 
 
 def client_session() -> aiohttp.ClientSession:
@@ -41,7 +41,7 @@ async def fetch_actions(
 
 
 async def _fetch(http: aiohttp.ClientSession, command: Fetch, body: dict[str, str]) -> list[Action]:
-    url = URL(command.url).with_fragment(None)  # a # among the digits begins a fragment, which HTTP never sends
+    url = URL(command.url).with_fragment(None)  # a # in the URL begins a fragment, which HTTP does not send
     if url.scheme not in ("http", "https") or not url.host:
         raise FlowError("event_url should begin with http:// or https://")
     async with http.request(command.method, url, json=body) as response:

@@ -6,8 +6,8 @@ from mediaserver.client.flows.actions import Action, FlowError
 from mediaserver.wire.codec import Codec
 from mediaserver.wire.encapsulation import Encapsulation
 
-MAX_MEDIA = 5  # the most external medias that a call may have at the same time
-# The codecs in which Asterisk may send over AudioSocket, by Asterisk's names. Asterisk accepts only `slin`.
+MAX_MEDIA = 5  # the maximum number of external media streams that a call may have at the same time
+# The codecs in which Asterisk may send over AudioSocket, by Asterisk's names. Asterisk itself accepts only `slin`.
 _FORMATS = {"slin": Codec.SLIN, "ulaw": Codec.MULAW, "alaw": Codec.ALAW}
 IGNORED_URL = (
     "dialled as the tutorial describes it; the platform's public code ignores url, and wants external_host"
@@ -16,18 +16,18 @@ IGNORED_URL = (
 
 @dataclass(frozen=True, slots=True)
 class MediaRequest:
-    """One external media of a call: a media stream that goes on beside the flow until the call ends."""
+    """A request for an external media stream, which goes on beside the flow until the call ends."""
 
-    number: int  # the number of the media among the external medias of its call, from 1
-    url: str  # ws:// or wss://, which VoIPBIN dials, or tcp://host:port, which its Asterisk dials
+    number: int  # the number of the stream among the external media streams of its call, from 1
+    url: str  # the URL to dial: ws:// or wss:// is dialled by VoIPBIN, tcp://host:port by VoIPBIN's Asterisk
     encapsulation: Encapsulation
     codec: Codec = Codec.SLIN  # the codec of the audio that the server receives; the server always sends `slin`
-    hears_caller: bool = False  # whether the server hears the caller
-    heard_by_caller: bool = True  # whether the caller hears the server
+    hears_caller: bool = False  # whether the server receives the caller's audio
+    heard_by_caller: bool = True  # whether the caller hears the server's audio
 
 
 def media_request(action: Action, number: int) -> MediaRequest:
-    """The media that an action asks for; FlowError if the platform refuses it, or if it is not simulated."""
+    """The media stream that an action asks for; FlowError if the platform refuses it, or it is not simulated."""
     host, url = action.text("external_host"), action.text("url")
     if not host:
         if not url:

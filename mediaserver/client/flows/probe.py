@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from mediaserver.errors import error_text
 
-_TIMEOUT = 5.0  # seconds that connecting may take
+_TIMEOUT = 5.0  # the time limit in seconds for connecting
 
 
 class Probe(NamedTuple):
-    """Whether a TCP connection to an address could be made, and a line for the user that says this."""
+    """The result of a test: whether a TCP connection could be made, and a line for the user that says so."""
 
     reached: bool
     line: str
@@ -25,7 +25,7 @@ async def probe_address(host: str, port: int) -> Probe:
             _, writer = await asyncio.open_connection(host, port)
     except TimeoutError:
         return Probe(False, f"{where}: cannot be reached within {_TIMEOUT:g} s")
-    except (OSError, UnicodeError) as error:  # UnicodeError: an invalid host name
+    except (OSError, UnicodeError) as error:  # UnicodeError is raised for an invalid host name
         return Probe(False, f"{where}: cannot be reached: {error_text(error)}")
     milliseconds = (time.monotonic() - began) * 1000
     writer.transport.abort()

@@ -10,14 +10,14 @@ from mediaserver.client.flows.media import MediaRequest
 from mediaserver.client.measure import Report
 from mediaserver.support.credentials import redact_url, redact_urls
 
-_SHORT = 1.0  # seconds; for a media that ends sooner, missing audio is no problem
+_SHORT = 1.0  # the duration in seconds below which a media stream without audio is no problem
 _REQUEST_URLS = ("event_url", "uri")  # the options of the actions `fetch` and `webhook_send` that are URLs
 _FLOW_SECRET = re.compile(r"(/flow/)[^/]+")  # the secret in the URL of this server's flow endpoint
 
 
 @dataclass(frozen=True, slots=True)
 class MediaReport:
-    """One external media of a call: when it began and ended, and its measurements, or why it failed.
+    """The report of one external media stream: when it began and ended, and its measurements, or why it failed.
 
     Times are seconds since the call began.
     """
@@ -30,7 +30,7 @@ class MediaReport:
 
     @property
     def problems(self) -> list[str]:
-        """A line for each problem of the media."""
+        """One line for each problem of the media stream."""
         where = redact_url(self.request.url)
         if self.report is None:
             return [f"{where}: {self.problem}"] if self.problem else []
@@ -42,16 +42,16 @@ class MediaReport:
 class FlowReport:
     """The report of one simulated call. Times are seconds since the call began."""
 
-    ended: str  # why the call was over
+    ended: str  # the reason why the call ended
     duration: float
     log: Sequence[ExecutedAction]
     media: Sequence[MediaReport]
-    unsent: Sequence[str] = ()  # a line for each of the caller's keys or sounds that were not sent
+    unsent: Sequence[str] = ()  # one line each for the keys and the sound of the caller that were not sent
     variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def problems(self) -> list[str]:
-        """A line for each problem of the flow and its media."""
+        """One line for each problem of the flow and its media streams."""
         flow = [f"{entry.at:.2f} s: {entry.action.type}: {entry.note}" for entry in self.log if entry.is_problem]
         return [*flow, *(problem for each in self.media for problem in each.problems), *self.unsent]
 

@@ -15,26 +15,26 @@ from mediaserver.client.flows.actions import NIL, Action, FlowError
 @dataclass(slots=True)
 class _Stack:
     actions: Sequence[Action]
-    returns_to: UUID = NIL  # the id of an action of the stack below, after which the flow goes on
+    returns_to: UUID = NIL  # the id of the action, on the stack below, after which the flow goes on
 
 
 class FlowStacks:
-    """The actions of a running flow, and which of these actions is executed now."""
+    """The actions of a running flow on their stacks, and the place of the action that is executed now."""
 
     def __init__(self, actions: Sequence[Action]) -> None:
         self._stacks = [_Stack(actions)]
         self._current: UUID | None = None  # the id of the current action; None before the first action
-        self._forward: UUID | None = None  # id of the action to execute next, in place of the following action
+        self._forward: UUID | None = None  # the id of an action to execute next, before the one that follows
 
     def push(self, actions: Sequence[Action]) -> str:
-        """Execute `actions` next. Returns a line on a mistake in their ids that upsets their order, "" if none."""
+        """Execute `actions` next. Returns a line on a mistake in their ids that upsets the order; "" if none."""
         if not actions:
             return ""
         assert self._current is not None  # noqa: S101 - an action of the flow has fetched `actions`
         self._stacks.append(_Stack(actions, self._current))
         self._forward = actions[0].id
         if actions[0].id == NIL:
-            # The platform takes an id of zeros for the lack of a next action, and goes on after the `fetch`.
+            # To the platform an id of zeros means that there is no next action: it goes on after the `fetch`.
             self._stacks.pop()
             self._forward = None
             return "the first action has no id, so the platform executes none of them: each needs a UUID"
@@ -51,7 +51,7 @@ class FlowStacks:
         self._forward = target
 
     def original(self, action: Action) -> Action:
-        """The flow's own action of which `action`, with the values of variables filled in, is a copy."""
+        """The action of the flow, with its variables' names, of which `action` is a copy with their values."""
         return next(each for stack in reversed(self._stacks) for each in stack.actions if each.id == action.id)
 
     def advance(self) -> Action | None:
@@ -89,5 +89,5 @@ class FlowStacks:
 
     @staticmethod
     def _find(stack: _Stack, target: UUID) -> int | None:
-        """The index of the first action with this id."""
+        """The index of a stack's first action with this id; None if there is none."""
         return next((index for index, each in enumerate(stack.actions) if each.id == target), None)

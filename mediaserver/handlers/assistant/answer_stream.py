@@ -35,7 +35,7 @@ class AnswerStream:
             raise EngineError("there is no word in the answer")
 
     def replace_rest(self, sentences: Iterable[str]) -> None:
-        """After the model's failure, play the text received so far, then `sentences` in place of the rest."""
+        """After the model has failed, play the text received so far, then `sentences` in place of the rest."""
         self._playback.tool_calls.clear()
         self._add([*self._splitter.flush(), *sentences])
 

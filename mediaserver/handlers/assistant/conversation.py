@@ -1,4 +1,4 @@
-"""A conversation with one caller: in each turn, speech is recognised, the model answers, and the answer is played.
+"""A conversation with one caller. In each turn, STT recognises speech, a model answers, and the answer is played.
 
 The first sentences of an answer are played while the model still generates later ones.
 """
@@ -26,14 +26,14 @@ from mediaserver.speech.llm.chat import ToolCall
 from mediaserver.speech.tts.interface import Voice
 from mediaserver.speech.tts.sentences import MAX_CHARACTERS, SentenceSplitter
 
-_MAX_TOOL_ROUNDS = 4  # a turn fails after this number of model answers that call tools
-_MAX_RESUMES = 2  # how often a playback that a noise interrupted is resumed before the caller's next turn
+_MAX_TOOL_ROUNDS = 4  # the number of answers in one turn that may call tools; after these, the turn fails
+_MAX_RESUMES = 2  # how often a playback that noises interrupt is resumed before the caller's next turn
 
 log = structlog.get_logger()
 
 
 class Conversation:
-    """One conversation, from the greeting to the end. `fallback` is a sound that is played where TTS fails."""
+    """One conversation, from the greeting to the end. The sound `fallback` is played where TTS fails."""
 
     def __init__(
         self, settings: AssistantSettings, call: Call, voice: Voice, texts: AssistantTexts[str], fallback: Segment
@@ -46,10 +46,10 @@ class Conversation:
         self._transcript = ConversationTranscript(settings.directory, settings.file, call, settings.modes)
         self._turn_detector = TurnDetector(call, self._turn_taking, settings.end_silence)
         self._turn: Turn | None = None  # the caller's latest turn
-        # The playback that a barge-in stopped, until it is known whether words or a noise caused the barge-in.
+        # The playback that a barge-in stopped; it is kept until it is known if words or a noise were the cause.
         self._interrupted: UtterancePlayback | None = None
-        self._fallback_played = False  # whether the fallback has been played since the caller's latest turn
-        self._failures = 0  # number of turns in a row that failed
+        self._fallback_played = False  # whether the fallback sound was played since the caller's latest turn
+        self._failures = 0  # the number of failed turns in a row
         self._fillers: Fillers | None = None
         self._began = self._quiet_since = call.now
 
@@ -63,7 +63,7 @@ class Conversation:
         except ConversationEnded as ended:
             ended.conclude(self._call)
         finally:
-            self._interrupted = None  # breaks a cycle of references between playback and conversation
+            self._interrupted = None  # the playback refers back to this object: dropping it lets both be freed
             await self._transcript.close()
 
     async def _converse(self, tool_runner: ToolRunner) -> None:
@@ -155,7 +155,7 @@ class Conversation:
         return self._tool_calls_of(playback)
 
     def _tool_calls_of(self, playback: UtterancePlayback) -> Sequence[ToolCall]:
-        """The tool calls to run after a playback, none if the caller interrupted it. Also updates the history."""
+        """The tool calls to run after a playback; none if the caller interrupted it. Also updates the history."""
         if playback.tool_calls and not playback.interrupted:
             self._history.add_tool_calls(playback.heard, playback.tool_calls)
             return playback.tool_calls
@@ -176,7 +176,7 @@ class Conversation:
             playback.finish()
 
     def _note_answer(self, playback: UtterancePlayback, turn: Turn) -> None:
-        """Note in the turn what the caller heard of an answer."""
+        """Note in the turn what the model answered, and how much of the answer the caller heard."""
         turn.intended.append(playback.text)
         turn.assistant.append(playback.heard)
         turn.interrupted = playback.interrupted
@@ -217,7 +217,7 @@ class Conversation:
         self._quiet_since = self._call.now
 
     def _remember(self, playback: UtterancePlayback) -> None:
-        """Add the heard text to the history; an interrupted playback's only once the interruption is confirmed."""
+        """Add the heard text to the history. After an interruption, wait until it is confirmed as no noise."""
         if playback.interrupted:
             self._interrupted = playback
         else:
@@ -239,7 +239,7 @@ class Conversation:
             await self._reply(self._turn, tool_runner)
 
     def _confirm_interruption(self) -> None:
-        """Add to the history what the caller heard of a playback until words or keys interrupted it."""
+        """Add to the history what the caller heard of a playback before words or keys interrupted the playback."""
         if self._interrupted is not None:
             self._history.add_assistant(self._interrupted.heard)
             self._interrupted = None
@@ -274,7 +274,7 @@ class Conversation:
         self._transcript.add_line("failure", {"stage": stage, "why": why})
 
     async def _count_failure(self, failed: bool, tool_runner: ToolRunner) -> None:
-        """Count failed turns in a row. At `max_failures`, do what `on_failure` says, and end the conversation."""
+        """Count failed turns in a row. At `max_failures`, end the conversation as `on_failure` says."""
         self._failures = self._failures + 1 if failed else 0
         if self._failures >= self._settings.max_failures:
             if self._settings.on_failure == "transfer":

@@ -17,11 +17,11 @@ log = structlog.get_logger()
 
 
 class Fillers:
-    """The fillers of one conversation, which are heard in turn, each after `after` seconds without any sound."""
+    """The fillers of one conversation, which play in turn, each after `after` seconds without any sound."""
 
     def __init__(self, call: Call, sounds: Sequence[Segment | SpokenText], after: float) -> None:
         self._call, self._sounds, self._after = call, sounds, after
-        self._next = 0  # number of fillers whose playing has begun in this conversation
+        self._next = 0  # the number of fillers that have begun to play in this conversation
 
     def fill_pause(self) -> "FilledPause":
         """Begin the pause before an answer. Fillers play until `FilledPause.give_way_to` or `stop` ends it."""
@@ -65,7 +65,7 @@ class FilledPause:
         """Stop the fillers, and wait until the pause's tasks have ended."""
         self.stop()
         await asyncio.wait([self._filling] if self._ending is None else [self._filling, self._ending])
-        self._ending = None  # breaks a cycle of references between this pause and its cancelled task
+        self._ending = None  # the cancelled task refers to this pause: dropping it lets both be freed
 
     async def _end_with(self, spoken: SpokenText) -> None:
         await spoken.wait_begun()

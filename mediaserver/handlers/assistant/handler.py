@@ -19,7 +19,7 @@ from mediaserver.speech.engines.requirements import EngineKind, EngineRequiremen
 from mediaserver.speech.text.template import Template
 from mediaserver.wire.voipbin.destination import Destination
 
-_LINGER_MS = 200  # ms of silence before the close, so that the last word is not cut off
+_LINGER_MS = 200  # the silence in milliseconds before the stream closes, so that the last word is not cut off
 
 
 @lru_cache(maxsize=1)
@@ -38,7 +38,7 @@ class Assistant(AssistantSettings, PlaybackSettings, Handler):
     template_settings: ClassVar[frozenset[str]] = frozenset(AssistantTexts._fields) | {"say"}
 
     def prompt_names(self) -> Iterable[str]:
-        """Names of the fallback prompt, of the fillers, and of the prompts that the model may play."""
+        """The names of the fallback prompt, of the fillers, and of the prompts that the model may play."""
         return dict.fromkeys(filter(None, (self.fallback, *prompt_names_in(self.filler), *self.tools.play)))
 
     def folders(self) -> Iterable[Path]:
@@ -50,7 +50,7 @@ class Assistant(AssistantSettings, PlaybackSettings, Handler):
         return ["tools.transfer"] if isinstance(self.tools.transfer, Destination) else []
 
     def engines(self) -> Iterable[EngineRequirement]:
-        """The TTS, STT and LLM engines of the conversations."""
+        """The TTS, STT and LLM engines that the conversations need."""
         return (
             self.need,
             *(spoken.need for spoken in self.spoken_fillers),

@@ -2,12 +2,12 @@
 
 from mediaserver.speech.llm.chat import Message, ToolCall
 
-MAX_CHARACTERS = 12_000  # characters of a history: about 3000 tokens, which fit into every model's context
+MAX_CHARACTERS = 12_000  # the maximum length of a history: about 3000 tokens, which fit into any model's context
 INTERRUPTED = "[interrupted by the caller]"
 
 
 class History:
-    """Messages for a chat model. Beyond `max_characters`, the oldest turns are dropped; the instructions stay."""
+    """Messages for a chat model: instructions, then turns. Beyond `max_characters`, old turns are dropped."""
 
     def __init__(self, instructions: str, max_characters: int = MAX_CHARACTERS) -> None:
         self._instructions, self._max_characters = instructions, max_characters
@@ -37,7 +37,7 @@ class History:
             self._add("assistant", heard)
 
     def add_tool_calls(self, heard: str, calls: list[ToolCall]) -> None:
-        """Add the tool calls of an answer, of which the caller heard the words `heard`.
+        """Add the tool calls of an answer. `heard` is what the caller heard of the answer's words.
 
         The result of each tool call must be added next.
         """
@@ -52,7 +52,7 @@ class History:
         self._messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
 
     def _add(self, role: str, text: str) -> None:
-        """Add a message, or append to the last one if it has the same role: models expect roles to alternate."""
+        """Add a message, or append it to the last one if the roles are equal: models expect roles to alternate."""
         last = self._messages[-1] if self._messages else {}
         if last.get("role") == role and "tool_calls" not in last:
             last["content"] += f" {text}"
@@ -80,7 +80,7 @@ def _size(message: Message) -> int:
 def heard_part(text: str, share: float) -> str:
     """The words of a text that the caller heard, with an ellipsis; "" if the caller heard no whole word.
 
-    `share` is the part of the text that was played, 0 to 1. A word that was cut off is left out.
+    `share` is the fraction of the text that was played, 0 to 1. A word that was cut off is left out.
     """
     heard, words = share * len(text), []
     length = 0

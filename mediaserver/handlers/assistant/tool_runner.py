@@ -101,7 +101,7 @@ class ToolRunner:
         return f"not transferred; the caller heard: {heard}" if heard else "not transferred"
 
     def _fail(self, why: str) -> str:
-        """Report that the call cannot be transferred. Returns a text for the model."""
+        """Report that the call cannot be transferred. Returns a text that tells the model."""
         self._call.notify(EventKind.ASSISTANT_FAILED, {"stage": "transfer", "why": why})
         return "failed: nobody can be reached"
 

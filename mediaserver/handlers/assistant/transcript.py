@@ -20,7 +20,7 @@ class ConversationTranscript:
         self._writing: asyncio.Task[None] | None = None
 
     def add_line(self, speaker: str, facts: dict[str, Any]) -> None:
-        """Queue a line of `speaker` and `facts` to be written in the background. Returns at once."""
+        """Queue a line, of `speaker` and `facts`, which is written in the background. Returns at once."""
         if self._path is None:
             return
         line = {"time": files.utc_timestamp(), "stream": self._call.stream.id, "who": speaker, **facts}

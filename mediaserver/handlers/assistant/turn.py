@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-# Steps of an answer, in order: transcript (STT), first token and first sentence (LLM), first audio (TTS).
+# The steps of an answer, in order: transcript (STT), first token and first sentence (LLM), first audio (TTS).
 STEPS = ("words", "first_delta", "first_sentence", "first_audio")
 
 

@@ -9,15 +9,15 @@ from mediaserver.call import Call, Endpointer, Utterance
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.handlers.assistant.turn_taking import TurnTaking
 
-_MAX_UTTERANCE = 30.0  # seconds, after which an utterance is cut
+_MAX_UTTERANCE = 30.0  # the maximum duration of an utterance in seconds; a longer utterance is cut
 _KEYS = "0123456789*#ABCD"
 _TERMINATOR = "#"
-_MAX_KEYS = 64  # keys in one turn; further keys are dropped
-_INTERDIGIT_TIMEOUT = 2.0  # seconds without a key that end a turn of keys
+_MAX_KEYS = 64  # the maximum number of keys in one turn; further keys are dropped
+_INTERDIGIT_TIMEOUT = 2.0  # the seconds without a key after which a turn of keys ends
 
 
 class TurnDetector:
-    """Detects the caller's turns within a `listening` block. Tells `turn_taking` of speech and keys at once."""
+    """Detects the caller's turns within a `listening` block. Reports speech and keys to `turn_taking` at once."""
 
     def __init__(self, call: Call, turn_taking: TurnTaking, end_silence: float) -> None:
         self._call, self._turn_taking, self._end_silence = call, turn_taking, end_silence
@@ -41,7 +41,7 @@ class TurnDetector:
             try:
                 yield
             finally:
-                turn_taking.caller_waiting = bool  # replaces the lambda, which is part of a cycle of references
+                turn_taking.caller_waiting = bool  # drops the lambda, so that this object can be freed
 
     async def next_turn(self, timeout: float) -> Utterance | Turn | None:
         """Wait for the caller's next turn; None if no turn begins within `timeout` seconds.

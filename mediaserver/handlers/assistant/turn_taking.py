@@ -22,7 +22,7 @@ class TurnTaking:
 
     @contextlib.contextmanager
     def speaking(self, stop: Callable[[], None]) -> Iterator[None]:
-        """Mark the assistant as speaking, within a `with` block. `stop` stops its playback, and must not block."""
+        """Mark the assistant as speaking in a `with` block. `stop` must stop the playback, and must not block."""
         self._stop = stop
         try:
             if self._barge_in and self.caller_waiting():

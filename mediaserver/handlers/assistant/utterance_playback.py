@@ -16,9 +16,10 @@ from mediaserver.speech.tts.spoken_text import SpokenText
 from mediaserver.speech.tts.synthesis_queue import Origin
 from mediaserver.wire.encapsulation import Encoding
 
-_SENTENCES_AHEAD = 2  # number of sentences that are synthesised ahead of the sentence that plays
+_SENTENCES_AHEAD = 2  # the number of sentences that are synthesised ahead of the sentence that plays
 _NO_FALLBACK = silence(0)
-# 20 ms frames of speech per letter: estimates the duration of a sentence that is not synthesised to its end.
+# The mean number of 20 ms frames in which one letter is spoken. It is used to estimate the duration of a sentence
+# that is not synthesised to its end.
 _FRAMES_PER_LETTER = 3.3
 
 
@@ -30,10 +31,10 @@ class _TimedPlaylist(Playlist):
         self._on_first_sound: Callable[[], None] | None = on_first_sound
 
     def _parts(self, encoding: Encoding, skip: int) -> Iterator[Iterable[bytes]]:
-        """The frames of the playlist, in parts. Calls `on_first_sound` before the first part that is no underrun.
+        """Yield the playlist's frames in parts. Calls `on_first_sound` before the first part that is no underrun.
 
-        A part is asked for when its first frame is due. The silence of an underrun is a part, too: `underruns`
-        has counted the underrun before its part is yielded.
+        A part is asked for when its first frame is due. The silence of an underrun is a part, too. When it is
+        yielded, `underruns` has already counted the underrun.
         """
         underruns = self.underruns
         for part in super()._parts(encoding, skip):
@@ -75,8 +76,8 @@ class _Sentence:
 class UtterancePlayback:
     """The playback of one text. If TTS fails, `on_failure` is called, and the rest of the text is skipped.
 
-    `began_at` is when the first audio was sent, in seconds of the call's clock. `tool_calls` are the model's tool
-    calls, which are to be run after the playback. `fillers` play until the first sentence's audio is synthesised.
+    `began_at` is the time at which the first audio was sent, in seconds of the call's clock. `tool_calls` are the
+    model's tool calls to run after the playback. `fillers` play until the first sentence's audio is synthesised.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class UtterancePlayback:
         # The pause before the first sentence, in which fillers play; None while no playback runs.
         self._pause: FilledPause | None = None
         self._sentences: list[_Sentence] = []
-        self._started = 0  # number of sentences whose playback has been begun or queued
+        self._started = 0  # the number of sentences whose playback has begun or is queued
         self._finished = False  # whether all sentences of the text have been added
         self._changed = asyncio.Event()
         self.tool_calls: list[ToolCall] = []
@@ -128,13 +129,13 @@ class UtterancePlayback:
                 playing.append(asyncio.create_task(self._play(sentence)))
             while playing:
                 await playing.popleft()
-        finally:  # no TaskGroup, because a cancelled one leaves a cycle of references to the call
+        finally:  # no TaskGroup is used: after a cancellation, it would keep the call's objects in memory for long
             for task in playing:
                 task.cancel()
             await asyncio.gather(*playing, return_exceptions=True)
             if self._pause is not None:
                 await self._pause.close()
-                self._pause = None  # breaks a cycle of references between this playback and the pause's tasks
+                self._pause = None  # the pause's tasks refer to this playback: dropping them lets all be freed
 
     async def _next(self) -> _Sentence | None:
         while self._started == len(self._sentences):
@@ -154,11 +155,11 @@ class UtterancePlayback:
             if not self.failed:
                 self.failed = True
                 self._on_failure(why)
-                # Stops the playback of the sentences that follow the failed sentence.
+                # This stops the playback of the sentences that follow the failed sentence.
                 asyncio.get_running_loop().call_soon(self._call.clear)
 
         stream = self._call.stream
-        # TTS speaks the answers to untrusted callers after all other texts.
+        # Answers to untrusted callers wait in the TTS queue behind all other texts.
         origin = Origin(stream.route, stream.untrusted)
         spoken = self._call.speech.say(sentence.text, self._voice, _NO_FALLBACK, on_failure, origin)
         if self._pause is not None:
@@ -174,7 +175,7 @@ class UtterancePlayback:
 
     @property
     def text(self) -> str:
-        """The text of all sentences."""
+        """The text of all sentences of the playback."""
         return " ".join(sentence.text for sentence in self._sentences)
 
     @property

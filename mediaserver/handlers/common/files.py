@@ -31,14 +31,14 @@ from mediaserver.events.kinds import EventKind
 
 TEMPLATE_FIELDS = frozenset({"resource", "id", "time", "stream", "call"})
 _UNSAFE = re.compile(r"[^\w.@+-]+")
-_MAX_SEGMENT = 60  # bytes to which a value in a file's name is cut: file systems limit the whole name to 255
+_MAX_SEGMENT = 60  # the maximum bytes of a value in a file's name, which file systems limit to 255 in all
 
 log = structlog.get_logger()
 
 
 def _validate_mode(text: str, least: int) -> str:
     if not re.fullmatch("[0-7]{3,4}", text) or int(text, 8) & least != least:
-        usual = least | least >> 3 & 0o050  # the mode that the message suggests also lets the group read
+        usual = least | least >> 3 & 0o050  # the mode that the message suggests, which lets the group read, too
         raise ValueError(f'should be an octal mode with "{least:04o}" in it, such as "{usual:04o}"')
     return text
 
@@ -58,7 +58,7 @@ class FileModeSettings(BaseModel):
 
 
 def validate_template(template: str) -> str:
-    """Return a valid name template; ValueError if it is malformed, or could name a file outside of the folder."""
+    """Return a template of file names. ValueError if it is malformed, or names a file outside of the folder."""
     try:
         fields = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
     except ValueError as error:
@@ -108,7 +108,7 @@ def append_json_lines(
 
 
 class CallFileWriter:
-    """Writes a file of one call in a thread. The first failure is logged, and emitted as event `failure`."""
+    """Writes a file of one call in a thread. The first failure is logged, and emitted as the event `failure`."""
 
     def __init__(self, call: Call, failure: Literal[EventKind.TRANSCRIPT_FAILED, EventKind.REPORT_FAILED]) -> None:
         self._call, self._failure = call, failure

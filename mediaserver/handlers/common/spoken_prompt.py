@@ -44,7 +44,7 @@ class VoiceSettings(BaseModel):
 
     @property
     def need(self) -> EngineRequirement:
-        """The TTS engines that these settings need."""
+        """The TTS engines, language and voice that these settings need."""
         return EngineRequirement(EngineKind.TTS, self.engine or (), self.language, self.voice)
 
     def spoken_prompt(self, text: Template) -> "SpokenPrompt":
@@ -119,12 +119,12 @@ class SpokenPrompt(VoiceSettings, Table):
 
 
 def template_values(variables: Mapping[str, str], query: Mapping[str, str]) -> Mapping[str, str]:
-    """Values for a text's variables: values from the path or from `attach` override values from the query."""
+    """The values of a text's variables. Values from the path or from `attach` override values from the query."""
     return {**query, **variables}
 
 
 def spoken_values(texts: Iterable[Template], values: Mapping[str, str]) -> str:
-    """The variables in `texts` with their values, as one string that differs wherever the spoken sound differs."""
+    """The variables in `texts` with their values, as one string. Two strings differ if the spoken texts differ."""
     names = dict.fromkeys(name for text in texts for name in text.names)
     return "\0".join(f"{name}={values[name]}" for name in names if name in values)
 
@@ -148,7 +148,7 @@ PromptItems = Annotated[
 
 
 def prompt_names_in(prompt_items: Iterable[str | SpokenPrompt]) -> list[str]:
-    """The names of the recorded prompts among prompt items."""
+    """The names of the recorded prompts in a handler's list of recorded and spoken prompts."""
     return [item for item in prompt_items if isinstance(item, str)]
 
 
@@ -164,7 +164,7 @@ class SpokenPromptSettings(VoiceSettings):
         return ()
 
     def spoken_prompts(self, prompt_items: Iterable[str | SpokenPrompt]) -> list[SpokenPrompt]:
-        """The spoken prompts among prompt items, with the voice settings of this path as defaults."""
+        """The spoken prompts in a list of prompts, with the voice settings of this path as defaults."""
         return [item.with_defaults(self) for item in prompt_items if isinstance(item, SpokenPrompt)]
 
     def engines(self) -> Iterable[EngineRequirement]:
@@ -191,9 +191,9 @@ class SpokenPromptSettings(VoiceSettings):
         *,
         prompts: PromptSnapshot | None = None,
     ) -> list[Segment | SpokenText]:
-        """The sounds of prompt items for a call. ValueError if a text cannot be spoken with these values.
+        """The sounds of a list of prompts for a call. ValueError if a text cannot be spoken with these values.
 
-        Prompts are looked up in `prompts`, or else in the call's own, which are as they were when it began.
+        Prompts are looked up in `prompts`, or else among the call's prompts, as they were when it began.
         """
         get = (prompts or call.prompts).get
         fallback = get(self.fallback) if self.fallback else None

@@ -14,7 +14,7 @@ from mediaserver.handlers.common import files
 from mediaserver.handlers.common.transcript import CaptionedTranscript
 from mediaserver.speech.stt.interface import Recognition, SttEngine
 
-_PARTIAL_INTERVAL = 0.25  # least number of seconds between two partial transcripts
+_PARTIAL_INTERVAL = 0.25  # the minimum number of seconds between two partial transcripts
 _TOO_LATE = "the call ended before it was recognised"
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ class Transcriber:
         self._transcript, self._writer = transcript, files.CallFileWriter(call, EventKind.TRANSCRIPT_FAILED)
         # The last partial transcript of the present utterance, and the earliest time to emit the next one.
         self._last_partial, self._next_partial_at = "", 0.0
-        self._spotted: set[str] = set()  # keywords that have been found in the present utterance
+        self._spotted: set[str] = set()  # the keywords that were found in the present utterance
 
     async def run(self, utterances: Endpointer) -> None:
         """Transcribe utterances one after another until there are no more."""

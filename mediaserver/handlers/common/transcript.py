@@ -1,4 +1,4 @@
-"""The transcript of a call and its captions: two files, each of which is valid after every write.
+"""The transcript of a call and its captions, in two files that are complete and valid after every write.
 
 The methods block while the disk writes, so callers run them in a thread.
 """
@@ -64,7 +64,7 @@ def _timestamp(seconds: float) -> str:
 
 
 class _AppendOnlyFile:
-    """A new file, to which data is appended as a whole or not at all."""
+    """A new file. Data is appended to it either as a whole or not at all."""
 
     def __init__(self, path: Path, modes: FileModes, head: bytes = b"") -> None:
         self._path, self._size = path, 0

@@ -1,4 +1,4 @@
-"""Imports users' own modules, which have handlers, and imports them again when their files have changed.
+"""Imports the modules of users' own handlers, and imports them again when their files have changed.
 
 `importlib.reload` would change a module while calls run its code. Instead, running calls keep the old module, and
 later calls get a new one. Modules that a handler's module imports from its own folder are imported again, too.
@@ -15,14 +15,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
-# A file's modification time in ns, size and inode; None for a missing file.
+# A file's modification time in nanoseconds, size in bytes and inode; None for a missing file.
 FileSignature = tuple[int, int, int] | None
 FileStates = dict[Path, FileSignature]
-_INSTALLED = {"site-packages", "dist-packages"}  # folders of installed packages, which users do not edit
+_INSTALLED = {"site-packages", "dist-packages"}  # the names of folders of packages, which users do not edit
 _NOT_USERS = {"mediaserver", "__main__", "sitecustomize", "usercustomize"}
 
 _folders: set[Path] = set()  # the folders that contain the top-level modules and packages of handlers
-_imported_files: FileStates = {}  # files of users' modules, each with its signature at the import
+_imported_files: FileStates = {}  # the files of users' modules, each with its signature at the import
 
 
 def load_module(name: str) -> ModuleType:
@@ -52,13 +52,13 @@ def imported_files() -> FileStates:
 
 
 def current_files() -> FileStates:
-    """The files of users' modules, each with its present signature (time of change and size)."""
+    """The files of users' modules, each with its present signature (time of change, size and inode)."""
     return {file: _signature_of(file) for file in list(_imported_files)}
 
 
 @contextlib.contextmanager
 def reimported() -> Iterator[list[str]]:
-    """Within the `with` block, have all users' modules imported again if one of their files has changed.
+    """Let all users' modules be imported again within the `with` block if one of their files has changed.
 
     Yields the names of the modules whose files have changed. An exception in the block restores the old modules;
     the files still count as changed.

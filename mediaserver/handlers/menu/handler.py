@@ -24,8 +24,8 @@ from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.source import Segment, silence
 from mediaserver.speech.engines.requirements import voice_problems
 
-# More than MAX_FAST_STEPS steps in a row that each take less than _FAST_STEP seconds show that a flow goes round
-# in circles. The flow is then ended.
+# A flow that takes more than MAX_FAST_STEPS steps in a row, each in less than _FAST_STEP seconds, goes round in
+# circles, and is ended.
 MAX_FAST_STEPS, _FAST_STEP = 100, 1.0
 _LINGER_MS = 200
 _MISSED = {"timeout": EventKind.MENU_TIMEOUT, "invalid": EventKind.MENU_INVALID}
@@ -38,7 +38,7 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, PlaybackSettings
 
     own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
-    # The setting `actions` may contain {variables} that are not the URL's, because VoIPBIN fills them in.
+    # The setting `actions` may contain {variables} that the URL lacks, because VoIPBIN fills them in.
     template_settings: ClassVar[frozenset[str]] = SpokenPromptSettings.template_settings | {"actions"}
 
     start: str = "main"
@@ -57,18 +57,18 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, PlaybackSettings
 
     @property
     def _own_steps(self) -> list[tuple[str, Step]]:
-        """The steps that the handler's own settings have, outside of menus, as pairs of key and step."""
+        """The steps in the handler's own settings, outside of its menus, as pairs of key and step."""
         return [("on_webhook_error", self.on_webhook_error), ("on_exhausted", self.on_exhausted)]
 
     def _steps(self) -> Iterable[tuple[str, Step]]:
-        """All steps, as pairs of place and step. A place is a key such as `menus.main.keys.1`."""
+        """All steps, as pairs of place and step. A place is a settings key such as `menus.main.keys.1`."""
         for name, menu in self.menus.items():
             for place, step in menu.steps():
                 yield f"{error_messages.format_key(('menus', name))}.{place}", step
         yield from self._own_steps
 
     def prompt_names(self) -> Iterable[str]:
-        """Names of the recorded prompts in all menus and their steps, and of the fallback prompt."""
+        """The names of the recorded prompts in all menus and their steps, and of the fallback prompt."""
         names = [name for menu in self.menus.values() for name in menu.prompt_names()]
         names += [name for _, step in self._own_steps for name in step.prompt_names()]
         return dict.fromkeys([*names, *filter(None, [self.fallback])])
@@ -79,7 +79,7 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, PlaybackSettings
         return (*chain(*(menu.prompt_items() for menu in self.menus.values())), *chain(*own))
 
     def flow_needs(self) -> Iterable[str]:
-        """The settings keys of the steps that transfer a call, or hand it to other actions of VoIPBIN's flow."""
+        """The settings keys of all steps that transfer a call, or hand it to other actions of VoIPBIN's flow."""
         return [f"{place}.{step.leads_out}" for place, step in self._steps() if step.leads_out]
 
     def validate_request(
@@ -96,7 +96,7 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, PlaybackSettings
                 spoken_prompt.validate_values(values, speech)
 
     def webhook_place(self, step: Step) -> str:
-        """The settings key of a step's webhook. Logs and events show it, because the URL may have a secret."""
+        """The settings key of a step's webhook. Logs and events show this key, because a URL may have a secret."""
         place = next((place for place, each in self._steps() if each is step), "")
         return f"{place}.webhook" if place else "of a webhook's answer"
 
@@ -147,7 +147,7 @@ class _CallFlow:
         if step.record is not None:
             call.keypad.drain_digits()
             recording = await step.record.record(call, self._flow.directory, modes=self._flow.modes)
-            call.keypad.drain_digits()  # digits that were pressed during the recording are not for the next menu
+            call.keypad.drain_digits()  # drops digits that were pressed during the recording
             self._facts = WebhookFacts(event="recorded", recording=recording.as_dict())
         if step.menu is not None:
             return await self._run_menu(step.menu)
@@ -212,7 +212,7 @@ class _CallFlow:
         )
 
     def _note_digits(self, collected: CollectedDigits, wanted: Collect) -> None:
-        """Note collected digits for the next webhook; too few digits count as a time-out."""
+        """Note the collected digits for the next webhook. Too few digits count as a time-out."""
         enough = len(collected.digits) >= wanted.min
         self._facts = WebhookFacts(event="digits" if enough else "timeout", digits=collected.digits)
 
@@ -244,7 +244,7 @@ class _CallFlow:
         """The step in a webhook's answer. ValueError or PromptError if it is invalid, or cannot be played."""
         step = WebhookAnswer.model_validate(answer)
         if (step.collect is not None or step.record is not None) and not step.exits:
-            # The webhook that gave this answer also gets the digits or the recording.
+            # The digits or the recording that this answer asks for are sent to the same webhook.
             step = step.model_copy(update={"webhook": url})
         for problem in plan.flow_problems(self._flow.menus, self._flow.start, [("the answer", step)]):
             raise ValueError(problem)
@@ -268,7 +268,7 @@ class _CallFlow:
         return step
 
     def _values(self, more: Mapping[str, Any]) -> Mapping[str, str]:
-        """Values for a text's variables: `more` and values from webhooks override values of the stream."""
+        """The values of a text's variables. `more` and values from webhooks override values of the stream."""
         stream = self._call.stream
         said = {key: str(value) for key, value in {**self._variables, **more}.items() if is_sayable(value)}
         return {**template_values(stream.variables, stream.query), **said}

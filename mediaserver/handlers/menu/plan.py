@@ -76,13 +76,13 @@ class Step(Table):
 
     @property
     def exits(self) -> int:
-        """How many of `menu`, `webhook`, `hangup`, `transfer` and `actions` are given: at most one is allowed."""
+        """The number of keys set among `menu`, `webhook`, `hangup`, `transfer` and `actions`, at most 1."""
         given = (self.menu, self.webhook, self.transfer, self.actions)
         return sum(each is not None for each in given) + self.hangup
 
     @property
     def leads_out(self) -> str:
-        """The key by which the step leads the call elsewhere, `transfer` or `actions`; "" where it does not."""
+        """The key that sends the call elsewhere after the step, `transfer` or `actions`; "" if neither is set."""
         return "transfer" if self.transfer is not None else "actions" if self.actions is not None else ""
 
     @model_validator(mode="after")
@@ -94,7 +94,7 @@ class Step(Table):
         return self
 
     def prompt_names(self) -> Iterable[str]:
-        """Names of the recorded prompts that the step plays, including a prompt that is the recording's beep."""
+        """The names of the recorded prompts that the step plays, including a prompt that is a recording's beep."""
         beep = self.record.beep_prompt if self.record is not None else None
         return (*prompt_names_in(self.play), *([beep] if beep else []))
 
@@ -129,7 +129,7 @@ class Menu(Table):
 
     @property
     def wanted(self) -> Collect:
-        """How the menu collects digits: as its `collect` says, or else as many digits as its longest key has."""
+        """The menu's settings for collecting digits: `collect`, or else as many digits as its longest key has."""
         if self.collect is not None:
             return self.collect
         return Collect(
@@ -140,7 +140,7 @@ class Menu(Table):
         )
 
     def steps(self) -> Iterator[tuple[str, Step]]:
-        """All steps that the menu leads to, each after its place in the menu's settings, such as `keys.1`."""
+        """All steps that the menu leads to, as pairs of place and step. A place is a key such as `keys.1`."""
         for key, step in self.keys.items():
             yield f"keys.{key}", step
         if self.then is not None:
@@ -149,7 +149,7 @@ class Menu(Table):
         yield "on_invalid", self.on_invalid
 
     def prompt_names(self) -> Iterable[str]:
-        """Names of the recorded prompts of the menu and of its steps."""
+        """The names of the recorded prompts of the menu and of its steps."""
         own = prompt_names_in((*self.play, *self.invalid))
         return (*own, *(name for _, step in self.steps() for name in step.prompt_names()))
 
@@ -161,7 +161,7 @@ class Menu(Table):
 def flow_problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str, Step]]) -> list[str]:
     """The mistakes in a flow: a line for each unknown menu, each dead end, and each menu that no step leads to.
 
-    `others` are steps outside of menus. Each comes with its place in the settings, which the lines name.
+    `others` are the steps outside of menus, each with the settings key that the lines call it by.
     """
     places = {name: format_key(("menus", name)) for name in menus}
     steps = [(f"{places[name]}.{place}", step) for name, menu in menus.items() for place, step in menu.steps()]
@@ -185,7 +185,7 @@ def flow_problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str
 
 
 def exhaustion_problems(step: Step) -> list[str]:
-    """The mistakes in `step`, which follows VoIPBIN's last action: it cannot ask for keys, as none arrive then."""
+    """The mistakes in the step after VoIPBIN's last action. It cannot ask for keys, because none arrive then."""
     if step.menu is None and step.webhook is None and step.record is None and step.collect is None:
         return []
     return ["on_exhausted: no keys come any more: it can only play, and then transfer, hang up or run actions"]

@@ -13,7 +13,7 @@ from mediaserver.support.credentials import redact_url
 class Transition:
     """One key of a menu, or an outcome such as a time-out, and a text that says what this key or outcome leads to.
 
-    `next_menu` is the name of the menu that comes next, None if no menu does.
+    `next_menu` is the name of the menu that comes next; None if no menu does.
     """
 
     menu: str
@@ -60,5 +60,5 @@ def _leads_to(step: Step) -> str:
 
 
 def _brief(prompt_items: Iterable[str | SpokenPrompt]) -> str:
-    """The items that a menu plays, in one line: prompts by their names, texts in quotes."""
+    """What a menu plays, described in one line: prompts by their names, texts in quotes."""
     return " ".join(f'"{each.say}"' if isinstance(each, SpokenPrompt) else each for each in prompt_items)

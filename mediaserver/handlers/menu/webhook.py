@@ -1,4 +1,4 @@
-"""The facts in a request to a menu's webhook, and the answer that the webhook may give."""
+"""The caller's input in a request to a menu's webhook, and the answer that the webhook may give."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ class WebhookAnswer(Step):
 
 
 class WebhookFacts(BaseModel):
-    """What the caller did since the last webhook request. The next request has these facts and the stream's."""
+    """What the caller did since the last webhook request. The next request reports it."""
 
     event: str = "entered"
     digits: str = ""
@@ -23,12 +23,12 @@ class WebhookFacts(BaseModel):
 
 
 def is_sayable(value: Any) -> bool:
-    """Whether a variable that a webhook has set can be spoken."""
+    """Whether the value that a webhook has given to a variable can be spoken."""
     return isinstance(value, str | int | float) and not isinstance(value, bool)
 
 
 def explain(error: Exception) -> str:
-    """Why a webhook's answer is missing or cannot be used, in one line. `error` is the exception that says so."""
+    """One line that says why a webhook's answer is missing or cannot be used. `error` is the cause."""
     if isinstance(error, ValidationError):
         return f"the answer is not understood: {error_messages.summarize_error(error)}"
     return str(error)

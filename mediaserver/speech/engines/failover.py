@@ -24,10 +24,10 @@ import structlog
 
 from mediaserver.errors import EngineError, RejectedError
 
-PASSED_OVER = 60.0  # seconds for which requests pass over an engine that has failed
-_SHARE = 0.5  # the share of the remaining time that an engine has for its answer, if another engine is left
-# A request that is cancelled within this number of seconds before the end of an engine's time counts as the
-# engine's time-out, because timers are not exact.
+PASSED_OVER = 60.0  # the time in seconds for which requests do not use an engine that has failed
+_SHARE = 0.5  # the fraction of a request's remaining time that an engine has, if another engine can follow
+# The tolerance of timers in seconds: a request that is cancelled this little before the end of an engine's time
+# counts as the engine's time-out.
 _GRACE = 0.05
 
 log = structlog.get_logger()
@@ -42,12 +42,12 @@ class _Health:
     """The health of one engine, and the number of requests that the engine has failed."""
 
     is_healthy: bool = True
-    retry_at: float = -math.inf  # the time from which a request may try an engine that is not healthy
+    retry_at: float = -math.inf  # the time from which a request may try the engine again after a failure
     failures: int = 0
 
 
 class Failover:
-    """The health of one server's engines of one kind, and the choice among them. `kind` is for the log."""
+    """The health of a server's TTS, STT or LLM engines, and the choice among them. The log names their `kind`."""
 
     def __init__(self, kind: str, clock: Callable[[], float] = _loop_time) -> None:
         self.kind, self.clock = kind, clock
@@ -86,9 +86,9 @@ class Failover:
         return Attempts(self, usable, [engine for engine in engines if engine not in usable], timeout)
 
     def begin(self, engine: str) -> bool:
-        """Note that an attempt begins. Returns whether the attempt's success shows that the engine works again.
+        """Note that an attempt begins. Returns whether it is a trial of an engine that has failed before.
 
-        Until the attempt has ended, other requests still pass the engine over.
+        Until such a trial has ended, other requests still pass the engine over.
         """
         state, now = self._state(engine), self.clock()
         if state.is_healthy or now < state.retry_at:
@@ -106,7 +106,7 @@ class Failover:
             log.warning("an engine fails", kind=self.kind, engine=engine, why=why)
 
     def on_trial_end(self, engine: str, *, succeeded: bool) -> None:
-        """Note that an engine was tried again: it works, or the request was cancelled before that was known."""
+        """Note the end of an engine's trial: the engine works, or the request was cancelled before an answer."""
         state = self._state(engine)
         if succeeded:
             state.is_healthy = True
@@ -139,11 +139,11 @@ class Attempts:
             yield Attempt(self, engine, is_last=place + 1 >= len(self._usable))
 
     def suspend_deadline(self) -> None:
-        """Let the time-out begin only with the next `Attempt.begin_timeout`."""
+        """Let the request have no time-out until `Attempt.begin_timeout` is called."""
         self.deadline = math.inf
 
     def failure(self) -> EngineError:
-        """The error of a request that no engine could serve. It names each engine if several were tried."""
+        """The error of a request that no engine could serve. The error names each engine if several were tried."""
         if len(self.reasons) == 1:
             return EngineError(*self.reasons.values())
         return EngineError("; ".join(f"{engine}: {why}" for engine, why in self.reasons.items()))
@@ -161,7 +161,7 @@ class Startable(Protocol):
 
 
 def is_ready(engine: Startable) -> bool:
-    """Whether an engine is ready. An engine that was never started is started, and is not ready yet."""
+    """Whether an engine is ready. If it is not, the engine is started, unless it is already starting."""
     if not engine.not_ready_reason:
         return True
     engine.preload()
@@ -184,12 +184,12 @@ class Attempt:
 
     @property
     def seconds_left(self) -> float:
-        """Seconds that the engine still has; infinity while the deadline is suspended."""
+        """The number of seconds left for the engine's answer; infinity while the request has no time-out."""
         return max(0.0, self._until - self._attempts.failover.clock())
 
     @property
     def allotted(self) -> str:
-        """The seconds that the engine had since its last progress, for messages."""
+        """The time that the engine had for its answer, or for the next part of the answer: "3 s", for messages."""
         return f"{round(self._seconds, 2):g} s"
 
     def note_progress(self) -> None:
@@ -198,7 +198,7 @@ class Attempt:
         self.begin_timeout()
 
     def begin_timeout(self) -> None:
-        """Begin the request's time-out now, of which the engine has its share."""
+        """Begin the request's time-out now. The engine has its share of this time."""
         self._attempts.deadline = self._attempts.failover.clock() + self._attempts.timeout
         self._allot()
 

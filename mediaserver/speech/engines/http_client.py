@@ -15,15 +15,15 @@ from mediaserver.errors import EngineError, RejectedError
 from mediaserver.events.webhook_client import describe_http_error, host_of
 from mediaserver.support.http_connector import Connector
 
-_CONNECT_TIMEOUT = 3.0  # seconds within which a connection must be established
-_CLOSE_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=1.0)  # seconds that a WebSocket's closing handshake may take
-# Seconds that an idle connection is kept open. Common servers close an idle connection after 2 or 5 s. The
-# client closes it earlier, so that no request is sent on a connection that the server is closing.
+_CONNECT_TIMEOUT = 3.0  # the time limit in seconds for establishing a connection
+_CLOSE_TIMEOUT = aiohttp.ClientWSTimeout(ws_close=1.0)  # time limit in seconds for a WebSocket's closing handshake
+# The time in seconds for which an idle connection is kept open. Common servers close an idle connection after 2 or
+# 5 s. The client closes it earlier, so that no request is sent on a connection that the server is closing.
 _KEEP_ALIVE = 1.5
-_MAX_ERROR_BYTES = 4096  # bytes of an error response that are read
-# Statuses by which a server that works refuses one request, for example because of its model, voice or text.
+_MAX_ERROR_BYTES = 4096  # the maximum number of bytes that are read of an error response
+# HTTP statuses with which a working server refuses a single request, for example for its model, voice or text.
 _REJECTIONS = {400, 404, 413, 415, 422}
-_MAX_SHOWN = 200  # characters of an error response that are repeated in the message of an EngineError
+_MAX_SHOWN = 200  # the maximum number of characters of an error response that an EngineError's message repeats
 
 
 class EngineHttpClient:
@@ -34,7 +34,7 @@ class EngineHttpClient:
 
     async def close(self) -> None:
         """Close all connections; later requests fail."""
-        # Where there is no session yet, `_session` creates one, so that later requests find it closed and fail.
+        # `_session` creates an aiohttp session if there is none, so that later requests find it closed and fail.
         await self._session().close()
 
     @contextlib.asynccontextmanager
@@ -55,7 +55,7 @@ class EngineHttpClient:
                     error = RejectedError if status in _REJECTIONS else EngineError
                     raise error(f"{host_of(url)}: HTTP status {status}{await _error_text(response, token)}")
                 yield response
-        except TimeoutError:  # after the response's status, only a time-out of the calling code raises this error
+        except TimeoutError:  # once a response has begun, only a time-out of the calling code raises this error
             if status is None:
                 raise EngineError(f"{host_of(url)}: no connection within {_CONNECT_TIMEOUT:g} s") from None
             raise
@@ -96,7 +96,7 @@ class EngineHttpClient:
 
 
 async def _error_text(response: aiohttp.ClientResponse, token: str) -> str:
-    """The text of an error response, as `: one line`; "" if there is none, or if it contains the API token."""
+    """An error response's text as one line after a colon; "" if it has no text, or contains the API token."""
     try:
         text = (await response.content.read(_MAX_ERROR_BYTES)).decode(errors="replace")
     except (aiohttp.ClientError, OSError):

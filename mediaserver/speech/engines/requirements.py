@@ -1,4 +1,4 @@
-"""Checks, before any call, whether the TTS, STT and LLM engines that configured paths require can be used."""
+"""The check, before any call, whether the TTS, STT and LLM engines that configured paths require can be used."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -19,19 +19,19 @@ class EngineKind(StrEnum):
 
 
 class EngineRequirement(NamedTuple):
-    """Engines that a configured path requires: the first, and those that stand in where it fails.
+    """Engines that a configured path requires. The first engine is used; the others are used where it fails.
 
-    An empty field stands for the value in the settings.
+    Where a field is empty, the value in the settings is meant.
     """
 
     kind: EngineKind
     engines: tuple[str, ...] = ()
-    language: str = ""  # the language to speak or recognise, a BCP 47 tag
-    voice: str = ""  # the name of a voice of the first engine
+    language: str = ""  # the language that is spoken or recognised, a BCP 47 tag
+    voice: str = ""  # the name of the voice with which the first engine speaks
 
 
 def voice_problems(requirement: EngineRequirement, speech: SpeechSettings) -> list[str]:
-    """Why TTS engines cannot speak as required, a line for each such engine. No engine is started."""
+    """Why TTS engines cannot speak as a path requires: one line for each such engine. No engine is started."""
     voice = resolve_voice(speech, requirement.engines, requirement.voice, language=requirement.language)
     return _existing(TTS_PROBLEMS[each.engine](speech, each) for each in voice.in_order)
 
@@ -39,7 +39,7 @@ def voice_problems(requirement: EngineRequirement, speech: SpeechSettings) -> li
 def requirement_problems(
     requirement: EngineRequirement, speech: SpeechSettings, recognition: RecognitionSettings, chat: ChatSettings
 ) -> list[str]:
-    """Why required engines cannot be used, a line for each such engine. No engine is started."""
+    """Why engines that a path requires cannot be used: one line for each such engine. No engine is started."""
     match requirement.kind:
         case EngineKind.TTS:
             return voice_problems(requirement, speech)
@@ -54,7 +54,7 @@ def requirement_problems(
 def can_serve(
     requirement: EngineRequirement, speech: SpeechSettings, recognition: RecognitionSettings, chat: ChatSettings
 ) -> bool:
-    """Whether no problem is known of at least one of the required engines."""
+    """Whether at least one of the engines that a path requires has no known problem."""
     engines = {
         EngineKind.TTS: requirement.engines or speech.engine,
         EngineKind.STT: requirement.engines or recognition.engine,

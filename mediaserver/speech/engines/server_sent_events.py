@@ -4,7 +4,7 @@ import codecs
 import re
 from typing import NamedTuple
 
-MAX_EVENT_CHARACTERS = 65_536  # characters that the data of one event may have
+MAX_EVENT_CHARACTERS = 65_536  # the maximum number of characters in the data of one event
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -25,7 +25,7 @@ class ServerSentEventParser:
     def __init__(self) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8-sig")("replace").decode
         self._incomplete_line = ""
-        self._after_cr = False  # whether the input ended in CR; a LF that follows belongs to the same line end
+        self._after_cr = False  # whether the input so far ends in CR; a LF after it belongs to the same line end
         self._data: list[str] = []
         self._kind, self._data_characters = "", 0
 

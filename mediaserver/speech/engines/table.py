@@ -1,8 +1,8 @@
 """The tables of TTS and STT engines. Their keys are the names of the engines in the settings.
 
 A function in `TTS_PROBLEMS` or `STT_PROBLEMS` returns why an engine cannot be used as it is configured, or "" if
-no reason is known. It checks a TTS engine for a voice, and an STT engine for a language. It starts no engine and
-sends no request, so that the command `mediaserver check` is quick.
+no reason is known. The function asks whether a TTS engine can speak with a voice, or an STT engine can recognise a
+language. It starts no engine and sends no request, so that the command `mediaserver check` is quick.
 """
 
 from collections.abc import Callable

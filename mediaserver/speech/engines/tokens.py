@@ -10,9 +10,9 @@ from mediaserver.support.credentials import resolve_secret
 
 
 async def read_token(setting: SecretStr, key: str) -> str:
-    """The token in a setting, or in the file or environment variable that the setting names; "" for none.
+    """The API token in a setting, or in the file or environment variable that the setting names; "" for none.
 
-    The file or variable is read anew each time. `key` is the setting's name, for the error message.
+    Each call reads the file or variable anew. `key` is the setting's name, for the error message.
 
     Raises EngineError where the file or variable cannot be read.
     """

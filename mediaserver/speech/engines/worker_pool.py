@@ -9,8 +9,8 @@ from mediaserver.speech.engines.worker_process import REQUEST, RESPONSE
 from mediaserver.support.processes.child import DEAD, ChildProcess, NoProcessError
 from mediaserver.support.processes.pool import ProcessPool
 
-_IDLE = 60.0  # seconds without any job after which all workers but one are stopped
-_ATTEMPTS = 2  # a job fails when this number of workers have died during the job
+_IDLE = 60.0  # the time in seconds without any job after which all workers but one are stopped
+_ATTEMPTS = 2  # the number of worker processes that try a job; the job fails when all of them have died
 
 
 class WorkerPool:
@@ -19,8 +19,8 @@ class WorkerPool:
     Where a worker dies during a job, another worker tries the job once more. A worker that takes longer than
     `job_timeout` seconds for a job is killed, together with all processes that it has started.
 
-    A cancelled job that has not begun is dropped. A cancelled job that has begun is finished, because only killing
-    its worker would end the job, and the start of another worker takes longer than the remainder of the job.
+    A cancelled job that has not begun is dropped. A cancelled job that has begun is finished: only killing the
+    worker would end the job, and the start of another worker takes longer than the remainder of the job.
     """
 
     def __init__(self, module: str, arguments: tuple[str, ...], size: int, job_timeout: float) -> None:
@@ -61,7 +61,7 @@ class WorkerPool:
     def _on_done(self, task: asyncio.Task[bytes]) -> None:
         self._jobs.discard(task)
         if not task.cancelled():
-            task.exception()  # marks the exception as retrieved: asyncio would log it if the caller was cancelled
+            task.exception()  # retrieves the exception, which asyncio would log if the caller was cancelled
 
     async def _run(self, request: bytes, begun: asyncio.Event) -> bytes:
         for _ in range(_ATTEMPTS):

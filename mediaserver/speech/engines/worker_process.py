@@ -19,18 +19,18 @@ RESPONSE = struct.Struct(">?I")
 def serve_jobs(make_worker: Callable[[], Callable[[dict[str, Any]], bytes]]) -> None:
     """Answer the serving process's requests with PCM until its socket is closed, then end this process.
 
-    `make_worker` is called before this process reports that it is ready. It loads what jobs need, and returns the
+    `make_worker` is called before this process reports that it is ready. It loads the engine, and returns the
     function that does a job. That function takes the job's JSON object, and returns PCM or raises EngineError.
     """
     requests, responses = child_main.open_channel()
     do_job = make_worker()
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # raised if the serving process has ended
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the serving process has ended
         child_main.report_ready(responses)
         while head := requests.read(REQUEST.size):
             succeeded, data = _run_job(do_job, requests.read(*REQUEST.unpack(head)))
             responses.write(RESPONSE.pack(succeeded, len(data)) + data)
             responses.flush()
-    os._exit(0)  # a normal exit would report unwritten output as an error, and wait for libraries' threads
+    os._exit(0)  # a normal exit would report unwritten output as an error, and wait for the libraries' threads
 
 
 def _run_job(do_job: Callable[[dict[str, Any]], bytes], request: bytes) -> tuple[bool, bytes]:

@@ -1,4 +1,4 @@
-"""The client of a chat model (LLM): any server with OpenAI's `POST /chat/completions`. Answers stream in."""
+"""The client of a chat model (LLM) on any server with OpenAI's `POST /chat/completions`. Answers are streamed."""
 
 import asyncio
 import contextlib
@@ -18,10 +18,10 @@ from mediaserver.speech.engines.server_sent_events import MAX_EVENT_CHARACTERS, 
 from mediaserver.speech.engines.tokens import read_token
 from mediaserver.speech.llm.reasoning import ReasoningFilter
 
-MAX_ANSWER_CHARACTERS = 8000  # characters of an answer, some ten minutes of speech; a longer answer is cut off
-_END_TIMEOUT = 0.25  # seconds for a finished answer's stream to end, so that its connection can be reused
-_MAX_TOOL_CALLS = 16  # the most tool calls of an answer; more are an error
-_MAX_SHOWN = 200  # characters of a server's error text that are repeated in an EngineError
+MAX_ANSWER_CHARACTERS = 8000  # the maximum length of an answer (ten minutes of speech); a longer one is cut off
+_END_TIMEOUT = 0.25  # seconds to wait for the end of a complete answer's stream, to reuse the connection
+_MAX_TOOL_CALLS = 16  # the maximum number of tool calls in one answer; more are an error
+_MAX_SHOWN = 200  # the maximum number of characters of a server's error text that an EngineError repeats
 
 Message = dict[str, Any]
 
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 class ToolCall(NamedTuple):
-    """A model's call of a tool. `arguments` is text that should be a JSON object, but is not checked."""
+    """A model's call of a tool. `arguments` is the text of a JSON object; nothing has checked that it is one."""
 
     id: str
     name: str
@@ -55,8 +55,8 @@ class ChatClient:
         reasoning is left out.
 
         Raises EngineError where there is no answer, where the answer breaks off, or where no part of the answer
-        arrives for as long as `attempt` allows. Reasoning is no such part, because the caller hears nothing
-        meanwhile.
+        arrives for as long as `attempt` allows. Reasoning does not count as a part of the answer, because the
+        caller hears nothing meanwhile.
         """
         body = {"model": model or self._settings.model, "messages": list(messages), "stream": True}
         if tools:
@@ -120,7 +120,7 @@ class ChatClient:
 
 
 async def _iter_documents(content: aiohttp.StreamReader) -> AsyncIterator[str]:
-    """Yield a response's JSON documents: the data of each event, or the whole body if it is no event stream."""
+    """Yield a response's JSON documents: the data of each event, or the whole body where there are no events."""
     parser, body, is_event_stream = ServerSentEventParser(), bytearray(), None
     async for data in content.iter_any():
         if is_event_stream is None:
@@ -150,19 +150,19 @@ class _ToolCallPart(BaseModel):
 
 class _Delta(BaseModel):
     content: str | None = None
-    reasoning: Any = None  # reasoning is under this key or under `reasoning_content`, depending on the server
+    reasoning: Any = None  # the model's reasoning; some servers call this field `reasoning_content`
     reasoning_content: Any = None
     tool_calls: list[_ToolCallPart] | None = None
 
 
 class _Choice(BaseModel):
     delta: _Delta | None = None
-    message: _Delta | None = None  # the whole answer, in place of `delta`, from a server that does not stream
+    message: _Delta | None = None  # the whole answer, which a server that does not stream sends without `delta`
     finish_reason: str | None = None
 
 
 class _Chunk(BaseModel):
-    """The parts of a `chat.completion.chunk`, or of a `chat.completion`, that are used here."""
+    """The fields of a `chat.completion.chunk`, or of a `chat.completion`, that this client reads."""
 
     choices: list[_Choice] = Field(default_factory=list)
     error: Any = None

@@ -1,4 +1,4 @@
-"""Failover of chat models (LLM): if a model fails, the next model answers, or continues the broken answer."""
+"""Failover of chat models (LLM): if a model fails, the next one answers, or continues an answer that broke off."""
 
 import contextlib
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -7,14 +7,14 @@ from typing import Any
 from mediaserver.speech.engines.failover import Failover
 from mediaserver.speech.llm.chat import ChatClient, Message, ToolCall
 
-# What a model is asked after the beginning of an answer that another model has broken off.
+# The request to a model to continue an answer that another model began, and that broke off.
 CONTINUE = "Your answer broke off after these words. Continue it there, and repeat nothing of it."
 
 
 class FailoverChat:
-    """Requests each answer from the first of several chat models that gives it.
+    """Requests an answer from several chat models, one after another, until one of them gives it.
 
-    Within `timeout` seconds, the answer has to begin, or its next piece has to follow. The models share this time.
+    `timeout` is the limit in seconds until the answer begins, and between two of its pieces. The models share it.
     """
 
     def __init__(self, clients: Mapping[str, ChatClient], failover: Failover, timeout: float) -> None:
@@ -55,7 +55,7 @@ class FailoverChat:
 
 
 def continued(messages: Sequence[Message], spoken: str) -> Sequence[Message]:
-    """The messages that ask a model to continue an answer, of which the text `spoken` is complete already."""
+    """The messages that ask a model to continue an answer after its beginning `spoken`, which is not repeated."""
     if not spoken:
         return messages
     return [*messages, {"role": "assistant", "content": spoken}, {"role": "user", "content": CONTINUE}]

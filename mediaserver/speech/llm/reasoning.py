@@ -1,4 +1,4 @@
-"""Removes a model's reasoning (text in tags such as <think>) from answers, because some servers leave it in."""
+"""A filter that removes reasoning, in tags such as <think>, from a model's answers, where the server does not."""
 
 import re
 
@@ -11,9 +11,9 @@ class ReasoningFilter:
     """Removes reasoning from a model's answer that arrives in pieces. A piece may end inside a tag."""
 
     def __init__(self) -> None:
-        self._buffer = ""  # received text that may still turn out to be reasoning, or a tag
+        self._buffer = ""  # the received text that may still turn out to be reasoning, or a tag
         self._closing_tag = ""  # the closing tag of the reasoning that is being read; "" outside of reasoning
-        self.found = False  # whether there was any reasoning so far
+        self.found = False  # whether the answer contained any reasoning so far
 
     def feed(self, text: str) -> str:
         """Add a piece of an answer; return the text that is certainly no reasoning."""
@@ -43,7 +43,7 @@ class ReasoningFilter:
 
 
 def _certain_length(text: str) -> int:
-    """The length of the text without an incomplete opening tag at its end, which may begin reasoning."""
+    """The length of a text without an incomplete opening tag at its end, because reasoning may begin there."""
     start = text.rfind("<")
     incomplete = start >= 0 and any(f"<{tag}>".startswith(text[start:]) for tag in _TAGS)
     return start if incomplete else len(text)

@@ -1,4 +1,4 @@
-"""Speech recognition by several engines: where one fails, the next one recognises the utterance."""
+"""Failover of speech recognition (STT): where one engine fails, the next engine recognises the utterance."""
 
 import asyncio
 import contextlib
@@ -73,7 +73,7 @@ class FailoverStt:
             raise EngineError(f"no words within {attempt.allotted} of the end") from None
 
     def preload(self) -> None:
-        """Start what the engines need, so that the first utterance takes no longer than later utterances."""
+        """Start the engines' processes, so that the first utterance takes no longer than later utterances."""
         for engine in self._engines.values():
             engine.preload()
 
@@ -85,16 +85,16 @@ class FailoverStt:
         return "" if ready else ", ".join(reasons)
 
     async def close(self) -> None:
-        """Do nothing, because `SpeechService` closes the engines, which others may use as well."""
+        """Do nothing: `SpeechService` closes the engines, because other recognisers may use them as well."""
 
 
 class _KeptAudio:
-    """The audio of one utterance, which is read once as it arrives, and can be replayed if `keep` is set."""
+    """The audio of one utterance. It is read once, as it arrives, and can be replayed if `keep` is set."""
 
     def __init__(self, audio: AsyncIterator[bytes], keep: bool) -> None:
         self._audio, self._keep = audio, keep
         self._pieces: list[bytes] = []
-        # The task that reads the next piece of audio, if audio is kept.
+        # The task that reads the next piece of audio; None between two pieces, and where no audio is kept.
         self._reading: asyncio.Task[bytes | None] | None = None
         self.ended = False  # whether all of the utterance's audio has been read
 
@@ -102,10 +102,10 @@ class _KeptAudio:
         """Read no more audio."""
         if self._reading is not None:
             self._reading.cancel()
-            self._reading = None  # breaks a cycle of references
+            self._reading = None  # the task refers to this object: dropping it lets both be freed at once
 
     async def replay(self, on_end: Callable[[], None]) -> AsyncGenerator[bytes, None]:
-        """Yield the utterance's audio from its beginning. `on_end` is called when the last audio is read first."""
+        """Yield the utterance's audio from its beginning. The first replay to reach the end calls `on_end`."""
         for number in itertools.count():
             if number >= len(self._pieces):
                 piece = None if self.ended else await self._next_piece()
@@ -119,7 +119,7 @@ class _KeptAudio:
             on_end()
 
     async def _next_piece(self) -> bytes | None:
-        """The next piece of audio; None at its end.
+        """The next piece of the utterance's audio; None at the utterance's end.
 
         An engine that fails is cancelled while it waits for audio. A separate task reads the audio, so that the
         cancellation of the engine neither loses a piece nor ends the audio for the next engine.

@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class Recognition(NamedTuple):
-    """The transcript of an utterance; `text` is empty where no words were recognised."""
+    """The transcript of an utterance. `text` is empty where no words were recognised."""
 
     text: str
     confidence: float | None = None  # the engine's confidence in the text, 0 to 1; None if not reported
@@ -43,10 +43,10 @@ class SttEngine(Protocol):
 
 
 async def send_while_receiving(sending: Coroutine[Any, Any, None], receiving: Coroutine[Any, Any, T]) -> T:
-    """Run both coroutines, and return the result of `receiving`; `sending` is cancelled once `receiving` ends."""
+    """Run both coroutines, and return the result of `receiving`, at whose end `sending` is cancelled."""
     task = asyncio.ensure_future(sending)
     try:
         return await receiving
     finally:
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)  # ignores errors of `sending`
+        await asyncio.gather(task, return_exceptions=True)  # waits until `sending` has ended; ignores its errors

@@ -18,7 +18,7 @@ from mediaserver.speech.engines.tokens import read_token, token_problem
 from mediaserver.speech.stt.interface import Recognition
 
 _TOKEN_KEY = "recognition.openai.token"  # noqa: S105 - the setting's name
-_MAX_RESPONSE_BYTES = 64 * 1024  # the most bytes of a response; a longer response is an error
+_MAX_RESPONSE_BYTES = 64 * 1024  # the maximum size of a response in bytes; a longer response is an error
 
 
 def config_problem(settings: RecognitionSettings, language: str) -> str:
@@ -46,7 +46,7 @@ class OpenAiStt:
         async with self._http.post(url, token, data=form) as response:
             return Recognition(self._parse_text(await _read_body(response)))
 
-    not_ready_reason = ""  # "", because the engine is a server that needs no start
+    not_ready_reason = ""  # always "" (ready), because the engine is a remote server, which needs no start
 
     def preload(self) -> None:
         """Do nothing, because this engine has no process to start."""
@@ -77,7 +77,7 @@ class OpenAiStt:
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes | None:
-    """The whole body of a response; None where it has more than `_MAX_RESPONSE_BYTES`."""
+    """The whole body of a response; None where the body has more than `_MAX_RESPONSE_BYTES`."""
     try:
         await response.content.readexactly(_MAX_RESPONSE_BYTES + 1)
     except asyncio.IncompleteReadError as end:

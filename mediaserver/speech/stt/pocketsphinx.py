@@ -17,7 +17,7 @@ from mediaserver.support.processes.child import DEAD, ChildProcess, NoProcessErr
 from mediaserver.support.processes.pool import ProcessPool
 
 _MODULE = "mediaserver.speech.stt.pocketsphinx_process"
-_IDLE = 60.0  # seconds without any utterance after which all workers but one are stopped
+_IDLE = 60.0  # the time in seconds without any utterance after which all workers but one are stopped
 
 
 def config_problem(settings: RecognitionSettings, language: str) -> str:
@@ -30,7 +30,7 @@ def config_problem(settings: RecognitionSettings, language: str) -> str:
 
 
 class PocketSphinxStt:
-    """Recognises speech in worker processes, each of which recognises one utterance at a time."""
+    """Recognises speech in worker processes. Each process recognises one utterance at a time."""
 
     def __init__(self, settings: RecognitionSettings, http: EngineHttpClient) -> None:
         self._pool = ProcessPool(
@@ -53,7 +53,7 @@ class PocketSphinxStt:
     async def recognise(
         self, audio: AsyncIterator[bytes], on_partial: Callable[[str], None], language: str = ""
     ) -> Recognition:
-        """Recognise one utterance in lower case. While all worker processes are busy, the utterance waits."""
+        """Recognise one utterance; its text is in lower case. The utterance waits while all workers are busy."""
         try:
             async with self._pool.acquire() as worker:
                 return await send_while_receiving(_send_audio(worker, audio), _receive_result(worker, on_partial))

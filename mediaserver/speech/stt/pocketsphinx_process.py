@@ -1,8 +1,8 @@
 """The worker process of the STT engine `pocketsphinx`: `python -m mediaserver.speech.stt.pocketsphinx_process`.
 
 PocketSphinx's model was trained on speech sampled at 16 kHz, and does not know telephone audio. A telephone
-cuts off everything above 4 kHz. The worker fills that band with a faint mirror image of the band below, because to
-the model the mirror image is nearer to a consonant than silence is.
+cuts off all sound above 4 kHz. The worker fills the band from 4 to 8 kHz with a faint mirror image of the band
+below, because to the model the mirror image is nearer to a consonant than silence is.
 
 Of the words of 25 sentences spoken by a synthetic voice, 41 % were recognised wrongly with PocketSphinx's own
 settings, and 28 % with the settings of this module.
@@ -22,14 +22,14 @@ from pocketsphinx import Decoder
 from mediaserver.speech.stt.pocketsphinx_wire import AUDIO, RESULT
 from mediaserver.support.processes import child_main
 
-# Two factors by which the samples of a 16 kHz signal are multiplied in turn. The product has the signal's
-# spectrum, mirrored at 4 kHz, a quarter of the sampling rate. 0.25 is the gain.
+# Two factors by which the samples of a 16 kHz signal are multiplied in turn. Alternating signs mirror the signal's
+# spectrum at 4 kHz, a quarter of the sampling rate. 0.25 is the gain of the mirror image.
 _MIRROR = np.array([0.25, -0.25], np.float32)
-_RATES = 8000, 16_000  # sampling rates in Hz of telephone audio, and of the model's training
+_RATES = 8000, 16_000  # the sampling rates in Hz of telephone audio, and of the speech that trained the model
 # 0.1 s of silence (16-bit PCM, 8 kHz), put before each utterance, because a word at its very start would be lost.
 _LEADING_SILENCE = bytes(1600)
 _PARTIAL_INTERVAL = 0.25  # the minimum number of seconds between two partial results
-# Mean cepstral coefficients of telephone speech, with which the cepstral normalisation of each utterance begins.
+# The mean cepstral coefficients of telephone speech: the first values of an utterance's cepstral normalisation.
 _CEPSTRAL_MEANS = (
     "33.745,1.10233,-13.9668,5.04951,-2.92942,-12.4872,11.7266,-10.7042,8.3951,-3.33718,-5.02353,7.13947,-7.09731"
 )
@@ -50,7 +50,7 @@ class UtteranceDecoder:
     def start(self) -> None:
         """Start a new utterance."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # `start_stream` is deprecated, but only it resets the noise estimate
+            warnings.simplefilter("ignore")  # only `start_stream`, which is deprecated, resets the noise estimate
             self._decoder.start_stream()
         self._decoder.set_cmn(_CEPSTRAL_MEANS)
         self._decoder.start_utt()
@@ -59,7 +59,7 @@ class UtteranceDecoder:
         self.feed(_LEADING_SILENCE)
 
     def feed(self, pcm: bytes, last: bool = False) -> None:
-        """Add audio to the utterance: 16-bit PCM at 8 kHz."""
+        """Decode more audio of the utterance: 16-bit PCM at 8 kHz. `last` says that the utterance ends with it."""
         signal = self._resampler.resample_chunk(np.frombuffer(pcm, "<i2").astype(np.float32), last=last)
         mirror = np.resize(_MIRROR, len(signal) + 1)[self._samples % 2 :][: len(signal)]
         self._samples += len(signal)
@@ -89,7 +89,7 @@ def main() -> None:
         child_main.report_ready(responses)
         while _recognise_utterance(decoder, requests, responses):
             pass
-    except (BrokenPipeError, ConnectionResetError):  # raised if the serving process has ended
+    except (BrokenPipeError, ConnectionResetError):  # these errors mean that the serving process has ended
         os._exit(1)  # a normal exit would report unwritten output as an error
 
 

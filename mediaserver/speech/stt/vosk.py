@@ -36,7 +36,7 @@ class VoskStt:
             connection = _VoskConnection(websocket, host_of(self._url))
             return await send_while_receiving(connection.send_audio(audio), connection.receive_result(on_partial))
 
-    not_ready_reason = ""  # "", because the engine is a server that needs no start
+    not_ready_reason = ""  # always "" (ready), because the engine is a remote server, which needs no start
 
     def preload(self) -> None:
         """Do nothing, because this engine has no process to start."""
@@ -50,10 +50,10 @@ class _VoskConnection:
 
     def __init__(self, websocket: aiohttp.ClientWebSocketResponse, host: str) -> None:
         self._websocket, self._host = websocket, host
-        self._unanswered = 0  # the number of sent messages that the server still has to answer
+        self._unanswered = 0  # the number of sent messages that the server has not yet answered
         self._end_sent = False
-        self._texts: list[str] = []  # texts of the segments that have ended
-        self._confidences: list[float] = []  # confidences of the words in the segments that have ended
+        self._texts: list[str] = []  # the texts of the utterance's segments that have ended
+        self._confidences: list[float] = []  # the confidences (0 to 1) of words in the segments that have ended
 
     async def send_audio(self, audio: AsyncIterator[bytes]) -> None:
         """Send the configuration, the audio and the end mark."""

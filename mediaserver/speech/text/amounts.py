@@ -1,8 +1,8 @@
 """Numbers, ordinals, years and money in words.
 
 A value must be written as programs write it: in digits, with a point before the decimals. The library num2words
-puts digits into words. In a language that num2words does not know, digits stay digits, and the TTS engine speaks
-them.
+puts digits into words. A value in a language that num2words does not know keeps its digits, which the TTS engine
+speaks.
 """
 
 import re
@@ -12,25 +12,25 @@ from typing import Any
 
 from mediaserver.speech.text.languages import Language
 
-_MAX_DIGITS = 18  # the most digits of a value; a value with more digits raises ValueError
+_MAX_DIGITS = 18  # the maximum number of digits of a value; a value with more digits raises ValueError
 _NUMBER = re.compile(r"([-+\u2212]?)([0-9]+(?:\.[0-9]+)?)")
 _MONEY = re.compile(
     r"([-+\u2212]?)\s*([A-Za-z]{3}|[$€£¥₩₹])?\s*([-+\u2212]?)([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]{3}|[$€£¥₩₹])?"
 )
 _CURRENCY_SYMBOLS = {"$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₩": "KRW", "₹": "INR"}
-# The number of decimals (minor units of ISO 4217) by currency, where it is not two. CLDR (Babel's data) is not
-# used, because its decimals are those of cash, change with CLDR's version, and would round to whole forints.
+# The number of decimals (minor units of ISO 4217) of each currency that does not have two. CLDR (Babel's data) is
+# not used, because its decimals are those of cash, change with CLDR's version, and would round to whole forints.
 _MINOR_DIGITS = {
     **dict.fromkeys(("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF"), 0),
     **dict.fromkeys(("UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
     **dict.fromkeys(("CLF", "UYW"), 4),
 }
-# Deletes brackets, which CLDR has in names of currencies, such as the Thai name of the pound.
+# The `str.translate` table that deletes the brackets in CLDR's names of currencies, such as the pound's in Thai.
 _WITHOUT_BRACKETS = dict.fromkeys(map(ord, "()（）"))
 _DOLLAR = ("dollar", "dollars", "cent", "cents")
-# English names by currency: one unit, several units, one hundredth, several hundredths. The names of CLDR (Babel's
-# data) are not used, because CLDR says "US dollars" for dollars, and has no names of hundredths such as cents.
+# The English names of each currency: one unit, several units, one hundredth, several hundredths. CLDR (Babel's
+# data) is not used, because it says "US dollars" for dollars, and has no names of hundredths such as cents.
 _ENGLISH_NAMES = {
     **dict.fromkeys(("USD", "CAD", "AUD", "NZD", "SGD", "HKD"), _DOLLAR),
     "EUR": ("euro", "euros", "cent", "cents"),
@@ -63,7 +63,7 @@ def year_words(text: str, argument: str, language: Language) -> str:
 
 
 def integer_year_words(value: int, language: Language) -> str:
-    """A year in words. Where the language has no special form for years, the year is spoken as a plain number."""
+    """A year in words. In a language without a special form for years, the year is spoken as a plain number."""
     try:
         return language.number_words(value, "year")
     except ValueError:
@@ -127,7 +127,7 @@ def _round(amount: Decimal, code: str) -> Decimal:
     """The amount, rounded to the decimals of its currency, but never to fewer than two.
 
     An amount such as 2.50 keeps its decimals even in a currency without decimals, so that no wrong amount is
-    spoken. Only its last zeros are left out there: 2.50 becomes 2.5, and 2.00 becomes 2.
+    spoken. In such a currency only the last zeros are left out: 2.50 becomes 2.5, and 2.00 becomes 2.
     """
     digits = _MINOR_DIGITS.get(code, 2)
     amount = amount.quantize(Decimal(1).scaleb(-max(digits, 2)), ROUND_HALF_UP)
@@ -155,7 +155,7 @@ def _foreign_amount(amount: Decimal, code: str, language: Language) -> str:
         joint = signature(speak).parameters["separator"].default
     except Exception:  # num2words raises many kinds of errors, mostly because it lacks the currency
         return ""
-    words = " ".join(words.replace(",", "").split())  # without commas, which a TTS engine would speak as pauses
+    words = " ".join(words.replace(",", "").split())  # removes commas, which a TTS engine would speak as pauses
     major, _, minor = (part.strip() for part in words.partition("|"))
     if not minor or not amount % 1:
         return major
@@ -180,7 +180,7 @@ def _parse_integer(text: str) -> int:
 def _decimal_words(value: Decimal, language: Language) -> str:
     """A number in words, or in digits where num2words has no words for numbers in the language.
 
-    Each digit after the point becomes a word of its own here, because num2words loses some of these digits.
+    Each digit after the point becomes a word of its own, because num2words loses some of these digits.
     """
     whole, point, decimals = str(value).partition(".")
     if language.num2words_code and (language.decimal_point or not point):

@@ -17,9 +17,9 @@ _ISO_DURATION = re.compile(
     r"(?:T(?=.)(?:([0-9]{1,6})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,6}(?:\.[0-9]{1,9})?)S)?)?"
 )
 _UNIT_SECONDS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
-_ISO_UNIT_SECONDS = (604800, 86400, 3600, 60, 1)  # seconds in a week, a day, an hour, a minute and a second
-_HOUR_WORDS = {"de": "Uhr", "nl": "uur"}  # by language, the word between the hour and the minute
-# By language, the word for the hour 1 where it differs from the number: "ein Uhr", not "eins Uhr".
+_ISO_UNIT_SECONDS = (604800, 86400, 3600, 60, 1)  # the seconds in a week, a day, an hour, a minute and a second
+_HOUR_WORDS = {"de": "Uhr", "nl": "uur"}  # the word between the hour and the minute, by language
+# The word for the hour 1, by language, where the word differs from the number: "ein Uhr", not "eins Uhr".
 _ONE_HOUR = {"de": "ein"}
 
 
@@ -58,7 +58,7 @@ def duration_words(text: str, argument: str, language: Language) -> str:
 
 
 def _parse_datetime(text: str, clock: bool = False) -> datetime:
-    """Parse an ISO 8601 date, with or without a time; with `clock`, also a time alone. Raises ValueError."""
+    """Parse an ISO 8601 date, with or without a time; if `clock` is set, also a time alone. Raises ValueError."""
     try:
         if clock and not re.match(r"[0-9]{4}-", text):
             return datetime.combine(date.min, time.fromisoformat(text.zfill(5)))
@@ -99,7 +99,7 @@ def _english_clock_words(clock: time, language: Language) -> str:
         return "noon" if clock.hour else "midnight"
     hour = language.number_words(clock.hour % 12 or 12)
     minute = f" {'oh ' * (clock.minute < 10)}{language.number_words(clock.minute)}" if clock.minute else ""
-    # "a.m." has dots, because a TTS engine would speak an "a" without a dot as an article.
+    # "a.m." is written with dots, because a TTS engine would speak an "a" without a dot as an article.
     return f"{hour}{minute} {'p.m.' if clock.hour >= 12 else 'a.m.'}"
 
 

@@ -1,4 +1,4 @@
-"""The table of formats in which a value can be spoken, and the function that puts a value into words. No I/O.
+"""The table of formats (number, date, …) in which a value can be spoken, and the use of a format. No I/O.
 
 Values come from callers and backends, and are not trusted. A value that is too long raises ValueError, and
 characters of a value that cannot be printed become spaces.
@@ -11,11 +11,11 @@ from mediaserver.errors import did_you_mean
 from mediaserver.speech.text import amounts, dates, languages, spelling
 from mediaserver.speech.text.languages import Language
 
-MAX_VALUE_CHARACTERS = 1000  # characters that a value without a format may have
-_MAX_FORMATTED_CHARACTERS = 100  # characters that a value with a format may have
+MAX_VALUE_CHARACTERS = 1000  # the maximum length in characters of a value without a format
+_MAX_FORMATTED_CHARACTERS = 100  # the maximum length in characters of a value with a format
 
-# Each function takes a value, the format's argument ("" for none) and a language, and returns the words. It raises
-# ValueError where the value cannot be spoken in that format.
+# The function of each format. It takes a value, the format's argument ("" for none) and a language, and returns
+# the value in words. It raises ValueError where the value cannot be spoken in the format.
 FORMATS: dict[str, Callable[[str, str, Language], str]] = {
     "number": amounts.number_words,
     "ordinal": amounts.ordinal_words,
@@ -29,7 +29,7 @@ FORMATS: dict[str, Callable[[str, str, Language], str]] = {
     "phone": spelling.phone_words,
     "spell": spelling.spelled_words,
 }
-# By format, a sample value with which `preload_format` tries the format; all other formats are tried with "12".
+# The sample values with which `preload_format` tries formats. A format that is missing here is tried with "12".
 _SAMPLES = {"date": "2026-11-23", "time": "15:30", "datetime": "2026-11-23T15:30", "year": "2026"}
 
 

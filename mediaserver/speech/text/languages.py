@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from babel import Locale
 
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
-# num2words' codes of languages, by their codes in BCP 47 tags, where the two codes differ.
+# The codes of languages in num2words, by the codes in BCP 47 tags, where the two codes differ.
 _NUM2WORDS_CODES = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he"}
-# Languages for which num2words is not used. In Amharic, num2words never returns from some numbers, and puts Latin
-# letters into others.
+# Languages for which num2words is not used. In Amharic, num2words runs for ever on some numbers, and puts Latin
+# letters into the words of others.
 _WITHOUT_WORDS = {"am"}
-# Words for the decimal point, where num2words lacks them.
+# The word for the decimal point, in languages for which num2words lacks this word.
 _DECIMAL_POINTS = {
     "ar": "فاصلة",
     "bn": "দশমিক",
@@ -32,25 +32,25 @@ _DECIMAL_POINTS = {
     "it": "virgola",
     "vi": "phẩy",
 }
-# Words before a negative number, where num2words has none, or has "(-)", which cannot be spoken.
+# The word for minus, in languages for which num2words has none, or has "(-)", which cannot be spoken.
 _MINUS = {"bn": "মাইনাস", "ce": "минус", "kn": "ಮೈನಸ್", "te": "మైనస్", "vi": "âm"}
-# By language, the word after a year that is spoken as a plain number. num2words itself counts Japanese years from
-# the beginning of an era.
+# The word after a year that is spoken as a plain number, by language. num2words' form "year" is not used for
+# Japanese, because it counts years from the beginning of an era.
 _YEAR_SUFFIXES = {"ja": "年"}
-# Corrections of words that num2words 0.5.14 gets wrong: pairs of a pattern and its replacement, by the language in
-# num2words' codes.
+# Corrections of words that num2words 0.5.14 gets wrong: pairs of a pattern and its replacement, by num2words' code
+# of the language.
 _CORRECTIONS = {
-    # In Spanish, 21 and 1 have short forms before mil and millones.
+    # In Spanish, the numbers 21 and 1 have short forms before the words mil and millones.
     "es": ((r"\bveintiuno(?= mil)", "veintiún"), (r"\buno(?= mil)", "un")),
     "fr": ((r"vingtsième\b", "vingtième"),),
     "sv": ((r"etttusen", "ettusen"), (r"\btjugode\b", "tjugonde")),
 }
-_AMERICAN_TERRITORIES = {None, "US", "CA", "PH"}  # None is for the tag "en", which has no territory
+_AMERICAN_TERRITORIES = {None, "US", "CA", "PH"}  # None stands for the tag "en", which names no territory
 
 
 @dataclass(frozen=True)
 class Language:
-    """A language by its tag, with num2words' code and Babel's locale for it."""
+    """A language: its BCP 47 tag, its code in num2words, and its locale in Babel."""
 
     tag: str  # the language's BCP 47 tag, such as en-GB
     num2words_code: str  # num2words' code of the language; "" if num2words does not know it
@@ -160,7 +160,7 @@ def _number_words(number: int, language: str, form: str, american: bool) -> str:
         words = str(speak(number, lang=language, to=form))
     except Exception as error:  # num2words raises errors of many classes: KeyError, TypeError, …
         raise ValueError(f"the language {language} has no words for this number") from error
-    words = " ".join(words.replace(",", "").split())  # without commas, which a TTS engine would speak as pauses
+    words = " ".join(words.replace(",", "").split())  # removes commas, which a TTS engine would speak as pauses
     for wrong, right in _CORRECTIONS.get(language.partition("_")[0], ()):
         words = re.sub(wrong, right, words)
     return words.replace(" and ", " ") if american else words

@@ -8,7 +8,7 @@ from unicodedata import decimal
 
 from mediaserver.speech.text.languages import Language
 
-_SIGN_NAMES = {  # English names of signs; in other languages a sign stays, and the TTS engine speaks it
+_SIGN_NAMES = {  # the English names of signs; in other languages the TTS engine is given the sign itself
     "+": "plus",
     "*": "star",
     "#": "pound",

@@ -21,7 +21,7 @@ from mediaserver.speech.engines.worker_pool import WorkerPool
 from mediaserver.speech.tts.interface import Voice
 from mediaserver.support.credentials import resolve_secret
 
-# Names that may stand in braces in the program's arguments. `CommandTts.synthesise` replaces them with values.
+# The placeholders in braces in the program's arguments. `CommandTts.synthesise` replaces them with values.
 PLACEHOLDERS = ("text", "voice", "language", "rate", "file")
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _MODULE = "mediaserver.speech.tts.command_process"
@@ -84,7 +84,7 @@ class CommandTts:
             asyncio.get_running_loop().run_in_executor(None, _remove, file)
 
     def _environment(self) -> dict[str, str]:
-        """The program's configured environment variables, read anew. Raises EngineError if that fails."""
+        """The environment variables configured for the program. Raises EngineError where one cannot be read."""
         try:
             return {
                 name: resolve_secret(value, f"speech.command.environment.{name}")

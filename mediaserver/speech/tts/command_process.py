@@ -17,11 +17,11 @@ from mediaserver.playout.decoding.decode import decode_file
 from mediaserver.speech.engines import worker_process
 from mediaserver.support.processes import child_main
 
-_MAX_SOUND_BYTES = 32_000_000  # bytes of sound that a program may write: some minutes at any sampling rate
+_MAX_SOUND_BYTES = 32_000_000  # the size limit in bytes of a program's WAV: some minutes at any sampling rate
 # The size limit in bytes of each file that the program writes. Shared memory counts as a file, too: the espeak-ng
 # of Linux distributions takes 64 MB of shared memory for PulseAudio, even when it plays nothing.
 _MAX_FILE_BYTES = 4 * 64 * 1024 * 1024
-_MAX_STDERR_BYTES = 4096  # bytes at the end of a program's standard error that are kept for an error message
+_MAX_STDERR_BYTES = 4096  # the number of bytes kept from the end of a program's standard error, for its messages
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def _limit_file_size() -> None:
-    """Limit the size of files for this process and its programs, unless a lower limit is inherited."""
+    """Limit the size of files that this process and its programs write, unless a lower limit is inherited."""
     _, hard_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit = _MAX_FILE_BYTES if hard_limit == resource.RLIM_INFINITY else min(_MAX_FILE_BYTES, hard_limit)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

@@ -14,12 +14,12 @@ from mediaserver.speech.engines.http_client import EngineHttpClient
 from mediaserver.speech.engines.worker_pool import WorkerPool
 from mediaserver.speech.tts.interface import Voice
 
-# The version of the processing that `hibari_process` adds (trimming, level). It is a part of the TTS cache's key:
-# raise it with every audible change, so that sentences synthesised before the change are not found on disk.
+# The version of the processing (trimming, level) that `hibari_process` adds to hibari's sound. Raise it with every
+# audible change: it is a part of the TTS cache's key, so that older sentences are not found on disk.
 _PROCESSING_VERSION = 1
-# The names of hibari's voices: a copy, because the import of hibari's own table loads hibari.
+# The names of hibari's voices. They are copied, because an import of hibari's own table would load hibari.
 VOICES = ("heart", "emma", "fenrir", "fable", "kore")
-_JOB_TIMEOUT = 10.0  # seconds for one sentence; a worker that takes longer is killed
+_JOB_TIMEOUT = 10.0  # the time limit in seconds for one sentence; a worker that takes longer is killed
 _MODULE = "mediaserver.speech.tts.hibari_process"
 
 
@@ -40,8 +40,8 @@ class HibariTts:
     def __init__(self, settings: SpeechSettings, http: EngineHttpClient) -> None:
         self._settings = settings
         self._installed = find_spec("hibari") is not None
-        # Seconds that a sentence waits for the download of its voice: fewer than the time-out of a sentence, so
-        # that the error says that the voice is still being downloaded.
+        # The time in seconds that a sentence waits for the download of its voice. It is shorter than a sentence's
+        # time-out, so that the error says that the voice is still being downloaded.
         download_wait = f"{0.8 * settings.timeout:g}"
         self._workers = WorkerPool(_MODULE, (download_wait,), settings.processes, _JOB_TIMEOUT)
 

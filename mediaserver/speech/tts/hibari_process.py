@@ -20,12 +20,12 @@ from mediaserver.audio.pcm import SAMPLE_RATE, Signal, pad_to_frames, quantize, 
 from mediaserver.errors import EngineError
 from mediaserver.speech.engines import worker_process
 
-_MAX_LOADED = 4  # voices that are kept in memory, some 30 MB each
-_RETRY = 60.0  # seconds from the start of a failed download until it may be tried again
-_GAIN = 2.0  # amplification that makes speech about as loud as the prompts shipped with the server
+_MAX_LOADED = 4  # the maximum number of voices kept in memory, of some 30 MB each
+_RETRY = 60.0  # the time in seconds from the start of a failed download until the download may be tried again
+_GAIN = 2.0  # the amplification that makes speech about as loud as the prompts shipped with the server
 _MAX_PEAK = 0.9  # the highest allowed peak after amplification, as a fraction of full scale
-_AUDIBLE = 0.001  # samples below this fraction of full scale count as silence
-# Seconds of silence kept before and after a sentence. hibari itself gives 0.3 and 0.45 seconds.
+_AUDIBLE = 0.001  # the level, as a fraction of full scale, below which a sample counts as silence
+# The seconds of silence that are kept before and after a sentence. hibari itself gives 0.3 and 0.45 seconds.
 _LEADING_SILENCE, _TRAILING_SILENCE = 0.04, 0.32
 
 
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 class VoiceStore:
-    """The voices in memory. Beyond `_MAX_LOADED`, the least recently used one is freed.
+    """The voices in memory. Beyond `_MAX_LOADED`, the least recently used voice is freed.
 
     A sentence waits at most `download_wait` seconds for the download of its voice.
     """
@@ -44,7 +44,7 @@ class VoiceStore:
         self._download_wait = download_wait
         self._loaded: OrderedDict[str, Hibari] = OrderedDict()
         self._downloads: dict[str, _VoiceDownload] = {}
-        self._load(DEFAULT)("Ready.")  # a warm-up: the first sentence takes ten times as long as a later one
+        self._load(DEFAULT)("Ready.")  # a warm-up, because the first sentence takes ten times as long as others
 
     def synthesise(self, job: dict[str, Any]) -> bytes:
         """The speech of a sentence: 16-bit PCM at 8 kHz in whole frames. Equal jobs give equal PCM."""

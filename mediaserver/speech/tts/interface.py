@@ -11,7 +11,7 @@ class Voice(NamedTuple):
 
     engine: str
     name: str = ""  # the engine's name for the voice; "" for the engine's default voice
-    rate: float = 1.0  # the speed, as a multiple of the engine's normal speed
+    rate: float = 1.0  # the speed of speech, as a multiple of the engine's normal speed
     language: str = "en"  # the language of the text, a BCP 47 tag
     others: tuple["Voice", ...] = ()  # the voices of the engines that are tried after this one, in order
 
@@ -28,11 +28,11 @@ def resolve_voice(
     rate: float | None = None,
     language: str = "",
 ) -> Voice:
-    """The voice for these arguments. The settings give the value of each argument that is left out.
+    """The voice that these arguments choose. The settings give the value of each argument that is left out.
 
     `name` is a voice of the first of the `engines`, because engines do not have the same voices. The setting
-    `speech.voice` is a voice of the first engine of `speech.engine`. Any other engine speaks with the voice of its
-    own table, such as `speech.openai.voice`.
+    `speech.voice` is a voice of the first engine in `speech.engine`. Any other engine speaks with the voice of its
+    own settings, such as `speech.openai.voice`.
     """
     engines = engines or settings.engine
     first, *others = (

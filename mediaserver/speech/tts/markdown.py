@@ -4,7 +4,7 @@ import re
 
 from mediaserver.speech.text.formats import to_printable
 
-_STEPS = (  # patterns of Markdown and their replacements, applied in this order
+_STEPS = (  # the patterns of Markdown and their replacements, which are applied in this order
     (re.compile(r"^\s*(?:```|~~~)\w*\s*"), ""),  # removes a code block's fence and language
     (re.compile(r"^\s*(?:[-*_]\s*){3,}$"), ""),  # removes a horizontal rule
     # Removes marks of quotations, headings and bullets.
@@ -20,7 +20,7 @@ _STEPS = (  # patterns of Markdown and their replacements, applied in this order
 
 
 def strip_markdown(sentence: str) -> str:
-    """A sentence of one line without its Markdown; "" where nothing is left to speak."""
+    """A sentence, given as one line, without its Markdown; "" where nothing is left to speak."""
     for pattern, replacement in _STEPS:
         sentence = pattern.sub(replacement, sentence)
     return " ".join(to_printable(sentence).split())

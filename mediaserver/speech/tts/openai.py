@@ -1,4 +1,4 @@
-"""The TTS engine `openai`: any server with OpenAI's `POST /audio/speech`. Speech is played while it streams in."""
+"""The TTS engine `openai`: any server with OpenAI's `POST /audio/speech`. Speech is played while it arrives."""
 
 import asyncio
 import contextlib
@@ -18,12 +18,12 @@ from mediaserver.speech.engines.tokens import read_token, token_problem
 from mediaserver.speech.tts.interface import Voice
 
 _TOKEN_KEY = "speech.openai.token"  # noqa: S105 - the setting's name
-RESPONSE_RATE = 24_000  # Hz of a response in the format "pcm", which is 16-bit little-endian mono
-_CHUNK_BYTES = RESPONSE_RATE // 10 * 2  # bytes of one piece of a response: a tenth of a second of PCM
-_MAX_RESPONSE_BYTES = 180 * RESPONSE_RATE * 2  # bytes of three minutes of PCM; a longer response is an error
+RESPONSE_RATE = 24_000  # the sampling rate in Hz of a response as "pcm", which is 16-bit little-endian mono
+_CHUNK_BYTES = RESPONSE_RATE // 10 * 2  # the size in bytes of one processed piece of a response: 100 ms of PCM
+_MAX_RESPONSE_BYTES = 180 * RESPONSE_RATE * 2  # the maximum size of a response: three minutes of PCM
 _PCM_TYPES = {"audio/pcm", "audio/l16", "audio/raw", "audio/x-raw", "application/octet-stream", ""}
 _WAV_TYPES = {"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"}
-# Bytes that are read of a text response, and characters of these that are repeated in an error message.
+# The number of bytes that are read of a response that is text, and of characters that an error message repeats.
 _MAX_TEXT_BYTES, _MAX_SHOWN = 800, 200
 
 
@@ -63,7 +63,7 @@ class OpenAiTts:
             async for pcm in pcm_pieces:
                 yield pcm
 
-    not_ready_reason = ""  # "", because the engine is a server that needs no start
+    not_ready_reason = ""  # always "" (ready), because the engine is a remote server, which needs no start
 
     def preload(self) -> None:
         """Do nothing, because this engine has no process to start."""
@@ -91,7 +91,7 @@ class OpenAiTts:
             yield resampler.flush()
 
     async def _iter_chunks(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-        """Yield a response's body in pieces of 100 ms of PCM (4800 bytes). EngineError if the body is too long."""
+        """Yield a response's body in pieces of 4800 bytes (100 ms of PCM). EngineError if the body is too long."""
         buffer, size = bytearray(), 0
         async for data in response.content.iter_any():
             size += len(data)
@@ -111,7 +111,7 @@ def _media_type(response: aiohttp.ClientResponse) -> str:
 
 
 def _decode_wav(content: bytes) -> bytes:
-    """The PCM of a WAV file, resampled to 8 kHz, in whole frames. Raises EngineError for a broken file."""
+    """The PCM of a WAV file, resampled to 8 kHz, in whole frames. Raises EngineError for an invalid file."""
     try:
         file = wav.parse(content)
         if not file.data:
@@ -126,7 +126,7 @@ def _decode_wav(content: bytes) -> bytes:
 
 
 def _shown_text(media_type: str, content: bytes) -> str:
-    """The beginning of a text response for an error message, as `: one line`; "" for any other response."""
+    """The beginning of a text response as one line after a colon, for an error message; "" if it is no text."""
     if media_type != "application/json" and not media_type.startswith("text/"):
         return ""
     text = " ".join(content[:_MAX_TEXT_BYTES].decode(errors="replace").split())[:_MAX_SHOWN]

@@ -8,11 +8,11 @@ from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.speech.service import SpeechService
 from mediaserver.speech.tts.interface import Voice
 
-_TIMEOUT = 60.0  # seconds to wait for an engine's audio; longer than during calls, because no caller waits
+_TIMEOUT = 60.0  # seconds to wait for an engine's audio; more than during calls, because no caller waits
 
 
 def validate_prompt_file(file: Path) -> None:
-    """Raise ValueError where `file` is no path to which a prompt can be written."""
+    """Raise ValueError where no prompt can be written to the path `file`."""
     if file.suffix.lower() != ".wav" or file.name.startswith("."):
         raise ValueError("should be named something.wav")
     if file.is_dir():
@@ -34,7 +34,7 @@ async def synthesise_text(text: str, settings: SpeechSettings, voice: Voice) -> 
 
 
 def write_prompt_file(file: Path, pcm: bytes) -> None:
-    """Write PCM (16-bit, 8 kHz, mono) to a WAV file. Raises OSError where that is not possible.
+    """Write PCM (16-bit, 8 kHz, mono) to a WAV file. Raises OSError where the file cannot be written.
 
     The PCM is written to a temporary file, which is then renamed to `file`, so that a server that watches the
     folder never finds an incomplete prompt.

@@ -6,16 +6,17 @@ nothing but white space.
 
 import re
 
-# A sentence of more characters is split at a clause, so that its first part can be played soon.
+# The maximum length of a sentence. A longer sentence is split at a clause, so that its first part plays soon.
 MAX_CHARACTERS = 200
-_MIN_CHARACTERS = 10  # a sentence of fewer characters is spoken together with the next sentence
-_MIN_WIDE = 4  # minimum length of a sentence in a script whose characters are words, such as Chinese
-_MIN_CLAUSE = 20  # a first clause of fewer characters (some four words) is not spoken by itself
-_MIN_WIDE_CLAUSE = 8  # minimum length of a first clause in a script whose characters are words, such as Chinese
-_OPENING = "\"'“‘„«»‹›([{*_`"  # quotes, brackets and Markdown marks that may stand before a word
-# A place where a sentence may end: after punctuation with closing quotes and brackets, or before a newline.
+_MIN_CHARACTERS = 10  # the minimum length of a sentence; a shorter one is spoken together with the next sentence
+_MIN_WIDE = 4  # the minimum length of a sentence in a script whose characters are words, such as Chinese
+_MIN_CLAUSE = 20  # the minimum length (some four words) of a first clause that is spoken by itself
+_MIN_WIDE_CLAUSE = 8  # the minimum length of a first clause in a script whose characters are words (Chinese)
+_OPENING = "\"'“‘„«»‹›([{*_`"  # the quotes, brackets and Markdown marks that may stand before a word
+# The pattern of a place where a sentence may end: after punctuation with its closing quotes and brackets, or
+# before a newline.
 _END = re.compile(r"""(?:[.!?…]+["'”’“‘»«›)\]}*_`]*(?=\s)|[。！？｡]+["'”’»」』）】〉》]*)|(?=\n)""")
-# A mark at which a clause ends.
+# The pattern of a punctuation mark at which a clause ends, such as a comma.
 _CLAUSE = re.compile(r"[,;:–—](?=\s)|[，、；：]")
 # Abbreviations that never end a sentence.
 _TITLES = re.compile(
@@ -26,7 +27,7 @@ _TITLES = re.compile(
 _MAY_END = re.compile(
     r"etc|inc|ltd|co|corp|jr|bros|usw|dgl|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec|a\.m|p\.m"
 )
-# Abbreviations that end no sentence before a number.
+# Abbreviations whose dot ends no sentence if a number follows, as in "No. 5".
 _BEFORE_NUMBER = re.compile(r"no|nr|nos|fig|vol|p|pp|art|abs|ch|sec|ext|max|min")
 _INITIALS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")  # initials such as U.S and J; a dot after them ends no sentence
 # Languages in which "3." means "3rd", so that its dot ends no sentence.
@@ -73,7 +74,7 @@ class SentenceSplitter:
         return sentences
 
     def _end(self, start: int, final: bool) -> int:
-        """The index of the end of the sentence that begins at `start`; 0 if none is known yet."""
+        """The index of the end of the sentence that begins at index `start`; 0 if its end is not known yet."""
         # The window has 2 characters more than a sentence may have: a space, and the letter after it.
         window = self._text[start : start + self._max_characters + 2]
         clause = _first_clause_end(window[: self._max_characters + 1]) if self._early_first else 0
@@ -93,7 +94,7 @@ class SentenceSplitter:
         return start + len(window.rstrip()) if final and window.strip() else 0
 
     def _ends(self, text: str, mark: re.Match[str], following: str) -> bool:
-        """Whether a sentence ends at a mark. `following` is the character after it, "" if none is known yet."""
+        """Whether a sentence ends at a punctuation mark. `following` is the next character, or "" if unknown."""
         before = text[: mark.start()]
         if not mark[0]:
             return not following.islower()

@@ -103,7 +103,7 @@ class SpokenText:
         self.sentences: list[SentenceAudio] = []  # the sentences whose synthesis was requested so far
         self._synthesise, self._fallback, self._on_failure = synthesise, fallback, on_failure
         self._failure_reported = False
-        self._passages: dict[int, _Passage] = {}  # by a sentence's index, the clips that were played of it
+        self._passages: dict[int, _Passage] = {}  # the played clips of each sentence, by the sentence's index
 
     def __del__(self) -> None:
         for sentence in self.sentences:
@@ -161,26 +161,26 @@ class SpokenText:
 
 
 class _PendingFrames(NamedTuple):
-    """`PendingFrames` made of two functions: `done` says whether the frames exist, and `result` returns them."""
+    """Frames that may not exist yet: `done` returns whether they exist, and `result` returns the frames."""
 
     done: Callable[[], bool]
     result: Callable[[], EncodedFrames | PendingFrames]
 
 
 class _Passage:
-    """One sentence as one text plays it, clip by clip. The next clip is chosen only when it is due.
+    """The playback of one sentence in one text, clip by clip. The next clip is chosen only when it is due.
 
-    A passage remembers the clips that were played, so that a playlist that starts anew in the middle of a text
-    gets the same clips again.
+    The clips that were played are remembered, so that a playlist that starts anew in the middle of a text gets
+    the same clips again.
     """
 
     def __init__(self, sentence: SentenceAudio) -> None:
         self._sentence = sentence
         self._played: list[Clip] = []
-        self._index = 0  # the index of the next clip in the sentence's clips
+        self._index = 0  # the index, among the sentence's clips, of the clip to play next
 
     def may_have(self, number: int) -> bool:
-        """Whether there is, or may still be synthesised, a clip to be played as `number`, counted from 0."""
+        """Whether the clip with this number, counted from 0, exists or may still be synthesised."""
         return self.has(number) or not self._sentence.complete
 
     def has(self, number: int) -> bool:
@@ -206,7 +206,7 @@ class _Passage:
 
     @property
     def _next_index(self) -> int:
-        """The index of the clip to play next. A passage that has not begun skips a broken start."""
+        """The index of the clip to play next. Where no clip was played yet, a broken start is skipped."""
         return self._index if self._played else self._sentence.restarted_at
 
 
@@ -222,13 +222,13 @@ class _SentencePart:
     """
 
     name = "text"
-    samples = 0  # stands for a length that is not known before the part is played
+    samples = 0  # the segment's length; 0, because the length is not known before the part is played
 
     def __init__(self, passage: _Passage, part: int) -> None:
         self._passage, self._part = passage, part
 
     def get_frames(self, encoding: Encoding) -> PendingFrames:
-        """Pending frames, whose result is this part's frames. The part is chosen when the result is asked for."""
+        """The part's frames, which may not exist yet. The clip is chosen only when the frames are asked for."""
         return _PendingFrames(
             lambda: self._passage.has(self._part) or self._passage.is_complete, lambda: self._result(encoding)
         )
@@ -251,7 +251,7 @@ class _FailedRest:
         self._spoken, self._why = spoken, why
 
     def get_frames(self, encoding: Encoding) -> PendingFrames:
-        """Pending frames, whose result is the fallback's frames. Asking for the result reports the failure."""
+        """The fallback's frames, as pending frames. Asking for their result reports the failure."""
         return _PendingFrames(lambda: True, lambda: self._spoken.take_fallback(self._why).get_frames(encoding))
 
 

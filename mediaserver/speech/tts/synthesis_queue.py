@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Origin(NamedTuple):
-    """The pattern of the configured path that speaks a text, and whether an unknown peer wrote any of the text."""
+    """The configured path (its pattern) that speaks a text, and whether an unknown peer wrote any of the text."""
 
     path: str = ""
     untrusted: bool = False
@@ -40,12 +40,12 @@ class SynthesisQueue:
     def __init__(self, size: int) -> None:
         self._size = size
         self._busy = self._busy_untrusted = 0
-        # Waiting tickets by path, of trusted (False) and untrusted (True) texts. The first path is served next.
+        # Waiting tickets by path, separately for untrusted (True) and other texts. The first path is served next.
         self._waiting: dict[bool, dict[str, deque[QueueTicket]]] = {False: {}, True: {}}
 
     @asynccontextmanager
     async def slot(self, ticket: QueueTicket) -> AsyncIterator[None]:
-        """Wait until a ticket's sentence may be synthesised, and hold a slot for it inside the context."""
+        """Wait until a ticket's sentence may be synthesised. The sentence holds a slot until the context ends."""
         self._waiting[ticket.origin.untrusted].setdefault(ticket.origin.path, deque()).append(ticket)
         self._start_next()
         try:
@@ -60,7 +60,7 @@ class SynthesisQueue:
             self._start_next()
 
     def promote(self, ticket: QueueTicket, origin: Origin) -> None:
-        """Give a waiting untrusted ticket a trusted `origin`, because a trusted text also needs its sentence."""
+        """Give a waiting untrusted ticket a trusted `origin`, because a trusted text needs the same sentence."""
         if ticket.origin.untrusted and not origin.untrusted and not ticket.started.is_set():
             self._remove(ticket)
             ticket.origin = origin

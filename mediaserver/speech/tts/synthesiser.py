@@ -18,13 +18,13 @@ class SynthesisJob:
         self._place: tuple[SynthesisQueue, QueueTicket] | None = None
 
     def new_ticket(self, queue: SynthesisQueue) -> QueueTicket:
-        """A ticket for the queue of the engine that the sentence waits for now."""
+        """Create the sentence's ticket for the queue of the engine that is to speak it now."""
         ticket = QueueTicket(self._origin)
         self._place = queue, ticket
         return ticket
 
     def promote(self, origin: Origin) -> None:
-        """Move an untrusted job ahead in the queue, to a trusted `origin` that needs the same sentence."""
+        """Let an untrusted job wait as a trusted one, because a trusted `origin` needs the same sentence."""
         if self._place is not None:
             queue, ticket = self._place
             queue.promote(ticket, origin)
@@ -54,7 +54,7 @@ class Synthesiser:
                     await stack.enter_async_context(self._queue.slot(job.new_ticket(self._queue)))
             except TimeoutError:
                 raise RejectedError(f"no sound within {attempt.allotted}: others are spoken first") from None
-            # The wait in the queue has used up a part of the time for the first audio.
+            # The time-out of the first audio includes the wait in the queue, so it is not begun anew here.
             audio = await stack.enter_async_context(contextlib.aclosing(self.engine.synthesise(text, voice)))
             while (pcm := await _next(audio, attempt)) is not None:
                 if pcm:

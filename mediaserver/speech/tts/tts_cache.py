@@ -19,11 +19,11 @@ from mediaserver.speech.tts.synthesis_queue import TRUSTED, Origin
 from mediaserver.speech.tts.synthesiser import Synthesiser, SynthesisJob
 from mediaserver.support.store import Store
 
-# Samples of one clip. A clip is encoded in one turn of the event loop, which takes well under a millisecond.
+# The number of samples in one clip (5 s). A clip is encoded without a break, in well under a millisecond.
 _PART_SAMPLES = 250 * FRAME_SAMPLES
 RESULTS = ("memory", "disk", "made", "failed", "dropped")  # the label values of the metric that counts sentences
-_LOG_INTERVAL = 60.0  # seconds after which the same failure is logged again
-_SIZE_FACTOR = 2.3  # bytes of memory per byte of a sentence's PCM, with frames in one encoding included
+_LOG_INTERVAL = 60.0  # the time in seconds after which the same failure is logged again
+_SIZE_FACTOR = 2.3  # bytes of memory that a sentence takes per byte of its PCM, for PCM and frames in one encoding
 
 log = structlog.get_logger()
 
@@ -61,16 +61,16 @@ class TtsCache:
         self._synthesiser, self._failover = synthesiser, failover
         self._timeout, self._memory_limit, self._store = timeout, memory_limit, store
         self._on_first_audio = on_first_audio
-        # Sentences by key. A sentence in synthesis has the keys of all engines that may speak it.
+        # The sentences by key. The key of a sentence in synthesis names all engines that may speak the sentence.
         self._sentences: OrderedDict[str, SentenceAudio] = OrderedDict()
-        self._bytes = 0  # bytes of memory that complete sentences take
+        self._bytes = 0  # the memory in bytes that complete sentences take
         self._tasks: dict[SentenceAudio, asyncio.Task[None]] = {}
         self._jobs: dict[SentenceAudio, SynthesisJob] = {}
         self._store_error = ""  # the last error of the disk cache that was logged
         self._logged_failure = ("", 0.0)  # the last failure that was logged, and its time in seconds
 
     def get_or_synthesise(self, text: str, voice: Voice, origin: Origin = TRUSTED) -> SentenceAudio:
-        """A sentence's audio, which may still be in synthesis. `origin` decides the turn in an engine's queue.
+        """A sentence's audio, which may still be in synthesis. `origin` decides its place in an engine's queue.
 
         A sentence that the first engine has spoken before is used even while the first engine fails.
         """
@@ -83,8 +83,8 @@ class TtsCache:
                 self._jobs[found].promote(origin)
             return found
         loop = asyncio.get_running_loop()
-        # The loop calls `_cancel_if_abandoned`, because garbage collection may release a sentence in any thread at
-        # any time.
+        # Garbage collection may release a sentence in any thread at any time. Therefore only the event loop calls
+        # `_cancel_if_abandoned`.
         sentence = SentenceAudio(lambda: loop.call_soon_threadsafe(self._cancel_if_abandoned, key))
         self._sentences[key] = sentence
         self._jobs[sentence] = SynthesisJob(origin)
@@ -97,7 +97,7 @@ class TtsCache:
         return json.dumps([identity, voice.name, voice.rate, voice.language, text])
 
     def _find(self, text: str, voices: Sequence[Voice], key: str) -> SentenceAudio | None:
-        """Find a sentence in memory: in synthesis, or spoken by the first engine, or by the one that stands in."""
+        """Find a sentence in memory: one in synthesis, or spoken by the first engine or the first usable one."""
         first = next((voice for voice in voices if self._failover.may_try(voice.engine)), voices[0])
         for each in dict.fromkeys([key, *(self._key(text, voice) for voice in (voices[0], first))]):
             found = self._sentences.get(each)
@@ -149,7 +149,7 @@ class TtsCache:
             await self._save(found.key, found.pcm)
 
     async def _obtain(self, sentence: SentenceAudio, text: str, voices: Sequence[Voice]) -> "_Found":
-        """Fill a sentence from the cache, or by the first engine that succeeds. EngineError if none does."""
+        """Give a sentence its audio, from the cache or the first engine that succeeds. Else raise EngineError."""
         keys = {voice.engine: self._key(text, voice) for voice in voices}
         by_name = {voice.engine: voice for voice in voices}
         began, first = time.monotonic(), voices[0].engine
@@ -168,7 +168,7 @@ class TtsCache:
         raise attempts.failure()
 
     async def _fill_from_cache(self, sentence: SentenceAudio, key: str) -> str:
-        """Fill a sentence from the cache. Returns where it was found: "memory", "disk", or "" for nowhere."""
+        """Give a sentence its audio from the cache. Returns where it was: "memory", "disk", or "" for nowhere."""
         kept = self._sentences.get(key)
         if kept is not None and kept.complete:
             pcm, result = b"".join(clip.pcm for clip in kept.clips), "memory"
@@ -196,7 +196,7 @@ class TtsCache:
         return bytes(received)
 
     def _log_failure(self, engine: str, why: str) -> None:
-        """Log why a sentence failed, the same reason at most once a minute; `results` counts every failure."""
+        """Log why a sentence failed: the same reason at most once a minute. `results` counts every failure."""
         logged, at = self._logged_failure
         if why != logged or time.monotonic() - at > _LOG_INTERVAL:
             log.warning("a sentence cannot be spoken", engine=engine, why=why)
