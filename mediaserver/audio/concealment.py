@@ -65,7 +65,10 @@ def _pitch_period(before: Signal) -> int:
 
 
 def _repeat_periods(before: Signal, pitch: int, max_periods: int, size: int) -> Signal:
-    """`size` samples that continue `before` by its last pitch periods: one more each 10 ms up to `max_periods`."""
+    """`size` samples that continue `before` by repeating its last pitch period.
+
+    After each 10 ms, one more of its last pitch periods is repeated, up to `max_periods`.
+    """
     overlap = pitch // 4
     parts: list[Signal] = []
     ending = np.empty(0)  # the continuation of the previous 10 ms, with which the next 10 ms are blended

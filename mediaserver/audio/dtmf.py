@@ -45,19 +45,19 @@ PURITY_OF_WINDOW = 0.6
 # The least share of all windows' energy that both tones must hold at the measured frequencies. With noise at
 # -15 dB, a digit still holds 0.91 or more.
 PURITY = 0.88
-PURITY_OF_SUSTAINED = 0.97  # the least share of the energy that tones of more than `RECENT` windows must hold
-RECENT = 12  # number of windows, 70 ms in all, that hold a new digit and its onset, or the silence before it
+PURITY_OF_SUSTAINED = 0.97  # the least share of the energy that two tones longer than RECENT windows must hold
+RECENT = 12  # number of the latest windows (70 ms) that reach back to the onset of a new digit
 # The least power of the first and the last window, relative to the windows between them (-2 dB). A sound shorter
 # than 24 ms does not reach this power.
 EDGE = 0.63
-# The least share of its power at detection with which a tone of the held digit counts as present (-10 dB). An echo
-# has less power (Q.24: 10 dB below the digit).
+# A tone of the held digit counts as present if it has at least this share (-10 dB) of the power that it had at the
+# digit's detection. An echo has less power (Q.24: 10 dB below the digit).
 PRESENT = 0.1
 HITS = 5  # number of windows that show a digit, 35 ms in all: 40 ms of sound always fill them, 23 ms never do
 MISSES = 4  # windows without its digit that end a press: longer than an interruption (10 ms), shorter than a pause
 
 HOP = 40  # samples from one window to the next: 5 ms
-# Samples of a window (15 ms): its main lobe is 133 Hz wide to either side, and the groups are 268 Hz apart.
+# Samples of a window (15 ms): its main lobe is 133 Hz wide to either side; the DTMF groups are 268 Hz apart.
 WINDOW = 120
 
 _WINDOWS = FRAME_SAMPLES // HOP  # number of windows in a frame: one matrix product computes them all
@@ -65,20 +65,20 @@ _TAIL = WINDOW - HOP  # number of samples by which the first windows of a frame 
 _SPAN = _TAIL + FRAME_SAMPLES  # number of samples in a span, which is what all windows of one frame cover
 _TAIL_BYTES, _SPAN_BYTES = _TAIL * SAMPLE_BYTES, _SPAN * SAMPLE_BYTES
 _RECENT_FRAMES = -(-(RECENT - 1) // _WINDOWS)  # frames that hold the RECENT - 1 windows before the latest window
-# The number of spans that are transformed at once. OpenBLAS would have several threads share a larger matrix
-# product, and the kernel would map and unmap memory for larger arrays each time.
+# The number of frames whose windows are transformed at once. OpenBLAS would have several threads share a larger
+# matrix product, and the kernel would map and unmap memory for larger arrays each time.
 _SPANS_AT_ONCE = 32
-# The indices of each window's samples in a span: one row for each window.
+# The indices of each window's samples among the `_SPAN` samples that a frame's windows cover: one row a window.
 _WINDOW_SAMPLES = np.arange(_WINDOWS)[:, None] * HOP + np.arange(WINDOW)
 
 _HZ = sorted({low for low, _ in DTMF.values()}) + sorted({high for _, high in DTMF.values()})
 _DIGITS = {(_HZ.index(low), _HZ.index(high)): digit for digit, (low, high) in DTMF.items()}
 _RADIANS = [2 * math.pi * hz / SAMPLE_RATE for hz in _HZ]  # phase advance per sample of each DTMF frequency
-_UNDO_HOP = [cmath.exp(-1j * radians * HOP) for radians in _RADIANS]  # factors that undo a hop's phase advance
+_UNDO_HOP = [cmath.exp(-1j * radians * HOP) for radians in _RADIANS]  # undo tones' phase advance by HOP samples
 
 _time = np.arange(WINDOW) - (WINDOW - 1) / 2  # phases refer to the middle of a window
 _hann = 0.5 + 0.5 * np.cos(2 * np.pi * _time / WINDOW)
-_hann *= 2 / _hann.sum()  # a sine of peak A gives a magnitude of A
+_hann *= 2 / _hann.sum()  # scales the window, so that a sine of peak A has the magnitude A
 _waves = np.exp(-1j * np.outer(_time, _RADIANS))
 _waves *= _hann[:, None] / FULL_SCALE
 _WAVES = np.hstack((_waves.real, _waves.imag)).astype(np.float32)  # DTMF sines in a Hann window
@@ -107,7 +107,7 @@ class DtmfDetector:
         self._pending = bytes(_TAIL_BYTES)  # the end of the previous frame, and samples of a frame that has begun
         self._pair: Pair | None = None  # the two DTMF frequencies that the latest windows show
         self._hits: list[Hit] = []  # the latest windows in a row that show one pair of frequencies, HITS at most
-        # The powers of the latest frames. Each frame is a row of an array, which may have rows of other streams.
+        # The powers in the windows of the latest frames, as (array, row): other rows may belong to other streams.
         self._recent = deque([_NO_POWERS], _RECENT_FRAMES)
         self._held: Pair | None = None  # the two frequencies of the digit that is being pressed
         self._held_powers = 0.0, 0.0  # powers of the held digit's two tones
@@ -196,10 +196,10 @@ class DtmfDetector:
 
 
 def detect_digits(detectors: Sequence[DtmfDetector], frames: Samples) -> tuple[list[str], list[bool]]:
-    """The digits newly detected in the next frame of each of several streams, as by their detectors' `feed`.
+    """Feed the next frame of each of several streams to its detector; return the digits newly detected in each.
 
-    Returns also whether each detector was `holding` then. `frames` has shape (n, 160), int16, a row a stream. A
-    stream may have several rows, in the order of its frames.
+    Returns also whether each detector was `holding` after its frame. Row n of `frames`, shape (n, 160), int16, is
+    for detector n. A detector may be listed for several rows, in the order of its stream's frames.
     """
     pcm = frames.astype("<i2").tobytes()
     if sum([len(each._pending) for each in detectors]) != len(detectors) * _TAIL_BYTES:
@@ -247,8 +247,8 @@ def detect_digits(detectors: Sequence[DtmfDetector], frames: Samples) -> tuple[l
 class _Spectra:
     """The spectra of several frames' windows at the eight DTMF frequencies; `spans` has shape (n, 240), float32.
 
-    `parts` has shape (n, 4, 16): real parts, then imaginary ones. `powers` has shape (n, 4, 8), and `totals`, the
-    power of a window in all, (n, 4).
+    `parts` has shape (n, 4, 16): for each of a frame's 4 windows 8 real parts, then 8 imaginary ones. `powers` has
+    shape (n, 4, 8). `totals`, each window's power at all frequencies, has shape (n, 4).
     """
 
     def __init__(self, spans: NDArray[np.float32]) -> None:
@@ -276,7 +276,7 @@ class _Spectra:
 
 
 def _verify_digit(pair: Pair, hits: list[Hit], recent: Powers) -> tuple[float, float] | None:
-    """The powers of both tones if these hits in a row are a digit; None if they are another sound."""
+    """The powers of both tones if `hits`, windows in a row that show the tones `pair`, are a digit; else None."""
     each = [abs(low) ** 2 + abs(high) ** 2 for low, high, _ in hits]
     if min(each[0], each[-1]) < EDGE * sum(each[1:-1]) / (len(hits) - 2):
         return None
@@ -290,7 +290,7 @@ def _verify_digit(pair: Pair, hits: list[Hit], recent: Powers) -> tuple[float, f
 
 
 def _tone_power(frequency: int, windows: list[complex]) -> float:
-    """Mean power of a tone near _HZ[frequency], at the frequency that the phases show; 0 if it is far off."""
+    """Mean power of a tone near _HZ[frequency], at the frequency that the phases show; 0 if that is not near."""
     advance = sum(after * before.conjugate() for before, after in pairwise(windows)) * _UNDO_HOP[frequency]
     offset = cmath.phase(advance) / HOP  # radians per sample by which the tone is off the DTMF frequency
     if abs(offset) > TOLERANCE * _RADIANS[frequency]:

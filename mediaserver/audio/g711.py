@@ -17,7 +17,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, Samples, from_bytes
 Codes = NDArray[np.uint8]
 
 _MU_BIAS = 33  # a bias added to the 14-bit magnitude, so that every segment starts at a power of two
-_FEW_BYTES = 4 * FRAME_BYTES  # bytes of PCM up to which audioop encodes faster than numpy (one frame: 5 times)
+_FEW_BYTES = 4 * FRAME_BYTES  # PCM bytes up to which audioop encodes faster than numpy; a frame 5 times faster
 _MU_CLIP = 0x1FFF  # the largest µ-law magnitude with its bias: the end of the last segment
 
 

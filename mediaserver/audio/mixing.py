@@ -64,7 +64,7 @@ class Ducker:
             self._hold = _HOLD
             return audioop.add(other, audioop.mul(frame, SAMPLE_BYTES, self.gain), SAMPLE_BYTES)
         if is_heard:
-            self._hold = _HOLD + 1  # one more, because `apply` counts this frame down as well
+            self._hold = _HOLD + 1  # one more than _HOLD, because `apply` subtracts 1 for this frame
         return add(other, self.apply(frame))
 
     def apply(self, frame: bytes) -> bytes:
@@ -79,5 +79,5 @@ class Ducker:
         return amplify_ramp(frame, before, self.gain)
 
     def scale(self, frame: bytes) -> bytes:
-        """A frame at the present gain, each sample rounded down."""
+        """A frame of the ducked sound at its present gain, each sample rounded down."""
         return scale(frame, self.gain)

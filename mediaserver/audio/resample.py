@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mediaserver.audio.pcm import FRAMES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE, Chunker
 
 _ZERO_CROSSINGS = 16  # zero crossings of the sinc to either side of its centre: 2 ms at 8 kHz
-_PASSBAND = 0.93  # share of half the lower rate that passes: 3720 Hz at 8 kHz; telephone sound ends at 3400 Hz
+_PASSBAND = 0.93  # share of the lower rate's Nyquist frequency that passes: 3720 of 4000 Hz; telephony needs 3400
 _KAISER_BETA = 7.0  # the shape of the Kaiser window, which gives some 70 dB of stop-band attenuation
 
 
@@ -76,7 +76,8 @@ class Resampler:
 def _polyphase_filters(rate_in: int, rate_out: int) -> NDArray[np.float32]:
     """The filters, shape (samples in, samples out): column n weighs a window of input for the n-th output sample.
 
-    After the last column the first applies again, to a window that begins rate_in / gcd samples later.
+    After the last column, the first one is used again, for a window that begins later by `rate_in` divided by the
+    greatest common divisor of both rates.
     """
     common, lowest = math.gcd(rate_in, rate_out), min(rate_in, rate_out)
     step_in, step_out = rate_in // common, rate_out // common

@@ -86,7 +86,7 @@ def identify(head: bytes) -> FileKind | None:
 
 
 def _identify_mpeg(head: bytes) -> FileKind | None:
-    """Identify MPEG audio by two frames in sequence, because headerless sound may look like one by chance."""
+    """Identify MPEG audio by two frames in sequence: headerless sound may look like one frame by chance."""
     name, size = _mpeg_frame(head)
     if size and _mpeg_frame(head[size:])[0] == name:
         return FileKind(name)
@@ -94,11 +94,11 @@ def _identify_mpeg(head: bytes) -> FileKind | None:
 
 
 def _mpeg_frame(head: bytes) -> tuple[str, int]:
-    """The kind and the size in bytes of the MPEG or ADTS frame that `head` begins with; 0 where there is none."""
+    """The kind and the size in bytes of the MPEG or ADTS frame that begins `head`; ("", 0) if there is none."""
     if len(head) < 7 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return "", 0
     version, layer = {0: 2, 2: 2, 3: 1}.get(head[1] >> 3 & 3, 0), 4 - (head[1] >> 1 & 3)
-    if layer == 4:  # this code stands for no MPEG layer, but for AAC in ADTS frames
+    if layer == 4:  # the header's layer code 0 is no MPEG layer, but marks AAC in ADTS frames
         size = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5
         return ("AAC", size) if head[1] & 0xF6 == 0xF0 and size > 7 else ("", 0)
     bit_rate, rate = head[2] >> 4, head[2] >> 2 & 3
@@ -131,6 +131,6 @@ def _identify_text(head: bytes) -> FileKind | None:
     ):
         if words.startswith(beginning):
             return FileKind(name, is_sound=False)
-    # A-law has printable codes near silence, but not so many different ones, and no blanks.
+    # Quiet A-law sound has printable bytes too, but fewer different ones than text has, and no blanks.
     is_text = len(set(words)) >= _FEWEST_LETTERS and len(words.split()) > 1
     return FileKind("text", is_sound=False) if is_text else None

@@ -140,7 +140,8 @@ def dtmf(digits: str, on_ms: int, off_ms: int) -> Cadence:
 def normalize(cadence: Cadence) -> Cadence:
     """The cadence, changed so that an endless last segment is the only one that repeats.
 
-    ValueError if a segment other than the last is endless; TooLongError beyond MAX_SECONDS or MAX_SEGMENTS.
+    ValueError if a segment other than the last is endless. TooLongError if the cadence exceeds MAX_SECONDS or
+    MAX_SEGMENTS.
     """
     segments = (*cadence.once, *cadence.repeat)
     if len(segments) > MAX_SEGMENTS:
@@ -183,7 +184,7 @@ class ToneTrack:
     def render(self, start: int, size: int) -> Samples:
         """`size` samples from sample `start` on, or fewer where the tone track ends; shape (n,)."""
         end, of_pass = min(start + size, self.samples), self._pass_samples
-        if of_pass <= end - start:  # if all segments together are shorter, compute them once
+        if of_pass <= end - start:  # all segments fit into the wanted samples: compute them once, and repeat them
             whole = quantize(self._signal(0, of_pass))
             return np.tile(whole, -(-end // of_pass) if end else 0)[start:end]
         first, last = start % of_pass, start % of_pass + end - start
@@ -220,7 +221,7 @@ def lay_out_tracks(cadence: Cadence) -> tuple[ToneTrack, ToneTrack, ToneTrack]:
     if len(repeat) == 1 and repeat[0].ms is None:
         return once, ToneTrack(repeat, endless=True), ToneTrack(repeat, endless=True, fade_in=False)
     size = ToneTrack(repeat).samples
-    # Enough passes for a whole number of frames: whole frames need no re-cutting when they are played.
+    # Repeat the cadence until the track fills whole frames, which need not be cut anew when they are played.
     passes = FRAME_SAMPLES // math.gcd(FRAME_SAMPLES, size or FRAME_SAMPLES)
     fits = once.samples + passes * size <= MAX_SECONDS * SAMPLE_RATE
     return once, ToneTrack(()), ToneTrack(repeat, passes if fits else 1)

@@ -11,17 +11,19 @@ from mediaserver.audio.detection.speech_detector import SpeechDetector
 
 HANGOVER_FRAMES = 20  # frames without voice (400 ms) that end a talkspurt: longer than a plosive's closure
 # The evidence of speech that begins a talkspurt, by mode. Less is needed than to stop a prompt: a short word must
-# not be missed, while what is taken for a word by mistake does less harm. The first two frames of a tone give 2.4.
+# not be missed, while noise that is taken for a word does less harm. The first two frames of a tone are, by
+# mistake, evidence of 2.4.
 _ONSETS = (1.5, 2.0, 2.45, 3.3)
-_FIRST_FRAMES = 12  # number of a stream's first frames that are judged as after silence: it may begin amid a word
+# The number of a stream's first frames that are judged as if its noise were 0: a stream may begin amid a word.
+_FIRST_FRAMES = 12
 
 
 class VoiceActivityDetector(SpeechDetector):
     """The VAD of one stream of 16-bit little-endian, mono PCM at 8 kHz: `speaking` within talkspurts.
 
     `mode` is the aggressiveness: 0 takes the most audio for speech, 3 the least. A talkspurt ends with `hangover`
-    frames in a row without voice. `sent` returns what was sent to the peer, as `SpeechDetector` has it. While
-    `may_echo` returns True, a talkspurt begins only with as much evidence as stops a prompt.
+    frames in a row without voice. `sent` returns the audio that was sent to the peer: see `SpeechDetector`. While
+    `may_echo` returns True, a talkspurt begins only with as much evidence of speech as `SpeechDetector` requires.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class VoiceActivityDetector(SpeechDetector):
         self._floor[:] = 0
         self._onset, self._hangover, self._may_echo = _ONSETS[mode], hangover, may_echo
         self.voiced = 0  # number of frames within talkspurts so far
-        self.last_voiced_frame = 0  # number of the last voiced frame, counted from 1; 0 before any
+        self.last_voiced_frame = 0  # number of the last voiced frame, counted from 1; 0 before the first
 
     def _decide(self, voiced: bool) -> None:
         if self.frames == _FIRST_FRAMES:

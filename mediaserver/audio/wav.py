@@ -96,7 +96,7 @@ class Wav:
     def floats(self) -> Signal:
         """The values of a float file as they are stored, of all channels; shape (n × channels,)."""
         order = ">" if self.big_endian else "<"
-        with np.errstate(invalid="ignore"):  # numpy warns of some values that are no numbers
+        with np.errstate(invalid="ignore"):  # numpy warns of values that are NaN
             return np.frombuffer(self.data, dtype=f"{order}f{self.bits // 8}").astype(np.float64)
 
     def _values(self) -> Signal:
@@ -140,7 +140,7 @@ def parse(content: bytes) -> Wav:
 
 
 def with_scale(file: Wav, parts: Iterable[Wav]) -> Wav:
-    """A float file's format with the scale of its values and with warnings; `parts` hold all its data.
+    """A float file's format with the scale of its values and with warnings. `parts` are the file's data in pieces.
 
     Some programs convert integers to floats without dividing them. Values far above ±1.0 are therefore taken for
     16-bit or 32-bit integers. PromptError if values exceed 32-bit integers.
@@ -183,7 +183,7 @@ def locate_data(read: Callable[[int, int], bytes], length: int, begin: int = 0) 
         if name == b"data":
             if b"fmt " not in chunks:
                 raise PromptError("is a damaged WAV file: its data comes before its format")
-            if b"ds64" in chunks and size == 0xFFFFFFFF:  # EBU Tech 3306: the chunk ds64 has the size
+            if b"ds64" in chunks and size == 0xFFFFFFFF:  # EBU Tech 3306: the chunk ds64 holds the size
                 size = int.from_bytes(chunks[b"ds64"][8:16], "little")
             file = _parse_format(chunks, order, warnings)
             size = _data_size(read, file, body, size, length - body, warnings)

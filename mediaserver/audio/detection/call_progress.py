@@ -14,7 +14,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, Chunker, from_bytes
 _FRAME_MS = 20
 _ENOUGH = 3  # frames in a row that begin another sound or a pause; fewer are an interruption, which does not count
 _SAME_HZ = 30.0  # the most in Hz by which the measured frequencies of one tone may differ
-_RUNS = 6  # number of bursts and pauses after which the next burst shows the longest cadence
+_RUNS = 6  # number of bursts and pauses in the longest cadence, which is recognised at the burst after them
 _OVER = 300  # frames of silence (6 s) that end a tone: no cadence has a longer pause
 _SPOKEN = 10  # frames of other sound (200 ms), such as speech, that end a tone
 
@@ -25,7 +25,8 @@ _UK_CONGESTION = ((18, 22), (15, 20), (9, 14), (23, 29))  # UK congestion tone: 
 _RING = ((35, 125), (85, 260))  # ringback tone: nominally a burst of 1 to 2 s, and a pause of 2 to 4 s
 _UK_RING = ((17, 23), (7, 13), (17, 23), (85, 125))  # UK ringback tone: nominally 400, 200, 400, 2000 ms
 _SIT = ((950.0, 60.0), (1400.0, 60.0), (1800.0, 60.0))  # frequency and tolerance of each tone of the SIT, in Hz
-# Frames of each of the SIT's first two tones, which last 330 ms, and of its third tone when the SIT is recognised.
+# The SIT is the special information tone. The least and the greatest number of frames of its first and its second
+# tone, which last 330 ms each, and the number of frames of its third tone after which the SIT is recognised.
 _SIT_FRAMES, _SIT_LAST = (10, 22), 8
 # T.30's calling tone (CNG): 1100 Hz for half a second of every 3.5 s.
 _CNG_HZ, _CNG_FRAMES, _CNG_PAUSE = (1100.0, 45.0), (20, 30), 15
@@ -59,7 +60,7 @@ class _Run:
         self.kind, self.hz, self.start, self.frames = frame.kind, frame.hz, start, frames
 
     def goes_on(self, frame: ToneFrame) -> bool:
-        """Whether a frame continues the run. A single tone must keep its frequency; two that beat seem to move."""
+        """Whether a frame continues the run. A single tone must keep its frequency; two beating tones may vary."""
         same_hz = self.kind is not FrameKind.TONE or abs(frame.hz - self.hz) <= _SAME_HZ
         return frame.kind is self.kind and same_hz
 
@@ -78,11 +79,11 @@ class ToneDetector:
         self._classifier, self._chunker = FrameClassifier(), Chunker(FRAME_BYTES)
         self._runs: deque[_Run] = deque([_Run(ToneFrame(FrameKind.SILENT), 0, 0)], maxlen=_RUNS + 1)
         self._frames = 0  # number of frames received so far
-        self._next = _Run(ToneFrame(FrameKind.SILENT), 0, 0)  # the next run, if it gets enough frames
+        self._next = _Run(ToneFrame(FrameKind.SILENT), 0, 0)  # the latest frames; _ENOUGH of them are a new run
         self._told: CallTone | None = None  # the reported tone, while it goes on
 
     def feed(self, pcm: bytes) -> list[FoundTone]:
-        """The tones that are recognised with this audio, which may have any length."""
+        """Process audio of any length; return the tones that are newly recognised in it."""
         found = []
         for frame in self._chunker.feed(pcm):
             self._push(self._classifier.classify(from_bytes(frame)))
@@ -111,7 +112,7 @@ class ToneDetector:
             self._told = None
 
     def _recognise(self) -> FoundTone | None:
-        """The tone whose cadence the latest run completes; None if it completes none."""
+        """The tone whose cadence the latest burst or pause completes; None if it completes none."""
         now = self._runs[-1]
         match now.kind:
             case FrameKind.PROGRESS:

@@ -22,21 +22,21 @@ class EchoBound:
     """The strongest echo that each band of a stream's inbound audio may have."""
 
     def __init__(self) -> None:
-        # The last samples that were sent: a spectrum of the next sent frame reaches back into them.
+        # The last samples that were sent: the window for the spectrum of the next sent frame begins with them.
         self._tail: Window = np.zeros(OVERLAP, np.float32)
         self._sent = np.zeros((ECHO_FRAMES, BANDS))  # band powers of the latest frames sent, a ring buffer
         self._next = 0
         self._silent = ECHO_FRAMES + 1  # number of silent frames in a row that were sent last
 
     def push(self, pcm: bytes) -> list[Window]:
-        """Take what was sent since the last call: whole frames of 16-bit PCM, of which the last 28 matter.
+        """Take what was sent since `push` was last called: whole frames of 16-bit PCM. The last 28 matter.
 
         Returns the windows of 256 samples whose band powers `keep` must be given next.
         """
         frames = len(pcm) // FRAME_BYTES
         if pcm.count(0) == len(pcm):
             self._silent += frames
-            if self._silent > ECHO_FRAMES + frames:  # all frames whose powers are kept were silent
+            if self._silent > ECHO_FRAMES + frames:  # every frame whose powers are kept was silent
                 return []
         else:
             self._silent = 0
@@ -48,7 +48,7 @@ class EchoBound:
         return [sound[at : at + WINDOW] for at in range(0, len(samples), FRAME_SAMPLES)]
 
     def keep(self, powers: Window) -> None:
-        """Keep the band powers of windows that were sent, shape (n, 14)."""
+        """Keep the band powers of windows of the sent audio, shape (n, 14)."""
         for each in powers:
             self._sent[self._next] = each
             self._next = (self._next + 1) % ECHO_FRAMES

@@ -32,8 +32,8 @@ def new_floor() -> Window:
 def push_powers(rows: Window, bands: Window) -> Signal:
     """Take a frame's powers, shape (..., 14), and return the noise floor of each band.
 
-    `rows` are the estimates of the noise, shape (..., 154), which are updated. After each 12 frames of a
-    stream, `end_block` is to be called.
+    `rows` are the estimates of the noise, shape (..., 154), which are updated. The calling code must call
+    `end_block` after each 12 frames of a stream.
     """
     smoothed = _SMOOTHING * rows[..., _SMOOTHED]
     smoothed += (1 - _SMOOTHING) * bands

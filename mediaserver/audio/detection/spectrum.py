@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE
 
-Window = NDArray[np.floating[Any]]  # samples of windows, or figures of their spectra; float32 throughout
-Spectrum = NDArray[np.complexfloating[Any, Any]]  # complex64 throughout
+Window = NDArray[np.floating[Any]]  # the samples of windows, or real numbers computed from them; always float32
+Spectrum = NDArray[np.complexfloating[Any, Any]]  # the complex amplitudes of a spectrum's bins; always complex64
 
 WINDOW = 256  # number of samples of which a spectrum is taken: 32 ms
 OVERLAP = WINDOW - FRAME_SAMPLES  # number of samples of the previous frame in a frame's window
@@ -25,10 +25,11 @@ _EDGES = np.array([6, 10, 14, 18, 22, 27, 32, 38, 45, 53, 62, 72, 84, 97]) - _FI
 BANDS = len(_EDGES)
 
 _SHORTEST, _LONGEST = SAMPLE_RATE // 400, SAMPLE_RATE // 70 + 1  # limits of a pitch period in samples: 400, 70 Hz
-_CORRELATED = 384  # samples in a correlation's Fourier transform: a window and the longest pitch period fit in
-_AROUND = 2  # number of bins to each side of its strongest one that a tone fills, even with 16 Hz of modulation
+_CORRELATED = 384  # size of the Fourier transform for an autocorrelation: a window plus the longest pitch period
+_AROUND = 2  # number of bins to each side of its strongest bin that a tone fills, even with 16 Hz of modulation
 _TONE = np.ones(2 * _AROUND + 1, np.float32)
-COUNTED = slice(_AROUND, _AROUND + BINS)  # the place of the bins that count among those that are computed
+# Of the 110 bins that are computed, the 106 that the measures use. A tone near either end fills the others, too.
+COUNTED = slice(_AROUND, _AROUND + BINS)
 _COMPUTED = slice(_FIRST - _AROUND, _LAST + _AROUND)
 _TINY = np.float32(1e-9)
 
@@ -94,12 +95,13 @@ def periodicity(windows: Window) -> Window:
 
 
 def change(latest: Spectrum, before: Spectrum, earliest: Spectrum, bands: NDArray[np.bool_]) -> Window:
-    """How far a spectrum differs from what the two before it predict: 0 for steady tones, up to 1.
+    """How far the spectrum `latest` differs from a prediction by the two before it: 0 for steady tones, up to 1.
 
-    The spectra have shape (..., 106). Only these `bands` count, of shape (..., 14). The result has shape (...).
+    The spectra have shape (..., 106). Only the bands that are True in `bands`, shape (..., 14), are compared.
+    The result has shape (...).
 
-    The prediction goes on with each bin's magnitude and frequency (Duxbury and others, "Complex domain onset
-    detection for musical signals", 2003). Tones, hum and held notes fulfil it. The harmonics of a voice move.
+    The prediction assumes that each bin keeps its magnitude and frequency (Duxbury and others, "Complex domain
+    onset detection for musical signals", 2003). Tones, hum and held notes keep them; a voice's harmonics do not.
     """
     magnitudes = np.abs(before)
     predicted = before * before

@@ -27,7 +27,8 @@ from mediaserver.audio.detection.spectrum import (
 )
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, Chunker, Samples, Signal, from_bytes
 
-# The evidence that begins a talkspurt, for each mode from 0 to 3, as of WebRTC's VAD. A voiced frame adds about 1.
+# The evidence of speech that begins a talkspurt, for each mode from 0 to 3. The modes are those of WebRTC's VAD. A
+# voiced frame adds about 1.
 _THRESHOLDS = (3.0, 3.15, 3.3, 4.5)
 
 
@@ -38,7 +39,7 @@ def _power_of(dbfs: float) -> float:
 
 _NOISE_FLOOR = _power_of(-55.0)  # a frame no louder than this is line noise, whatever its spectrum
 _SILENT = _power_of(-75.0)  # no spectrum is taken of a frame below this power, because it cannot hold speech
-# The number of silent frames in a row after which one more changes neither the spectrum nor the noise floor.
+# After this number of silent frames in a row, a further one changes neither the spectrum nor the noise floor.
 _SILENCE_KNOWN = 16
 
 _OVER_NOISE = 4.0  # a band stands out with this many times the noise's power (6 dB)
@@ -46,16 +47,19 @@ _SHARE = 0.4  # least share of a speech frame's power that lies in bands that st
 _FEWEST_BANDS = 2  # least number of bands in which a speech frame stands out from the noise
 _PERIODICITY = 0.42  # a frame whose periodicity is above this is voiced
 _CONCENTRATION = 0.95  # a frame whose concentration is above this is a single tone, even a modulated one
-_CHANGE, _CHANGE_RANGE = 0.35, 0.2  # change at which evidence of speech begins; further change until it is full
+# A voiced frame is evidence of speech if its spectrum changes by more than the first number. The evidence grows
+# with the change up to 1, which it reaches if the change exceeds the first number by the second.
+_CHANGE, _CHANGE_RANGE = 0.35, 0.2
 _STEADY = 0.25  # a frame whose spectrum changes less than this is steady
 _AGAINST = 0.8  # the most evidence of speech that a steady frame takes away
 _FADING = 0.12  # evidence of speech that a frame takes away if it is neither speech nor steady
-_BROAD_BANDS, _BROAD = 6, 1.2  # if a voiced frame has so many bands above the noise, its evidence is multiplied
+# The evidence of speech of a voiced frame is multiplied by 1.2 if 6 or more of its bands stand out from the noise.
+_BROAD_BANDS, _BROAD = 6, 1.2
 # A consonant without voice is like a burst of noise. It adds evidence only where there is little so far.
 _UNVOICED, _UNVOICED_LIMIT, _UNVOICED_BANDS, _UNVOICED_SHARE, _UNVOICED_CHANGE = 0.6, 0.65, 5, 0.8, 0.5
 
-# What is kept of a stream is a row of numbers: the end of its latest frame, the spectra of its two latest frames,
-# each as real and imaginary parts in turns, and what is known of its noise.
+# A detector's state is a row of numbers: the last samples of the stream's latest frame, the spectra of its two
+# latest frames (for each bin the real part, then the imaginary part), and the estimate of its noise.
 _TAIL = slice(0, OVERLAP)
 _LATEST = slice(OVERLAP, OVERLAP + 2 * BINS)
 _BEFORE = slice(OVERLAP + 2 * BINS, OVERLAP + 4 * BINS)
@@ -83,15 +87,15 @@ class SpeechDetector:
         self._silent_frames = 0  # number of silent frames in a row
         self._weighed = 0  # number of frames from which the noise floor was estimated so far
         self._evidence = 0.0
-        self.speaking = False  # whether the caller speaks: from enough evidence of speech until all has faded
+        self.speaking = False  # whether the caller speaks: from enough evidence of speech until none is left
         self.frames = 0  # number of frames received so far
         self.began_frame = 0  # number of the frame, counted from 1, in which the present evidence of speech began
 
     def feed(self, pcm: bytes, tone: bool = False, power: float | None = None) -> bool:
-        """Whether somebody speaks after this audio, which may have any length.
+        """Process audio of any length; return whether somebody is speaking at its end.
 
         `tone` marks the audio as a DTMF tone, which does not count as speech. `power` is the mean square of the
-        samples, where it is known already.
+        samples, if the calling code knows it already.
         """
         if len(pcm) == FRAME_BYTES and self.at_frame_start:  # in the usual case, `pcm` is one whole frame
             self.feed_frame(pcm, tone, power)
@@ -157,7 +161,7 @@ class SpeechDetector:
         return self._evidence_of(count, share, float(change), float(periodicity), float(concentration))
 
     def _has_news(self, power: float) -> bool:
-        """Whether the spectrum of a frame of this power must be examined, as it need not in lasting silence."""
+        """Whether a frame with this power needs its spectrum examined. In lasting silence, frames do not."""
         if power >= _SILENT:
             self._silent_frames = 0
             return True
@@ -183,7 +187,10 @@ class SpeechDetector:
     def _evidence_of(
         self, bands: int, share: float, change: float, periodicity: float, concentration: float
     ) -> float:
-        """The evidence of speech in a frame with `bands` bands, and `share` of its power, above the noise."""
+        """The evidence of speech in a frame.
+
+        `bands` is the number of its bands that stand out from the noise, and `share` their share of its power.
+        """
         if periodicity > _PERIODICITY and concentration < _CONCENTRATION:
             gained = max(-_AGAINST, min((change - _CHANGE) / _CHANGE_RANGE, 1.0))
             return gained * _BROAD if gained > 0 and bands >= _BROAD_BANDS else gained
@@ -196,10 +203,10 @@ class SpeechDetector:
 def detect_speech(
     detectors: Sequence[SpeechDetector], frames: Samples, powers: Sequence[float], tones: Sequence[bool]
 ) -> None:
-    """Feed the next frame of each of several streams to its detector, as by the detector's `feed`.
+    """Feed the next frame of each of several streams to the stream's detector, with the same effect as its `feed`.
 
     `frames` has shape (n, 160), int16; `powers` are the mean squares of their samples, and `tones` says which of
-    them are DTMF tones. No detector may come twice, and none may have a part of a frame.
+    them are DTMF tones. No detector may be listed twice, and none may have been fed an incomplete last frame.
     """
     rows: list[int] = []
     for n, detector in enumerate(detectors):
@@ -217,7 +224,7 @@ def detect_speech(
 
 
 def _weigh_all(detectors: Sequence[SpeechDetector], frames: Samples, powers: Sequence[float]) -> list[float]:
-    """The evidence of speech that each frame adds, as `SpeechDetector._weigh` tells it for one."""
+    """The evidence of speech that each frame adds: the same as `SpeechDetector._weigh` returns for each alone."""
     power = np.array(powers)
     rows = np.concatenate([each._row for each in detectors]).reshape(len(frames), _WIDTH)
     windows = np.empty((len(frames), WINDOW), np.float32)

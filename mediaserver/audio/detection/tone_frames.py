@@ -15,7 +15,8 @@ from mediaserver.audio.pcm import FRAME_SAMPLES, SAMPLE_RATE, Samples
 _WINDOW = 256  # number of samples of which a spectrum is taken; its bins are 31.25 Hz apart
 _BIN_HZ = SAMPLE_RATE / _WINDOW
 _FIRST, _LAST = 2, 126  # the bins whose power counts: from the first up to, but without, the last; 60 to 3900 Hz
-# The bins of a spectrum that call-progress tones fill (280 to 690 Hz), and their place among the bins that count.
+# The bins of a spectrum that call-progress tones fill (280 to 690 Hz): their indices, and their slice of the bins
+# whose power counts.
 _PROGRESS_BINS = np.arange(9, 23)
 _PROGRESS = slice(9 - _FIRST, 23 - _FIRST)
 _HANN = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(_WINDOW) + 0.5) / _WINDOW)
@@ -23,7 +24,7 @@ _HANN = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(_WINDOW) + 0.5) / _WINDOW)
 # than half the time of a Fourier transform.
 _ANGLES = -2 * np.pi / _WINDOW * np.outer(np.arange(_WINDOW), np.arange(_FIRST, _LAST))
 _WAVES = np.ascontiguousarray((_HANN[:, None] * np.exp(1j * _ANGLES)).astype(np.complex64)).view(np.float32)
-_SHARE = 0.9  # least share of a frame's power that a tone holds, or the frame is no tone
+_SHARE = 0.9  # a frame is a tone if the tone holds at least this share of the frame's power
 _QUIET_DBFS = -50.0  # a frame below this level is silence
 _BELOW_TONE = 20.0  # a frame this many dB below the last tone is silence, because a line has noise
 
@@ -38,7 +39,7 @@ class FrameKind(Enum):
 
 
 class ToneFrame(NamedTuple):
-    """A frame's kind of sound, and the frequency of its tone: a mean of two tones, or 0 where there is none."""
+    """A frame's kind of sound, and its tone's frequency: the mean frequency of two tones, 0 if it has no tone."""
 
     kind: FrameKind
     hz: float = 0.0

@@ -17,15 +17,15 @@ _HANGOVER = int(0.2 * SAMPLE_RATE)  # samples for which a sound counts as active
 _MARGIN = 15.9  # dB between the active level and the threshold of activity: the margin M of P.56
 # Thresholds of the envelope, each twice the one before: from one step of 16 bits to half of full scale.
 _THRESHOLDS = FULL_SCALE * 2.0 ** np.arange(-15, 0)
-_REACH = int(20 * _TIME_CONSTANT * SAMPLE_RATE)  # samples after which the envelope has forgotten a sample
+_REACH = int(20 * _TIME_CONSTANT * SAMPLE_RATE)  # samples after which a sample no longer affects the envelope
 _FFT = 1 << 15  # number of samples in one Fourier transform
-_BLOCK = _FFT - _REACH  # number of samples that one Fourier transform smooths
+_BLOCK = _FFT - _REACH  # number of samples whose envelope one Fourier transform gives
 
 
 def active_level(samples: Samples) -> float:
     """The active speech level in dBov of 16-bit samples at 8 kHz without DC, of shape (n,).
 
-    Silence, sound of a few steps of 16 bits, and mere clicks have no speech level: then SILENCE_DB is returned.
+    Silence, mere clicks, and sound whose samples hardly differ from 0 have no speech level: returns SILENCE_DB.
     """
     energy, active = _measure_activity(samples)
     heard = np.flatnonzero(active)
@@ -74,7 +74,10 @@ class _ActivityCounter:
         self._last: int | None = None  # the last sample at which the envelope reached the threshold
 
     def feed(self, envelope: Signal | None, start: int, size: int) -> None:
-        """Count a block of `size` samples from sample `start` on; None for an envelope all above the threshold."""
+        """Count the active samples of a block of `size` samples, the first of which is sample `start`.
+
+        `envelope` is None if it is above the threshold in the whole block.
+        """
         if envelope is None:
             begins, ends = np.array([start]), np.array([start + size - 1])
         else:
@@ -88,7 +91,7 @@ class _ActivityCounter:
         self._last = int(ends[-1])
 
     def finish(self, samples: int) -> int:
-        """The number of active samples of a sound that has `samples` samples."""
+        """The number of active samples of the whole sound, which is `samples` samples long."""
         return self._active + (min(samples - 1 - self._last, _HANGOVER) if self._last is not None else 0)
 
 

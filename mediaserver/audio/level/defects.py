@@ -41,13 +41,13 @@ class SourceMeter:
         return 1 - self._inside / self._energy if self._energy else 0.0
 
     def watch(self, blocks: Iterable[NDArray[Any]], rate: int) -> Iterator[NDArray[Any]]:
-        """Measure blocks of a sound of `rate` Hz, and yield them unchanged."""
+        """Measure blocks of a sound whose sampling rate is `rate` Hz, and yield them unchanged."""
         for block in blocks:
             self.feed(block.astype(np.float64, copy=False), rate)
             yield block
 
     def feed(self, block: Signal, rate: int) -> None:
-        """Measure the next block of a sound of `rate` Hz."""
+        """Measure the next block of a sound whose sampling rate is `rate` Hz."""
         self.samples += len(block)
         self._sum += float(block.sum())
         self._count_clipped(np.concatenate((self._run, np.clip(block, -1.0, _HIGHEST))))
@@ -73,7 +73,7 @@ class SourceMeter:
         self._rest = np.zeros(0)
 
     def _count_clipped(self, block: Signal) -> None:
-        """Count the clipped peaks in a block; one that lasts until the block's end is put aside."""
+        """Count the clipped peaks in a block. A peak at the block's end is counted with the next block."""
         self._run = np.zeros(0)
         near = np.flatnonzero(np.abs(block) >= CLIPPED / FULL_SCALE)
         if not len(near):

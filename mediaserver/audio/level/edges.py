@@ -21,7 +21,7 @@ def silence_at_edges(samples: Samples, threshold: float) -> tuple[int, int]:
 
 
 def trim(samples: Samples, threshold: float) -> Samples:
-    """The sound with at most 20 ms (and part of a frame) of silence on either side; silence alone stays whole."""
+    """The sound with at most 30 ms of silence left on either side; sound that is all silent stays whole."""
     before, after = silence_at_edges(samples, threshold)
     if before == len(samples):
         return samples

@@ -70,7 +70,8 @@ def loudness_lufs(samples: Samples) -> float:
     if len(samples) < _BLOCK:
         samples = np.pad(samples, (0, _BLOCK - len(samples)))
     blocks = np.lib.stride_tricks.sliding_window_view(samples, _BLOCK)[::_HOP]
-    parts = np.array_split(blocks, -(-len(blocks) // 256))  # an hour's blocks in one part would take gigabytes
+    # The blocks are processed in parts, because those of an hour of sound together would take gigabytes of memory.
+    parts = np.array_split(blocks, -(-len(blocks) // 256))
     power = np.concatenate([_weighted_power(part.astype(np.float64) / FULL_SCALE) for part in parts])
     gated = power[power > _power_of_lufs(_ABSOLUTE_GATE)]
     if not len(gated):
