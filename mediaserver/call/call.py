@@ -92,8 +92,8 @@ class Call(CallControl):
     ) -> None:
         """Repeat a prompt under all that is played, and alone while nothing is; None ends the background.
 
-        `level`: the background's active speech level in dBov. `ducking`: dB by which other sound lowers it. If not
-        given, each keeps its last value, or the path's setting. PromptError if there is no such prompt.
+        `level`: the background's active speech level in dBov. `ducking`: dB by which other sound lowers it. None
+        keeps the value so far, at first that of the URL path's settings. PromptError if there is no such prompt.
         """
         levels = self._background_levels.changed(level, ducking)
         background = levels.open(name, self.prompts) if name is not None else None

@@ -17,7 +17,7 @@ class EventSink(Protocol):
         """Free the state that is kept for a stream, because the stream has emitted its last event."""
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
-        """POST a JSON question, and return the JSON answer; PeerError without one in `timeout` seconds."""
+        """POST a JSON question, and return the JSON answer; PeerError if none comes within `timeout` seconds."""
 
 
 class NullEventSink:

@@ -31,7 +31,7 @@ class Lifetime:
         self.end: End | None = None
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done when `end` is known
         self.task: asyncio.Task[None] | None = None  # the task that runs the handler
-        self._successor: Callable[[], Work] | None = None  # begins the handler that is to replace this one
+        self._successor: Callable[[], Work] | None = None  # begins the work that is to replace the present work
 
     async def run(self, work: Work) -> None:
         """Run the work of a handler in this task, which becomes `task`; then run the work that replaces it."""
@@ -46,7 +46,7 @@ class Lifetime:
                 self.hanging_up, self.next = False, None  # forget what the earlier handler asked for
                 await self._run_until_replaced(begin())
         finally:
-            self._successor = None  # it refers to the session: a reference cycle
+            self._successor = None  # the function refers to the session, which would be a reference cycle
 
     @property
     def replacing(self) -> bool:

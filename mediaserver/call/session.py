@@ -34,8 +34,9 @@ log = structlog.get_logger()
 class Session:
     """One stream, for the owner of its connection, a server or a client. Its handler sees only `call`.
 
-    The owner passes messages to `receive_binary` and `receive_text`, and runs the handler by `run`. The owner of a
-    stream that the server dials calls `connect`, `disconnect`, `connect` once more, and `resume`.
+    The owner passes messages to `receive_binary` and `receive_text`, and runs the handler by `run`. If the server
+    dials the stream, the owner calls `connect` first, `disconnect` when the connection breaks, and `connect` and
+    `resume` for a new connection.
     """
 
     def __init__(
@@ -54,12 +55,12 @@ class Session:
         sink = event_sink or NullEventSink()
         self.call = Call(self._lifetime, library, pacer, self.receiver, clock, sink, speech or SpeechService())
         self.operator = OperatorControl(self.call, self._lifetime, pacer, self.receiver)
-        self.write_text: Callable[[str], None] | None = None  # sends a text message, where the transport has them
+        self.write_text: Callable[[str], None] | None = None  # sends a text message, if the transport can
         self.connected = True  # False while a stream that the server dials has no connection
         self.texts = 0  # number of text messages that were not understood
-        self.reconnects = self.lost = 0  # number of reconnections; of frames unconfirmed when connections broke
+        self.reconnects = self.lost = 0  # number of reconnections, and of frames that may be lost by them
         self._started = clock()
-        self._inspecting = wire.negotiating  # whether a message may be buffered or change the wire format
+        self._inspecting = wire.negotiating  # whether a message may still be buffered or change the wire format
         self._start = ChannelStart(self.receiver, pacer)
         self._monitor: InboundMonitor | None = None
         self._playout_hold = PlayoutHold(pacer, self.receiver)
@@ -98,7 +99,7 @@ class Session:
         try:
             if life.end is not None:  # the stream ended before its handler began
                 work.close()
-                self._receive_held()  # counts the buffered messages
+                self._receive_held()  # so that the buffered messages are counted
                 return life.end
             self._pacer.start()  # what a handler plays before it first awaits is sent from the first tick on
             if self._start.buffering:
@@ -138,7 +139,7 @@ class Session:
     # -- what the peer sends -------------------------------------------------------------------------------------
 
     def receive_binary(self, data: bytes) -> None:
-        """Process a binary message: buffer it, or let it decide `auto` settings, and pass it to the receiver."""
+        """Process a binary message: buffer it, or have it decide settings that are `auto`, and decode it."""
         if self._inspecting and self._inspect(data):
             return
         self.receiver.decode_message(data)
@@ -170,7 +171,7 @@ class Session:
             self.texts += start.channel is None or not start.channel.on_text(text)
 
     def hold_inbound(self) -> None:
-        """Buffer what the peer sends until the handler runs, so that it receives the first message too."""
+        """Buffer what the peer sends until the handler runs, so that the handler receives all of it."""
         self._start.start_buffering()
         self._inspecting = True
 
@@ -184,7 +185,7 @@ class Session:
         await self._start.wait_for_media_start(self.stream.id, self.over)
 
     def _inspect(self, data: bytes) -> bool:
-        """Buffer a message, and return True; or else let it decide `auto` settings, and return False."""
+        """Buffer a message and return True, or have it decide settings that are `auto` and return False."""
         if self._start.buffer(data):
             return True
         wire = self.receiver.wire
@@ -251,7 +252,7 @@ class Session:
     def _stop_timers(self) -> None:
         if self._monitor is not None:
             self._monitor.stop()
-            self._monitor = None  # it refers to this session, and would keep it in memory by a cycle
+            self._monitor = None  # the monitor refers to this session: a reference cycle
         self._playout_hold.cancel()
 
     def resume(self) -> None:

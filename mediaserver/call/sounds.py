@@ -43,6 +43,6 @@ class BackgroundLevels:
         )
 
     def open(self, name: str | Prompt, prompts: PromptSnapshot) -> Background | None:
-        """The background that repeats a prompt, None for an empty prompt; PromptError if no such prompt exists."""
+        """The background that repeats a prompt; None if it is empty. PromptError if there is no such prompt."""
         prompt = prompts.find(name) if isinstance(name, str) else name
         return Background(LevelledPrompt(prompt, self.level), self.ducking) if prompt.samples else None

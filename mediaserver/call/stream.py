@@ -1,4 +1,4 @@
-"""A stream's identity: its ids, its path, its peer, and the variables that the peer brings along."""
+"""A stream's identity: its ids, its URL path, its peer, and the variables that the peer brings along."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ CREDENTIALS = {TOKEN, EXPIRES, SIGNATURE}
 
 # Limits of the variables that a peer brings, because any peer may send variables, and each event holds them.
 MAX_VARIABLES = 50
-MAX_VARIABLE_NAME, MAX_VARIABLE = 64, 1000  # the most characters of a name, and of a value
+MAX_VARIABLE_NAME, MAX_VARIABLE = 64, 1000  # the most characters of a variable's name, and of its value
 
 _LEFT_OUT = LogLimiter()  # limits the log lines about variables that exceed the limits
 
@@ -32,7 +32,8 @@ class Stream:
     path: str  # the URL's path that was dialled, without the query
     peer: str  # address of the far end
     query: Mapping[str, str] = field(default_factory=dict, repr=False)  # the URL's query, which may hold a token
-    # Variables of the query (`Route.stream_variables`), overridden by the path's, and then by those of `attach`.
+    # The stream's variables. Those of the request `attach`, if the server has dialled the stream, override
+    # those of the URL's path. Those of the path override those of the URL's query.
     variables: Mapping[str, str] = field(default_factory=dict)
     resource: str = ""  # the call or conference whose stream the server dialled: `calls/<id>`, `conferences/<id>`
     route: str = ""  # the path's pattern, as configured
@@ -52,7 +53,7 @@ class Stream:
 
     @property
     def kind(self) -> str:
-        """`calls` or `conferences` where the server dialled the stream, else the path without its outer slashes.
+        """`calls` or `conferences` if the server dialled the stream, else the URL path without its outer slashes.
 
         This kind is the value of `{resource}` in the names of files.
         """

@@ -35,7 +35,7 @@ class AsteriskChannel(PeerControl):
     ) -> None:
         self._json, self._stream = start.is_json, stream
         self._pacer, self._write_text, self._push_event = pacer, write_text, push_event
-        self._drained = asyncio.Event()  # set when Asterisk's queue is empty, missing, or gone with the connection
+        self._drained = asyncio.Event()  # set when Asterisk has no queue, an empty one, or no connection
         self._passes_through = False  # whether the channel has no queue, and refuses commands about a queue
         self._refusal_logged = False  # only the first refused command is logged, so that no peer fills the log
 

@@ -30,7 +30,7 @@ class FlowControl(PeerControl):
         if self.decision is None:
             self.decision = decision
             self._changed.set()
-            on_decision, self._on_decision = self._on_decision, lambda actions: None  # break a reference cycle
+            on_decision, self._on_decision = self._on_decision, lambda actions: None  # prevents a reference cycle
             on_decision(decision)
 
     def hang_up(self) -> None:
@@ -49,7 +49,7 @@ class FlowControl(PeerControl):
         self._exhausted.set()
 
     def on_keypad(self, keypad: Keypad) -> None:
-        """Note when the handler waits for a digit, and for how long."""
+        """Observe from now on when the handler waits for a digit, and for how long."""
         self._keypad = keypad
         keypad.on_waiting = self._changed.set
 

@@ -20,8 +20,9 @@ MAX_MARKS = 100  # the most marks that may wait on one stream
 class Marks:
     """The marks of one stream. `notify` emits events.
 
-    A mark waits in the playback queue as a source without frames. A bridged application's audio is one source that
-    never ends, a buffer. While it plays, the mark waits in the buffer, too, as the application's own marks do.
+    A mark waits in the playback queue as a source without frames. The audio of a bridged application, however, is
+    one source that never ends, a buffer. Behind this source, the mark also waits in the buffer itself, as the
+    application's own marks do, and is reached when the buffer's audio before the mark was played.
     """
 
     def __init__(self, pacer: Pacer, notify: Callable[[str, Mapping[str, Any]], None]) -> None:
@@ -57,7 +58,7 @@ class _Mark:
         self._played = False  # whether the buffer's audio before the mark was played or cleared
 
     def wait_in(self, buffer: PlayoutBuffer, on_played: Callable[[], None]) -> None:
-        """Call `on_played` once the audio that now waits in a buffer was played or cleared."""
+        """Call `on_played` when all audio that is in `buffer` now was played or cleared."""
         clears = buffer.clears
         self._was_cleared = lambda: buffer.clears != clears
 
@@ -69,7 +70,7 @@ class _Mark:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all sound before the mark was played to its end. To be asked once the mark's turn is over."""
+        """Whether all sound before the mark was played to its end. To be read only once the mark was reached."""
         return (
             (self._played or self._turn.result().complete)
             and not self._was_cleared()

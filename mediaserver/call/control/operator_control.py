@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 class OperatorControl:
-    """Acts on one stream for the requests of operators. The handler notices only what its call tells it."""
+    """Acts on one stream for the requests of operators. The stream's handler is not told of these requests."""
 
     def __init__(self, call: Call, lifetime: Lifetime, pacer: Pacer, receiver: Receiver) -> None:
         self.call, self._receiver = call, receiver
@@ -92,8 +92,8 @@ class OperatorControl:
         """Mute a side from the next frame on, or unmute it.
 
         `Side.US`: silence is sent, and the sound plays on unheard. `Side.CALLER`: the handler, and all that works
-        for it such as speech recognition, gets silence in place of the caller's audio. Keys that come as messages
-        still reach it. Recordings, listeners and level meters get the sent audio, and the caller's audio.
+        for it such as speech recognition, gets silence in place of the caller's audio. The handler still gets
+        digits that come as messages. Recordings, listeners and level meters get all audio unmuted.
         """
         self._muted = self._muted | {side} if muted else self._muted - {side}
         if side is Side.CALLER:

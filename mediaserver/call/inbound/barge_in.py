@@ -46,7 +46,7 @@ class SentFrames:
         self._frames.append((encoding, item))
 
     def take(self) -> bytes:
-        """The PCM of the frames that were sent since the last call, at most 28 of them."""
+        """The PCM of the frames that were sent since `take` was last called, at most 28 of them."""
         if self.may_echo:
             pcm = b"".join([encoding.decode(item) for encoding, item in self._frames])
         else:
@@ -67,10 +67,11 @@ async def play_until_barge_in(
 ) -> bool:
     """Play until the sound ends, or a digit or speech stops it. Returns whether speech stopped it.
 
-    Each coroutine that is not done by then is cancelled. An exception of `playing` is raised.
+    `by_digit` and `by_speech` are done when a digit or speech stops the sound. Once one of the three coroutines is
+    done, the others are cancelled. An exception of `playing` is raised.
     """
     digit, speech = (asyncio.ensure_future(each) if each is not None else None for each in (by_digit, by_speech))
-    sound = asyncio.ensure_future(playing)  # begins last, so that its first frame is known when its echo comes
+    sound = asyncio.ensure_future(playing)  # begins last: `speech` must get its first frame, to tell its echo
     tasks = [each for each in (digit, speech, sound) if each is not None]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -91,7 +92,7 @@ async def wait_for_speech(
 ) -> None:
     """Wait for speech in the audio from `listen`. Neither a key's tone nor the echo of sent audio counts.
 
-    `observe` passes on the sent frames. `mode` is 0 to 3: at 3, the least audio counts as speech.
+    `observe` calls a function with each sent frame. `mode` is 0 to 3: at 3, the least audio counts as speech.
     """
     sent, spoken = SentFrames(), asyncio.Event()
     detector = SpeechDetector(mode, sent.take)

@@ -116,8 +116,8 @@ class Endpointer:
     `mode` is the aggressiveness of the VAD, 0 to 3. `end_silence` seconds without voice end an utterance, and it
     is cut after `max_duration` seconds. `on_start` is called with each utterance as it begins. Where more than a
     minute of audio is pending, the oldest utterance is dropped: `on_dropped` is called with it, and `dropped`
-    counts it. `dtmf_active` says whether a key's tone is being received: such a tone does not count as voice. The
-    echo of the frames that `sent` keeps does not either.
+    counts it. `dtmf_active` says whether a DTMF tone is being received: such a tone does not count as voice.
+    `sent` keeps the frames that were sent: their echo does not count as voice either.
     """
 
     def __init__(

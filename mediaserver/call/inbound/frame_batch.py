@@ -30,7 +30,8 @@ def deliver_batch(
     at = clock()
     layouts = [receiver.wire.inbound.layout for receiver in receivers]
     sizes = [len(message) for message in messages]
-    if layouts.count(layouts[0]) == len(layouts) and sizes.count(sizes[0]) == len(sizes):  # mostly, all are alike
+    # Usually all messages have the same layout and size.
+    if layouts.count(layouts[0]) == len(layouts) and sizes.count(sizes[0]) == len(sizes):
         _deliver_alike(layouts[0], receivers, messages, at)
         return
     groups: dict[tuple[FrameLayout | None, int], list[int]] = {}
@@ -43,11 +44,11 @@ def deliver_batch(
 def _deliver_alike(
     layout: FrameLayout | None, receivers: Sequence[Receiver], messages: Sequence[bytes], at: float
 ) -> None:
-    """Deliver frames of one layout, whose messages have the same size."""
+    """Deliver frames whose messages all have the same size and are expected to have the same layout."""
     payloads = websocket.unmask_all(messages, websocket.payload_bytes(len(messages[0])))
     alike = layout.matches(payloads) if layout is not None else [False] * len(receivers)
     if not all(alike):
-        # A stream with a message of another kind, though of the same size, has its messages decoded one by one.
+        # Some messages have the right size, but not the layout. All messages of their streams are decoded singly.
         others = {receiver for receiver, matches in zip(receivers, alike, strict=True) if not matches}
         rest = [n for n, receiver in enumerate(receivers) if receiver not in others]
         for receiver, payload in zip(receivers, payloads, strict=True):
@@ -121,9 +122,10 @@ def _feed_detectors(
     powers: FramePowers,
     held: Sequence[bool],
 ) -> Mapping[int, Sequence[SpeechDetector]]:
-    """Feed the speech detectors of the receivers with the indices `listening`; return the fed ones, by index.
+    """Feed each frame whose index is in `listening` to its receiver's speech detectors, all in one operation.
 
-    A further frame of the same receiver is left to its listeners, who get the frames one after another.
+    Returns the detectors that were fed, by the frame's index. Of several frames of one receiver, only the first is
+    fed: the receiver's listeners feed the others, one after another.
     """
     fed: dict[int, Sequence[SpeechDetector]] = {}
     detectors: list[SpeechDetector] = []

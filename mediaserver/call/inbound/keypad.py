@@ -43,7 +43,7 @@ class Keypad:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.dtmf_active = False  # whether a DTMF tone is being received
-        self.detector: DtmfDetector | None = DtmfDetector()  # None once a digit has come as a message, not a tone
+        self.detector: DtmfDetector | None = DtmfDetector()  # None once a digit has come as a message
         self._last_tone = ""  # the last digit that was detected as a tone
         self._last_tone_at = 0.0  # the time at which a DTMF tone was last received
         self._typed_ahead: deque[str] = deque(maxlen=MAX_TYPED_AHEAD)
@@ -181,6 +181,6 @@ class Keypad:
         return digits
 
     def reset(self) -> None:
-        """Forget the digits typed ahead, and what `ignore_next` asked for, because another handler takes over."""
+        """Forget the digits typed ahead and those that `ignore_next` is to drop, as another handler takes over."""
         self._typed_ahead.clear()
         self._ignored = ""

@@ -13,14 +13,14 @@ from typing import Protocol
 from mediaserver.audio.pcm import SAMPLE_RATE
 
 _CHECK_INTERVAL = 1.0  # seconds from one check to the next
-# A wrong rate is reported when the checks that show it outnumber the others by so many. A network stall, and the
-# burst after it, are shorter. Where messages are delayed now and then, a wrong rate is still found.
+# A wrong rate is reported when the checks that show it outnumber those that do not by this number. A network
+# stall, and the burst after it, last for fewer checks. A wrong rate is found even if some messages are delayed.
 _CHECKS_AHEAD = 5
-_IDLE_CHECKS = 5  # checks in a row without a message, after which the audio has stopped
+_IDLE_CHECKS = 5  # checks in a row without a new message, after which the audio counts as stopped
 _HALF, _DOUBLE = (0.44, 0.56), (1.8, 2.2)  # multiples of real time that count as half and as double rate
-_SILENCE_LIMIT = 10.0  # seconds of digital silence, from the first audio on, after which it is reported
+_SILENCE_LIMIT = 10.0  # seconds of digital silence since the first audio, after which the silence is reported
 NO_AUDIO_AFTER = 5.0  # seconds without audio, where audio is expected, after which NO_AUDIO is reported
-_MIN_DECODED_SAMPLES = 128  # average number of samples per message, below which some messages were not decoded
+_MIN_DECODED_SAMPLES = 128  # with fewer samples per message on average, some messages were not decoded
 
 
 class InboundProblem(StrEnum):
@@ -125,10 +125,10 @@ class InboundMonitor:
         if self._idle_checks == _IDLE_CHECKS:
             self._report_once(InboundProblem.STOPPED)
         if not samples:
-            self._audio_since = now  # the last check before the first audio, from which silence is measured
+            self._audio_since = now  # the time of the last check without audio: a silence is measured from it
             if self._audio_expected_at is not None and now - self._audio_expected_at >= NO_AUDIO_AFTER:
                 self._report_once(InboundProblem.NO_AUDIO)
-        decoded = samples >= _MIN_DECODED_SAMPLES * received  # messages that are not decoded may have had sound
+        decoded = samples >= _MIN_DECODED_SAMPLES * received  # False if some messages were not decoded
         if inbound.silent and decoded and now - self._audio_since >= _SILENCE_LIMIT:
             self._report_once(InboundProblem.DIGITAL_SILENCE)
         self._timer = self._loop.call_later(_CHECK_INTERVAL, self._check)
@@ -140,5 +140,5 @@ class InboundMonitor:
 
 
 def _count_check(ahead: int, agrees: bool) -> int:
-    """By how many checks those that show a problem outnumber the others, after one more check; at least 0."""
+    """By how many the checks that show a problem outnumber those that do not, after one more check; at least 0."""
     return ahead + 1 if agrees else max(0, ahead - 1)

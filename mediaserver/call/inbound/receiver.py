@@ -51,7 +51,8 @@ class Receiver:
     Listeners for events get audio and all other events. Listeners for PCM get the samples of audio alone, so that
     no event has to be made for them. `on_signal` is called with every event that is not audio, such as a hang-up,
     with or without listeners. `on_first_listener` is called when a listener that expects audio is added while
-    there is no other one. `on_listener_error` is called with the exception of a listener, or of such a callback.
+    there is no other such listener. `on_listener_error` is called with an exception that a listener or `on_signal`
+    raises.
     """
 
     def __init__(
@@ -70,20 +71,20 @@ class Receiver:
         self.pcm_listeners: tuple[PcmListener, ...] = ()
         self._expecting_none = 0  # number of listeners that do not expect the peer to send audio
         self.listeners_without_keypad: tuple[EventListener, ...] = ()
-        self._added: tuple[EventListener, ...] = ()  # event listeners, without what silences muted audio
+        self._added: tuple[EventListener, ...] = ()  # the event listeners as added, not wrapped for muting
         self._added_pcm: tuple[PcmListener, ...] = ()
         self._despite_mute: tuple[object, ...] = ()  # listeners that get the audio of a muted caller, too
         self._muted = False
         self._keypad: Keypad | None = None
         self._detectors: tuple[SpeechDetector, ...] = ()
         self._paused_at: float | None = None  # time at which the connection was lost; None while connected
-        self._packets = PacketCounts()  # counts of the jitter buffer up to its last flush
+        self._packets = PacketCounts()  # the RTP packets counted until the jitter buffer was last flushed
         # The keypad and detectors that are fed together with those of other calls; none while the caller is muted.
         self.keypad: Keypad | None = None
         self.speech_detectors: tuple[SpeechDetector, ...] = ()
         self.listening = False  # whether audio is decoded, because there is a listener or a callback for it
         self.awaits_sound = True  # whether all audio so far was silence, or `on_next_audio` waits for audio
-        self.irregular = False  # whether the latest polled frame was not the only one within its 20 ms
+        self.irregular = False  # whether frames came late or in a burst, not one in each 20 ms
         self.received = 0  # number of binary messages from the peer
         self.malformed = 0  # number of binary messages that are not in the wire format
         self.dropped = 0  # number of events that were dropped because a queue was full
@@ -211,7 +212,7 @@ class Receiver:
             self._on_first_listener()
 
     def _set_listeners(self, listeners: tuple[EventListener, ...], pcm_listeners: tuple[PcmListener, ...]) -> None:
-        """Replace the listeners. Muted ones are wrapped here to get silence, so that frames need no check."""
+        """Replace the listeners. Those to be muted are wrapped in listeners that pass on silence."""
         self._added, self._added_pcm = listeners, pcm_listeners
         if self._muted:
             kept = self._despite_mute
@@ -274,7 +275,7 @@ class Receiver:
             self._despite_mute = tuple(each for each in self._despite_mute if each is not listener)
 
     def _before_removal(self) -> None:
-        if len(self.listeners) + len(self.pcm_listeners) == 1:  # the last listener gets audio held back
+        if len(self.listeners) + len(self.pcm_listeners) == 1:  # the last listener gets the audio in the buffer
             self._flush_jitter_buffer()
 
     async def events(self) -> AsyncIterator[Event]:

@@ -9,7 +9,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
 _TOLERANCE = 2 * FRAME_BYTES  # bytes by which audio may stay behind the clock without being padded with silence
 _AHEAD = 3 * FRAME_BYTES  # bytes by which audio may stay ahead of the clock without being dropped
 _FAR = 1 << 62  # a number of bytes that is greater than any lag
-_WINDOW = SAMPLE_RATE * SAMPLE_BYTES // 2  # bytes (0.5 s) of time after which audio that stays misplaced is moved
+_WINDOW = SAMPLE_RATE * SAMPLE_BYTES // 2  # bytes (0.5 s): audio that is early or late for as long is moved
 
 
 class LiveTrack:
@@ -24,7 +24,8 @@ class LiveTrack:
         self._pcm = bytearray(ahead)
         self._read = 0  # the time, in bytes, up to which the audio was read
         self._short = True  # whether silence was read after the latest audio, or no audio has come yet
-        # The beginning of a stretch of time, and the least and the greatest lag of audio behind the clock in it.
+        # The audio's lag behind the clock is observed for 0.5 s at a time. These are the time at which the present
+        # observation began, and the least and the greatest lag since then.
         self._window, self._least_lag, self._most_lag = 0, _FAR, -_FAR
 
     def __len__(self) -> int:
@@ -33,8 +34,8 @@ class LiveTrack:
     def push(self, pcm: bytes, now: int) -> int:
         """Append audio of any size whose end is due at the time `now`; return how many bytes were dropped.
 
-        Silence is put before the audio if more was read than there was, or if the audio has been behind the clock
-        for half a second. If the audio has been ahead of the clock for half a second, some of it is dropped.
+        Silence is put before late audio at once if the track ran out of audio, or else once audio has been behind
+        the clock for half a second. If audio has been ahead of the clock for half a second, some of it is dropped.
         """
         lag = now - self._read - len(self._pcm) - len(pcm)
         self._least_lag, self._most_lag = min(self._least_lag, lag), max(self._most_lag, lag)

@@ -13,8 +13,8 @@ from mediaserver.playout.sources.source import PlaybackResult
 from mediaserver.wire.encapsulation import L16
 
 _DELAY_MS = 60  # ms for which an operator's audio waits, so that the network's jitter makes no gaps
-_SLACK_MS = 500  # ms of audio that may wait beyond the delay; more is dropped, or the talk would lag
-# Seconds after which nothing of a talker who has left is heard: waiting audio is played by then, or is held up.
+_SLACK_MS = 500  # ms of audio beyond _DELAY_MS that may wait; more is dropped, or the speech would come too late
+# Seconds after which the speech of a talker who has left is removed. It was played by then, if the peer kept pace.
 _AFTER_LEAVING = (_DELAY_MS + _SLACK_MS + 100) / 1000
 
 
@@ -27,11 +27,11 @@ class Role(StrEnum):
 
 
 class _Talk(LiveSource):
-    """A talker's speech. After the talker has left, the rest is played at once or never, as it would be stale."""
+    """A talker's speech. After the talker has left, speech that cannot be played at once is dropped as stale."""
 
     @property
     def resumable(self) -> bool:
-        """Whether an interrupted talk is resumed later: only while the talker is still there."""
+        """Whether interrupted speech is resumed later: only while the talker is still attached to the call."""
         return not self._ended
 
 
@@ -53,15 +53,15 @@ class Talker:
             return
         if len(pcm) % 2:
             raise ValueError("should be whole samples of 16 bits")
-        # A new source is begun for the first audio, and also after a `clear` has ended the source before.
+        # A new source is begun for the first audio, and also after a `clear` has ended the previous source.
         if self._live is None or (self._played is not None and self._played.done()):
             self._live = self._begin()
         self._live.push_audio(pcm)
 
     def finish(self) -> None:
-        """Play the pushed audio that is left, and then no more. It is dropped if another source is playing.
+        """Play the pushed audio that is left, and then no more. If another source is playing, drop that audio.
 
-        Audio that the far end holds up, by XOFF or as a slow peer, for longer than it lasts, is dropped, too.
+        If the peer pauses the playout (XOFF) or reads slowly, audio that is not sent within 0.7 s is dropped, too.
         """
         if self._live is not None:
             self._live.end()
@@ -84,7 +84,7 @@ class Talker:
         return live
 
     def _after_the_last(self) -> Iterator[bytes]:
-        """Have the overlay removed once its last frame was sent, and yield silence until then."""
+        """Have the overlay of speech on the call's sound removed, and yield silence until that has happened."""
         asyncio.get_running_loop().call_soon(self._overlay.close)
         while True:
             yield SILENCE

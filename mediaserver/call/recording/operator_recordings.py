@@ -20,7 +20,7 @@ class _Started(NamedTuple):
 
 
 class OperatorRecordings:
-    """The recordings of one call that operators' requests have begun. They emit the events of any recording."""
+    """The recordings of one call that operators' requests have begun. They emit the same events as others."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -34,7 +34,7 @@ class OperatorRecordings:
     def start(
         self, folder: Path, name: str, *, seconds: float | None = None, stereo: bool = False
     ) -> tuple[str, Path]:
-        """Record the call into a file in a folder, until `stop`, for `seconds`, or until the stream ends.
+        """Record the call into a file in a folder, until `stop` is called, `seconds` are over or the stream ends.
 
         The file's name is `name`, a `-`, the recording's id, and `.wav`. Returns the id and the file's path.
         RefusedError 429 where there are too many recordings already.
@@ -61,7 +61,7 @@ class OperatorRecordings:
         started = self._started.get(recording)
         if started is None:
             raise RefusedError(RefusalReason.UNKNOWN_RECORDING, f"no recording {recording} on this stream")
-        if not self._call.stop_recording(started.path):  # not begun yet, or its file is being finished
+        if not self._call.stop_recording(started.path):  # the recording has not begun yet, or is being finished
             started.task.cancel()
 
     async def close(self) -> None:

@@ -89,7 +89,7 @@ class Recorder:
         self._channels, self._disk = 2 if stereo else 1, DiskExecutor()
         self._file: WavFile | None = None
         self._file_closed = False  # whether closing the file has been tried, with or without success
-        self._samples = 0  # number of samples per channel given to the disk; after a failure, of all received ones
+        self._samples = 0  # samples per channel that were given to the disk or, after a failure, dropped
         self._loud_until = 0  # the index after the last sample that is not silence
         self._stopped = self.paused = False  # while paused, silence is recorded in place of both directions' audio
         self._wake_up = asyncio.Event()  # set when `run` has something to do, and once the recording has stopped
@@ -97,13 +97,13 @@ class Recorder:
         self.detector = SpeechDetector() if max_silence is not None else None
         self._max_duration, self._max_silence, self._dtmf_active = max_duration, max_silence, dtmf_active
         self._last_voice_at = self._began = clock()
-        self._check_at, self._check_bytes = 0.0, 0  # time and bytes at which limits are checked; 0: at once
-        self._last_audio_at = self._began - _JITTER_ALLOWANCE  # until audio comes, no limit is extended
+        self._check_at, self._check_bytes = 0.0, 0  # time, and unwritten bytes, at which a limit may be reached
+        self._last_audio_at = self._began - _JITTER_ALLOWANCE  # so no limit is extended before audio comes
 
     # -- called by the stream ------------------------------------------------------------------------------------
 
     def on_event(self, event: Event) -> None:
-        """Process an event: audio is recorded, and searched for voice where a silence ends the recording."""
+        """Process an event: audio is recorded, and is searched for speech if the recording ends at silence."""
         if not isinstance(event, Audio) or self._stopped:
             return
         if self.detector is not None and event.feed_to(self.detector, self._dtmf_active()):

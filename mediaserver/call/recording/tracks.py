@@ -5,7 +5,7 @@ from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE
 _SECOND = SAMPLE_RATE * SAMPLE_BYTES  # number of bytes in one second of a track
 _MAX_LAG = _SECOND // 5  # bytes (200 ms) by which audio may stay behind the recording's clock without being padded
 _GAP_TIMEOUT = 0.5  # seconds within which delayed audio arrives; a longer gap is filled with silence
-_MAX_WAIT = 10 * _SECOND  # the most bytes of one track that wait for the other; later audio is out of step
+_MAX_WAIT = 10 * _SECOND  # bytes for which a track waits for the other track's audio; then silence replaces it
 _MAX_PENDING = 60 * _SECOND  # the most bytes that a track keeps if its audio came too early; more are read at once
 
 
@@ -17,7 +17,7 @@ class Track:
         self._pcm = bytearray()
         # A possible gap: its offset in `_pcm` in bytes, and the second of the recording at which it was noticed.
         self._gap: tuple[int, float] | None = None
-        self._min_lag = 0  # the least lag behind the clock since the gap was noticed, in bytes
+        self._min_lag = 0  # the least lag of the track's end behind the clock since the gap was noticed, in bytes
         self._read = 0  # number of bytes of the track that were read so far
 
     def __len__(self) -> int:
