@@ -18,7 +18,7 @@ from mediaserver.wire.dialects.dialect import Clear, Dialect, HangUp, Mark, Mess
 
 _MAX_WAITING_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # the most bytes of unsent audio of the caller: one second
 _AUDIO_HIGH_WATER = 4096  # bytes in the transport's buffer above which audio waits
-_MAX_BUFFERED_BYTES = 1 << 20  # the most bytes in the transport's buffer; with more, the application reads nothing
+_MAX_BUFFERED_BYTES = 1 << 20  # bytes in the transport's buffer above which the application counts as stuck
 _MESSAGE_UNIT = 1024  # bytes of a message that count as one more message, because they take as long to process
 _YIELD_EVERY = 16  # number of messages that are read before other tasks get a turn of the event loop
 _MAX_RATE = 2000  # the most messages that are read per second; further ones wait, which slows the application down
@@ -156,7 +156,7 @@ class ApplicationConnection(DialledConnection):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if (error := self._websocket.exception()) is not None:  # aiohttp's error keeps stack frames in memory, too
+        if (error := self._websocket.exception()) is not None:  # aiohttp's error would keep stack frames in memory
             error.__traceback__ = error.__context__ = error.__cause__ = None
 
 
