@@ -1,7 +1,7 @@
 """The event hub passes the events of all streams on to subscribers within the process, and keeps the latest ones.
 
-The admin port's WebSockets are its subscribers. One that was disconnected continues after the last event that it
-has seen, if that is still kept.
+The admin port's WebSockets are its subscribers. A subscriber that was disconnected continues after the last event
+that it has seen, if the events since then are still kept.
 """
 
 import asyncio

@@ -10,7 +10,7 @@ from typing import Annotated, NotRequired, Required, TypedDict
 
 
 class StreamStarted(TypedDict):
-    """A stream begins; a stream that we dial is then connected. `stream.ended` has facts that are known later."""
+    """A stream begins. If the server dialled it, it is connected now. `stream.ended` has facts known later."""
 
     wire: Annotated[str, "encapsulation and framing, such as `audiosocket/pcm`"]
     inbound: Annotated[str, "codec of what is received; `auto` while the peer has sent nothing"]
@@ -65,28 +65,30 @@ class StreamSwitched(TypedDict):
 
 
 class StreamInbound(TypedDict):
-    """The received audio cannot be right, such as audio at half the rate. Each problem is told once a stream."""
+    """The received audio cannot be right, such as audio at half the rate. A stream reports each problem once."""
 
     problem: Annotated[str, "`no-audio`, `half-rate`, `double-rate`, `digital-silence` or `stopped`"]
     inbound: Annotated[str, "codec that it is taken for"]
 
 
 class Digits(TypedDict, total=False):
-    """A handler has collected digits; with `analyse`, the caller has pressed digits."""
+    """A handler has collected digits; or, for the handler `analyse`, the caller has pressed digits."""
 
     digits: Annotated[str, "the keys: 0-9, A-D, `*`, `#`"]
     count: Annotated[int, "in place of `digits` where they are private: how many"]
 
 
 class Tone(TypedDict):
-    """The caller's side sends a call-progress or fax tone. Told once while it lasts, on a path with `tones`."""
+    """The caller's side sends a call-progress or fax tone. The event is emitted once for each tone, if the path's
+    setting `tones` is true.
+    """
 
     tone: Annotated[str, "`busy`, `congestion`, `ringback`, `sit`, `fax-cng` or `fax-ced`"]
     at_ms: Annotated[int, "milliseconds of received audio after which it began"]
 
 
 class SpeechStarted(TypedDict, total=False):
-    """The caller begins to speak. The event is emitted with `analyse`, and where a handler waits for speech."""
+    """The caller begins to speak, while the handler is `analyse` or another handler waits for speech."""
 
     at_s: Annotated[float, "with `analyse`: seconds of received audio"]
 
@@ -151,7 +153,7 @@ class PlaybackDone(TypedDict):
 
 
 class Mark(TypedDict):
-    """All that played and waited when a request to the admin port set this mark was sent, or was stopped."""
+    """All sound that played or was queued when a request to the admin port set this mark was sent or stopped."""
 
     name: Annotated[str, "the mark's name, as the request has it"]
     complete: Annotated[bool, "whether nothing of it was stopped"]
@@ -189,7 +191,7 @@ class WebhookFailed(TypedDict):
 
 
 class Analysis(TypedDict):
-    """With `analyse`: a report on the audio that was received since the last report."""
+    """The handler `analyse` reports on the audio that was received since its last report."""
 
     from_s: Annotated[float, "its beginning, in seconds of received audio"]
     to_s: Annotated[float, "its end, in seconds of received audio"]
@@ -210,8 +212,8 @@ class Analysis(TypedDict):
 
 
 class FileFailed(TypedDict):
-    """The `file` of `recognise` or `assistant` (`transcript.failed`), or of `analyse` (`report.failed`), cannot be
-    written. The event is emitted once a stream.
+    """A handler cannot write the file of its setting `file`: the transcript of `recognise` or `assistant`
+    (`transcript.failed`), or the report of `analyse` (`report.failed`). The event is emitted once for each stream.
     """
 
     file: Annotated[str, "the file's path"]
@@ -219,7 +221,9 @@ class FileFailed(TypedDict):
 
 
 class TranscriptPartial(TypedDict):
-    """With `recognise`: the words of an utterance so far, which may change; at most four times a second."""
+    """The handler `recognise` has the words of an utterance so far, which may change. The event is emitted at most
+    four times a second.
+    """
 
     text: Annotated[str, "the words so far"]
     utterance: Annotated[int, "its number in the stream, from 1"]
@@ -227,7 +231,7 @@ class TranscriptPartial(TypedDict):
 
 
 class TranscriptFinal(TypedDict):
-    """With `recognise`: the words of an utterance."""
+    """The handler `recognise` has the words of a whole utterance."""
 
     text: Annotated[str, "the words; empty for a noise"]
     utterance: Annotated[int, "its number in the stream, from 1"]
@@ -238,7 +242,7 @@ class TranscriptFinal(TypedDict):
 
 
 class Keyword(TypedDict):
-    """With `recognise`: a keyword was spoken. Each keyword is emitted once for each utterance."""
+    """The handler `recognise` has found a keyword. Each keyword is reported once for each utterance."""
 
     keyword: Annotated[str, "as it stands in `keywords`"]
     text: Annotated[str, "the words of the utterance so far"]
@@ -248,7 +252,7 @@ class Keyword(TypedDict):
 
 
 class RecognitionFailed(TypedDict):
-    """With `recognise`: an utterance could not be recognised."""
+    """The handler `recognise` could not recognise the words of an utterance."""
 
     utterance: Annotated[int, "its number in the stream, from 1"]
     start_s: Annotated[float, "its beginning, in seconds of received audio"]

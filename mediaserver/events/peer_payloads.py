@@ -7,21 +7,21 @@ from typing import Annotated, NotRequired, TypedDict
 
 
 class BridgeConnected(TypedDict):
-    """With `bridge`: the application is connected."""
+    """The handler `bridge` has connected to the application."""
 
     host: Annotated[str, "the application's host"]
     connections: Annotated[int, "connections of this stream so far"]
 
 
 class BridgeTrouble(TypedDict):
-    """With `bridge`: the connection broke (`bridge.lost`), or the bridge gave up (`bridge.failed`)."""
+    """The handler `bridge` has lost its connection (`bridge.lost`), or gives the bridge up (`bridge.failed`)."""
 
     host: Annotated[str, "the application's host"]
     why: Annotated[str, "the reason, in words"]
 
 
 class BridgeEnded(TypedDict):
-    """With `bridge`: the bridge between the call and the application has ended."""
+    """The handler `bridge` has ended the bridge between the call and the application."""
 
     host: Annotated[str, "the application's host"]
     connections: Annotated[int, "connections in all"]
@@ -32,8 +32,8 @@ class BridgeEnded(TypedDict):
 
 
 class AssistantTurn(TypedDict):
-    """With `assistant`: the caller was answered. Times are counted from the end of the caller's voice. A step that
-    was not reached has no time.
+    """The handler `assistant` has answered the caller. Times are counted from the end of the caller's voice. A
+    step that was not reached has no time.
     """
 
     caller: Annotated[str, "the caller's words"]
@@ -46,21 +46,21 @@ class AssistantTurn(TypedDict):
 
 
 class AssistantFailed(TypedDict):
-    """With `assistant`: a stage failed, or took too long."""
+    """A stage of the handler `assistant` failed, or took too long."""
 
     stage: Annotated[str, "`recognition`, `chat`, `speech` or `transfer`"]
     why: Annotated[str, "the reason, in words"]
 
 
 class AssistantTransfer(TypedDict):
-    """With `assistant`: your webhook has answered the request to transfer the call."""
+    """The webhook of the handler `assistant` has answered the request to transfer the call."""
 
     reason: Annotated[str, "the model's reason for the transfer"]
     hangup: Annotated[bool, "whether the stream ends"]
 
 
 class AssistantHangup(TypedDict):
-    """With `assistant`: the assistant ends the call."""
+    """The handler `assistant` ends the call."""
 
     why: Annotated[
         str,
@@ -69,14 +69,14 @@ class AssistantHangup(TypedDict):
 
 
 class FlowDecided(TypedDict):
-    """A call whose VoIPBIN flow asks us is led on: what its next `fetch` is answered with is decided."""
+    """A call's VoIPBIN flow asks the server how the call goes on; the answer to its next `fetch` is decided."""
 
     actions: Annotated[list[str], "the types of the actions, such as `connect`; empty: the flow goes on by itself"]
     executed: Annotated[int, "actions of the flow that were used before"]
 
 
 class FlowFailed(TypedDict):
-    """A call whose VoIPBIN flow asks us has no media, or its flow has come to an end too soon."""
+    """A call whose VoIPBIN flow asks the server how it goes on has no media, or the flow has ended too soon."""
 
     reason: Annotated[str, "`no-port`, `refused`, `not-dialled`, `exhausted` or `silent`: the flow asks no more"]
     why: Annotated[str, "the reason, in words"]

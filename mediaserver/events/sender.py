@@ -164,7 +164,7 @@ class Webhooks:
             self.results["sent" if delivered else "failed"] += 1
             if (
                 self._dropping and self.waiting <= self._settings.queue // 2
-            ):  # half the queue must be free first, or log lines on dropping and on its end would alternate
+            ):  # not before half the queue is free: log lines that dropping begins and ends would alternate
                 self._dropping = False
                 log.warning("webhook events are dropped no more", dropped=self.results["dropped"])
         state.sender = None
@@ -179,7 +179,7 @@ class Webhooks:
         facts = {"stream": stream, "type": event.kind, "sequence": event.sequence}
         try:
             # The deadline depends on the event's age, so that an outage delays a queue once, and not once for each
-            # event in it. The sleep lets the time-out end an event that is past its deadline.
+            # event in it. The sleep gives the time-out a chance to end an event that is past its deadline already.
             async with asyncio.timeout_at(event.deadline):
                 await asyncio.sleep(0)
                 await self._retry_until_deadline(self._attempt, event)

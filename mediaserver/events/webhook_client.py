@@ -53,7 +53,7 @@ class WebhookClient:
 
     async def close(self) -> None:
         """Close all connections. Nothing can be posted afterwards."""
-        # `_session` makes an HTTP session if there is none, so that `post` finds it closed, and makes no other.
+        # `_session` makes an HTTP session if there is none. It is closed at once, so no later `post` makes one.
         await self._session().close()
 
     async def post(self, url: str, kind: str, body: bytes, limit: float) -> bytes:
