@@ -89,8 +89,8 @@ _ENERGY = (np.square(_hann / FULL_SCALE) * _PER_ENERGY).astype(np.float32)
 _TWIST_RANGE = 10 ** (TWIST_MIN / 10), 10 ** (TWIST_MAX / 10)
 # In this module, the power of a sine is A², where A is its peak as a share of full scale.
 _POWER_MIN = peak_of_dbm0(LEVEL_MIN) ** 2
-# If a span has less energy than this, no tone in any of its windows can reach LEVEL_MIN, by the Cauchy-Schwarz
-# inequality.
+# If the windows of a frame have less energy than this in all, no tone in them can reach LEVEL_MIN, by the
+# Cauchy-Schwarz inequality.
 _ENERGY_MIN = _POWER_MIN / float(np.square(_hann).sum()) * FULL_SCALE**2
 _INT16 = np.dtype("<i2")
 

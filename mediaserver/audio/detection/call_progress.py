@@ -79,7 +79,7 @@ class ToneDetector:
         self._classifier, self._chunker = FrameClassifier(), Chunker(FRAME_BYTES)
         self._runs: deque[_Run] = deque([_Run(ToneFrame(FrameKind.SILENT), 0, 0)], maxlen=_RUNS + 1)
         self._frames = 0  # number of frames received so far
-        self._next = _Run(ToneFrame(FrameKind.SILENT), 0, 0)  # the latest frames; _ENOUGH of them are a new run
+        self._next = _Run(ToneFrame(FrameKind.SILENT), 0, 0)  # the run that begins if _ENOUGH such frames come
         self._told: CallTone | None = None  # the reported tone, while it goes on
 
     def feed(self, pcm: bytes) -> list[FoundTone]:

@@ -19,7 +19,7 @@ class CallControl:
 
     @property
     def stream(self) -> Stream:
-        """The identity of the stream: its id, path, peer and variables."""
+        """The identity of the stream: its id, URL path, peer and variables."""
         return self._lifetime.stream
 
     def answer(self) -> None:

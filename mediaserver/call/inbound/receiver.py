@@ -228,7 +228,7 @@ class Receiver:
     def listen(
         self, listener: EventListener, detector: SpeechDetector | None = None, *, despite_mute: bool = False
     ) -> Iterator[None]:
-        """Call `listener` with every event, within a `with` block. `despite_mute` is as of `listen_pcm`.
+        """Call `listener` with every event, within a `with` block. `despite_mute`: see `listen_pcm`.
 
         `detector` is the listener's speech detector, which the listener feeds by `Audio.feed_to`. Where possible,
         the detector is fed together with those of other calls.

@@ -97,7 +97,7 @@ class Recorder:
         self.detector = SpeechDetector() if max_silence is not None else None
         self._max_duration, self._max_silence, self._dtmf_active = max_duration, max_silence, dtmf_active
         self._last_voice_at = self._began = clock()
-        self._check_at, self._check_bytes = 0.0, 0  # time, and unwritten bytes, at which a limit may be reached
+        self._check_at, self._check_bytes = 0.0, 0  # the time, and bytes of unwritten audio, to check limits at
         self._last_audio_at = self._began - _JITTER_ALLOWANCE  # so no limit is extended before audio comes
 
     # -- called by the stream ------------------------------------------------------------------------------------
