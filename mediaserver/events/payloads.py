@@ -79,8 +79,8 @@ class Digits(TypedDict, total=False):
 
 
 class Tone(TypedDict):
-    """The caller's side sends a call-progress or fax tone. The event is emitted once for each tone, if the path's
-    setting `tones` is true.
+    """The caller's side sends a call-progress or fax tone. The event is emitted once for each tone, if the setting
+    `tones` of the stream's URL path is true.
     """
 
     tone: Annotated[str, "`busy`, `congestion`, `ringback`, `sit`, `fax-cng` or `fax-ced`"]
@@ -101,7 +101,7 @@ class SpeechStopped(TypedDict):
 
 
 class Silence(TypedDict):
-    """The handler `analyse` has heard no speech for `silence_after` seconds, a setting of its path."""
+    """The handler `analyse` has heard no speech for `silence_after` seconds, a setting of its URL path."""
 
     at_s: Annotated[float, "seconds of received audio"]
     seconds: Annotated[float, "how long nobody has spoken"]

@@ -76,7 +76,7 @@ class FlowDecided(TypedDict):
 
 
 class FlowFailed(TypedDict):
-    """A call whose VoIPBIN flow asks the server how it goes on has no media, or the flow has ended too soon."""
+    """A call has no media, or its VoIPBIN flow, which asks the server how the call goes on, has ended too soon."""
 
     reason: Annotated[str, "`no-port`, `refused`, `not-dialled`, `exhausted` or `silent`: the flow asks no more"]
     why: Annotated[str, "the reason, in words"]

@@ -164,7 +164,7 @@ class Webhooks:
             self.results["sent" if delivered else "failed"] += 1
             if (
                 self._dropping and self.waiting <= self._settings.queue // 2
-            ):  # not before half the queue is free: log lines that dropping begins and ends would alternate
+            ):  # not before half the queue is free: else the log would say in turns that dropping begins and ends
                 self._dropping = False
                 log.warning("webhook events are dropped no more", dropped=self.results["dropped"])
         state.sender = None
