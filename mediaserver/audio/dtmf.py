@@ -54,7 +54,7 @@ EDGE = 0.63
 # digit's detection. An echo has less power (Q.24: 10 dB below the digit).
 PRESENT = 0.1
 HITS = 5  # number of windows that show a digit, 35 ms in all: 40 ms of sound always fill them, 23 ms never do
-MISSES = 4  # windows without its digit that end a press: longer than an interruption (10 ms), shorter than a pause
+MISSES = 4  # windows without the held digit that end it: longer than an interruption (10 ms), shorter than a pause
 
 HOP = 40  # samples from one window to the next: 5 ms
 # Samples of a window (15 ms): its main lobe is 133 Hz wide to either side; the DTMF groups are 268 Hz apart.

@@ -1,7 +1,7 @@
 """Voice activity detection (VAD): where talkspurts begin and end in 8 kHz audio.
 
 A talkspurt begins with enough evidence of speech (`detection.speech_detector`), which no click, tone or noise
-gives. A run of frames without voice ends it, so that a breath does not.
+gives. Only many frames in a row without voice end a talkspurt, so that a breath does not end it.
 """
 
 from collections.abc import Callable

@@ -25,7 +25,7 @@ _EDGES = np.array([6, 10, 14, 18, 22, 27, 32, 38, 45, 53, 62, 72, 84, 97]) - _FI
 BANDS = len(_EDGES)
 
 _SHORTEST, _LONGEST = SAMPLE_RATE // 400, SAMPLE_RATE // 70 + 1  # limits of a pitch period in samples: 400, 70 Hz
-_CORRELATED = 384  # size of the Fourier transform for an autocorrelation: a window plus the longest pitch period
+_CORRELATED = 384  # Fourier transform size for an autocorrelation: at least a window and the longest pitch period
 _AROUND = 2  # number of bins to each side of its strongest bin that a tone fills, even with 16 Hz of modulation
 _TONE = np.ones(2 * _AROUND + 1, np.float32)
 # Of the 110 bins that are computed, the 106 that the measures use. A tone near either end fills the others, too.

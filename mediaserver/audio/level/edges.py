@@ -1,4 +1,4 @@
-"""Silence before and after recorded sound: where it begins and ends, and the sound without most of it."""
+"""Finds where recorded sound begins and ends, and removes most of the silence before and after it."""
 
 import numpy as np
 

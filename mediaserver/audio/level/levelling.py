@@ -36,7 +36,7 @@ def remove_offset(samples: Samples, offset: int) -> Samples:
 
 
 def headroom_db(samples: Samples) -> float:
-    """The gain in dB that brings the highest magnitude of samples to `PEAK_LIMIT`; negative where it is beyond."""
+    """The gain in dB that brings the highest magnitude of samples to `PEAK_LIMIT`; negative if they exceed it."""
     return amplitude_dbfs(PEAK_LIMIT / FULL_SCALE) - amplitude_dbfs(peak(samples) / FULL_SCALE)
 
 
