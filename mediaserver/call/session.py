@@ -58,7 +58,7 @@ class Session:
         self.write_text: Callable[[str], None] | None = None  # sends a text message, if the transport can
         self.connected = True  # False while a stream that the server dials has no connection
         self.texts = 0  # number of text messages that were not understood
-        self.reconnects = self.lost = 0  # number of reconnections, and of frames that may be lost by them
+        self.reconnects = self.lost = 0  # number of reconnections, and of frames that broken connections may lose
         self._started = clock()
         self._inspecting = wire.negotiating  # whether a message may still be buffered or change the wire format
         self._start = ChannelStart(self.receiver, pacer)

@@ -45,7 +45,7 @@ class Stream:
     def event_resource(self) -> str:
         """The call's name in events and webhooks: `resource`, else `calls/<the peer's own id>`, "" without an id.
 
-        The id is percent-encoded, so that it is one segment of a path whatever the peer has put into it. An id
+        The id is percent-encoded, so that it is one segment of a URL path, whatever the peer put into it. An id
         that cannot be a segment, such as "..", is left out.
         """
         call = quote(self.call, safe="@:+~", errors="backslashreplace")

@@ -93,7 +93,8 @@ class OperatorControl:
 
         `Side.US`: silence is sent, and the sound plays on unheard. `Side.CALLER`: the handler, and all that works
         for it such as speech recognition, gets silence in place of the caller's audio. The handler still gets
-        digits that come as messages. Recordings, listeners and level meters get all audio unmuted.
+        digits that come as messages. Recordings, listeners and level meters get what is sent, and the caller's
+        audio even while the caller is muted.
         """
         self._muted = self._muted | {side} if muted else self._muted - {side}
         if side is Side.CALLER:

@@ -14,7 +14,8 @@ from mediaserver.wire.encapsulation import L16
 
 _DELAY_MS = 60  # ms for which an operator's audio waits, so that the network's jitter makes no gaps
 _SLACK_MS = 500  # ms of audio beyond _DELAY_MS that may wait; more is dropped, or the speech would come too late
-# Seconds after which the speech of a talker who has left is removed. It was played by then, if the peer kept pace.
+# Seconds after which the speech of a whispering listener who has left is removed. It was played by then, unless
+# the peer paused the playout or read slowly.
 _AFTER_LEAVING = (_DELAY_MS + _SLACK_MS + 100) / 1000
 
 
@@ -59,9 +60,10 @@ class Talker:
         self._live.push_audio(pcm)
 
     def finish(self) -> None:
-        """Play the pushed audio that is left, and then no more. If another source is playing, drop that audio.
+        """Play the pushed audio that is left, and then no more.
 
-        If the peer pauses the playout (XOFF) or reads slowly, audio that is not sent within 0.7 s is dropped, too.
+        A barging listener's audio is dropped if another source is playing. A whispering listener's audio is
+        dropped if it is not sent within some 0.7 s, because the peer pauses the playout (XOFF) or reads slowly.
         """
         if self._live is not None:
             self._live.end()

@@ -32,7 +32,7 @@ class StopReason(StrEnum):
     """Why a recording ended."""
 
     STREAM_ENDED = "stream-ended"
-    STOPPED = "stopped"  # the recording was cancelled while the stream goes on, such as by a switch of its path
+    STOPPED = "stopped"  # cancelled while the stream goes on, such as when the stream switches to another URL path
     MAX_DURATION = "max-duration"
     SILENCE = "silence"
     DIGIT = "digit"
@@ -80,7 +80,7 @@ class Recorder:
         modes: FileModes = DEFAULT_MODES,
         on_result: Callable[[Recording], None] = _ignore,
     ) -> None:
-        self.path = path  # the path as asked for; a number is added to the file's own path if this one is taken
+        self.path = path  # the path that was asked for; if it is taken, the file's own path gets a number
         self._within, self._trim_silence, self._clock = within, trim_silence, clock
         self._on_result, self._reported, self._modes = on_result, False, modes
         self._max_samples = round(max_duration * SAMPLE_RATE) if max_duration is not None else None
