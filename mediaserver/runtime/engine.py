@@ -97,7 +97,7 @@ class Engine:
         configuration = self.configuration
         await self.library.load(self.prompts.first_encodings(), progress)
         for file, problem in self.library.problems.items():
-            if file != os.curdir:  # `missing_prompts` reports a problem of the whole folder, with its setting
+            if file != os.curdir:  # if the whole folder has a problem, `missing_prompts` reports it
                 log.error("prompt left out", file=file, why=problem)
         problems = [*configuration.problems, *configuration.missing_prompts(self.library)]
         if problems:
@@ -130,7 +130,7 @@ class Engine:
 
     @property
     def why_not_ready(self) -> str:
-        """Why speech engines that paths need are not ready yet; "" where all of them are ready."""
+        """Why speech engines that paths need are not ready yet; "" if all of them are ready."""
         return "; ".join(self.speech.not_ready_reasons(self._awaited))
 
     def validate_configuration(self, configuration: Configuration) -> list[str]:
