@@ -43,7 +43,7 @@ def build_routes(settings: Settings, where: str) -> tuple[list[Route], list[str]
 
 
 def _location(settings: Settings, where: str, place: KeyPath) -> str:
-    """The beginning of a message: the file or environment variable that sets a key, then the key."""
+    """The beginning of a message: the file or environment variable that has a setting, and the setting's key."""
     return single_line(f"{settings.source(where, place)}: {format_key(place)}")
 
 

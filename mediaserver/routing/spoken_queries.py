@@ -32,7 +32,7 @@ def validate_text_query(route: Route, query: Mapping[str, str]) -> None:
 
 
 def open_text_notes(routes: Iterable[Route]) -> Iterator[tuple[Route, str]]:
-    """Yield warnings on open paths with `?text=`, where strangers choose the text, or no text is spoken at all."""
+    """Yield warnings about open paths with `?text=` on which strangers choose the text, or no text is spoken."""
     for route in routes:
         if not _has_text_query(route) or not route.access.is_open:
             continue
