@@ -26,7 +26,7 @@ class Measurement(NamedTuple):
     other fields are measured in the file as it is, before it is conditioned.
     """
 
-    level: float  # active speech level in dBov (ITU-T P.56); SILENCE_DB where there is none
+    level: float  # active speech level in dBov (ITU-T P.56); SILENCE_DB if there is none
     gain: float  # dB by which `prompts.loudness` has changed the level
     offset: float  # the DC offset of the file, as a share of full scale
     offset_removed: bool  # whether the DC offset is removed for callers
@@ -41,7 +41,7 @@ class Measurement(NamedTuple):
 
 
 def measure(path: Path, file: BinaryIO, longest: float, pcm: PcmKind, conditioning: Conditioning) -> Measurement:
-    """Decode a prompt's file and measure it. PromptError where the file cannot be played."""
+    """Decode a prompt's file and measure it. PromptError if the file cannot be played."""
     meter = SourceMeter()
     decoded = decode(path, file, longest, pcm, None, metered(meter))
     samples = np.frombuffer(decoded.pcm, dtype="<i2")
