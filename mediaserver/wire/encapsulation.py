@@ -27,7 +27,7 @@ class Encapsulation(StrEnum):
 class Framing(StrEnum):
     """The content of a binary message in the encapsulation `audiosocket`: raw PCM, or an AudioSocket message.
 
-    With `auto`, sent messages have the content that the peer's first message has.
+    With `auto`, sent messages have the same kind of content as the peer's first message.
     """
 
     AUTO = "auto"

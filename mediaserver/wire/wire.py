@@ -153,8 +153,8 @@ class Wire:
     def fix_framing(self) -> None:
         """Keep the present framing although the peer has not decided it, because the first sent frame is due.
 
-        Nothing is kept for RTP, for TCP, and for streams that the server dialled: on these streams, the peer's
-        first audio decides even if it comes later. On a stream that the server dialled, only silence is sent
+        This method does nothing for RTP, for TCP, and for streams that the server dialled: the peer's first audio
+        decides their format even if it comes later. On a stream that the server dialled, only silence is sent
         before the peer's first audio.
         """
         if self._rtp is None and not self._dialled and self._carrier is not Carrier.TCP:

@@ -19,7 +19,7 @@ from mediaserver.wire.voipbin.actions import Action
 ROUND, DIGITS, END = "flow_round", "flow_digits", "flow_end"  # parameters in the query of a `fetch`
 QUERY_KEYS = frozenset({ROUND, DIGITS, END})
 CONCLUSION = 4  # number of actions, of the most that a flow may have, reserved for the answer that ends the flow
-_LAST_ROUNDS = 3  # how many more times a flow that has nearly reached its limit of actions may `fetch`
+_LAST_ROUNDS = 3  # how many more requests a flow may make after it has nearly reached its limit of actions
 # Seconds of waiting before each of a flow's last requests. No DTMF key ends these waits early, because the handler
 # must conclude the flow in this time.
 _LAST_SECONDS = (2.0, 5.0, 20.0)
