@@ -20,7 +20,8 @@ from mediaserver.wire import websocket
 
 _SLICE_BYTES = 4096  # bytes parsed at a time: at most some 700 tiny frames, which take about a millisecond
 _MAX_UNPARSED_BYTES = 512 * 1024  # the most bytes that may wait to be parsed; more are a flood, and end the stream
-_QUEUE_BYTES = 32 * 1024  # half of the bytes of waiting messages beyond which aiohttp stops reading from the peer
+# aiohttp stops reading from the peer if waiting messages hold more than twice this number of bytes.
+_QUEUE_BYTES = 32 * 1024
 _COUNTED = (WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.PING, WSMsgType.PONG)
 _CLOSED = WSMessage(WSMsgType.CLOSED, None, None)
 
@@ -78,7 +79,7 @@ class ServerWebSocket(asyncio.Protocol):
         self._on_lost = on_lost
         self._message_counter: MessageCounter | None = None
         self._finish: Callable[[End], None] = _ignore_end
-        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # the most bytes without an end of a message
+        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # the most bytes before a message ends
         self._check_at, self._messages_at_check = math.inf, 0
         transport.set_protocol(self)
 
