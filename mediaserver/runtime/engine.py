@@ -41,13 +41,14 @@ log = structlog.get_logger()
 class Engine:
     """All parts of a server except its listeners (the sockets that accept connections).
 
-    `where` is the name of the configuration for messages. `problems` are mistakes found in its settings: `load`
-    raises them.
+    `where` is the configuration's name in messages. `problems` are the mistakes found in the configuration's
+    settings: `load` raises a ConfigError with them.
     """
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
         self.configuration = Configuration.build(settings, where, problems)
-        self.is_configuration_current = True  # False if a changed file was refused because of mistakes
+        # False if a changed configuration file was refused because of mistakes.
+        self.is_configuration_current = True
         self.metrics = Metrics()
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self.frame_poller = FramePoller(self.ticker, deliver_batch)

@@ -1,4 +1,7 @@
-"""The registry of streams in progress. It admits streams within limits, counts starts and ends, and drains."""
+"""The registry of streams in progress. It admits streams within limits, counts them, and drains them.
+
+To drain the streams is to wait at shutdown until they have ended.
+"""
 
 import asyncio
 from collections import Counter
@@ -116,7 +119,7 @@ class StreamRegistry:
             raise RefusedError(RefusalReason.PATH_FULL, text)
 
     def register(self, session: Session, route: Route, peer: str = "") -> None:
-        """Add a stream, and start its time limit. `peer` is the key by which the peer's streams are counted.
+        """Add a stream, and start its time limit. `peer` is the peer's address or network.
 
         `peer` is "" for a stream that the server has dialled.
         """
