@@ -88,7 +88,7 @@ class Access:
 
 def _signature(url: URL, expires: str, token: str) -> str:
     rest = [(key, value) for key, value in url.query.items() if key not in (EXPIRES, SIGNATURE)]
-    rest.sort(key=itemgetter(0))  # sort by key alone, so that the values of a repeated key keep their order
+    rest.sort(key=itemgetter(0))  # sort by name alone, so that the values of a repeated parameter keep their order
     text = "\n".join((url.path_safe, expires, urlencode(rest, errors="backslashreplace")))
     return hmac.digest(token.encode(), text.encode(errors="backslashreplace"), "sha256").hex()
 

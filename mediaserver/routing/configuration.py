@@ -43,7 +43,7 @@ _AT_START: dict[str, Iterable[str]] = {
     "chat": ChatSettings.model_fields,
 }
 
-_SIGNED_SCHEMES = ("", "ws", "wss", "http", "https")  # "" is the scheme of a URL path alone
+_SIGNED_SCHEMES = ("", "ws", "wss", "http", "https")  # "": a URL path without scheme and host
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Configuration:
     def missing_prompts(self, library: PromptLibrary, snapshot: PromptSnapshot | None = None) -> list[str]:
         """One line for each prompt that the operator's paths name and the library lacks. Each is a mistake.
 
-        A `snapshot` is used in place of the library's own, for example to find out what a change would break.
+        A given `snapshot` replaces the library's own, for example to find what a change would break.
         """
         if library.folder_problem:
             hint = '; "mediaserver init" makes one with sample prompts' if self.built_in else ""
@@ -126,7 +126,7 @@ class Configuration:
         """One line for each prompt that the default paths name and the library lacks.
 
         The lines are logged as warnings, because no operator has configured these paths. Callers of such a path
-        are refused until its prompts exist. `snapshot` is used in place of the library's own.
+        are refused until its prompts exist. A given `snapshot` replaces the library's own.
         """
         if not self.built_in or library.folder_problem:
             return []

@@ -44,7 +44,7 @@ def without_keys(value: Any, keys: frozenset[str]) -> Any:
 
 
 def urls_with_variable_host(value: Any, place: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Yield, for each URL in a setting with a variable before the URL's path, the setting's keys and a message."""
+    """For each URL that has a variable before its path, yield the keys that lead to the setting, and a message."""
     if isinstance(value, str) and "://" in value:
         try:
             check_fixed_host(value)

@@ -83,9 +83,9 @@ class Route:
     def stream_variables(self, query: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
         """The variables of a stream, which texts, webhooks and applications use.
 
-        They are the keys of the URL's query, overridden by `variables`. Values of a query are never filled into a
-        handler's settings. Keys that change settings are left out, except the caller's language, which texts and
-        webhooks may use.
+        They are the parameters of the URL's query, overridden by `variables`. Values of a query are never filled
+        into a handler's settings. Parameters that change settings are left out, except the caller's language,
+        which texts and webhooks may use.
         """
         reserved = (CREDENTIALS | QUERY_KEYS | self.handler.query_settings) - {LANGUAGE}
         named = {key: value for key, value in query.items() if key not in reserved}

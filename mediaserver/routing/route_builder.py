@@ -106,7 +106,7 @@ def _build_route(
 
 
 def _variable_problems(route: Route, place: str) -> list[str]:
-    """One line for each `{variable}` in a route's settings that its path lacks, or that is never filled in."""
+    """One line for each `{variable}` in a route's settings that its pattern lacks, or that is never filled in."""
     unknown = set(route.variables) - set(PATTERN_VARIABLE.findall(route.pattern))
     problems = [
         f"{place}: {key}: uses {{{name}}}, which the path does not have"

@@ -86,7 +86,8 @@ def _run_without_waiting(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _resolve(dispatcher: UrlDispatcher, url: URL) -> web.UrlMappingMatchInfo:
-    request = SimpleNamespace(method="GET", rel_url=url)  # the only attributes that aiohttp's dispatcher reads
+    # The only attributes of a request that aiohttp's dispatcher reads.
+    request = SimpleNamespace(method="GET", rel_url=url)
     return await dispatcher.resolve(cast("web.Request", request))
 
 
