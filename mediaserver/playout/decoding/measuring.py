@@ -45,7 +45,7 @@ def measure(path: Path, file: BinaryIO, longest: float, pcm: PcmKind, conditioni
     meter = SourceMeter()
     decoded = decode(path, file, longest, pcm, None, metered(meter))
     samples = np.frombuffer(decoded.pcm, dtype="<i2")
-    if not meter.samples:  # the meter measures sound as it is resampled, but this file was at 8 kHz already
+    if not meter.samples:  # the meter measures while sound is resampled, but a file at 8 kHz is not resampled
         for at in range(0, len(samples), SAMPLE_RATE):
             meter.feed(samples[at : at + SAMPLE_RATE] / FULL_SCALE, SAMPLE_RATE)
     meter.finish()

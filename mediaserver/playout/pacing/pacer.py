@@ -47,7 +47,7 @@ class Pacer(Sequencer):
         self._join_slot()
 
     def stop(self) -> None:
-        """Stop sending for good. The current source ends; its future's result is how much of it was played."""
+        """Stop sending for good. The current source ends; its future's result tells how much was played."""
         self.pause()
         # Drop the functions that refer to the session.
         self._on_stalled, self.flush_peer = _ignore_stall, cannot_flush

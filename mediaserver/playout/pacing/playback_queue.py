@@ -47,13 +47,14 @@ class Playback:
         return max(0, self._sent(now) - unsent - self.source.underruns)
 
     def finish(self, now: int, *, complete: bool, unsent: int = 0) -> None:
-        """End the source: set its future's result to how much of the source was played."""
+        """End the source: the result of its future tells how much of the source was played."""
         if not self.done.done():
             self.done.set_result(PlaybackResult(self.played(now, unsent), complete))
 
     def fail(self, error: BaseException) -> None:
         """End a source that has raised `error`: its future raises the error, too."""
-        # asyncio's futures refuse StopIteration, and errors that are no `Exception`.
+        # The future gets a RuntimeError in place of StopIteration, which asyncio's futures refuse, and in place of
+        # errors that are no `Exception`.
         if not isinstance(error, Exception) or isinstance(error, StopIteration):
             fault: Exception = RuntimeError(f"the source raised {type(error).__name__}")
             fault.__cause__ = error
@@ -131,7 +132,7 @@ class PlaybackQueue:
             self.current = None
 
     def finish_current(self, now: int, *, complete: bool, unsent: int = 0) -> None:
-        """End the current source, if there is one. Its future's result is how much of it was played."""
+        """End the current source, if there is one; its future's result tells how much of the source was played."""
         if self.current is not None:
             self.current.finish(now, complete=complete, unsent=unsent)
             self._retire(self.current)
@@ -193,7 +194,7 @@ class PlaybackQueue:
     def remove_waiting(self, done: asyncio.Future[PlaybackResult], now: int) -> None:
         """Remove the waiting or silenced source whose future is `done`.
 
-        The future's result becomes how much of the source was played.
+        The result of the future tells how much of the source was played.
         """
         for playback in [playback for playback in self._silenced if playback.done is done]:
             self._silenced.remove(playback)

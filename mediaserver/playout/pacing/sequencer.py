@@ -55,7 +55,7 @@ class Sequencer(OutputMix):
     def play(self, source: Source) -> asyncio.Future[PlaybackResult]:
         """Queue a source.
 
-        Returns a future whose result is how much of the source was played. If the source raises an error, the
+        Returns a future whose result tells how much of the source was played. If the source raises an error, the
         future raises this error.
         """
         done = self._queue.append(source)

@@ -30,7 +30,7 @@ _UNNAMED = "unknown"  # stands for the requester's name if the requester has no 
 
 
 class Version(NamedTuple):
-    """An old version of a prompt: until when callers heard it, and by which change it went."""
+    """An old version of a prompt: until when callers heard it, and which change ended it."""
 
     path: Path
     version: str  # the version's id: the time `until`, as it is written in the file's name
