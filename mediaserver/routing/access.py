@@ -1,9 +1,9 @@
 """Checks a peer's access to a path: by the peer's network, by a token, or by a link that was signed with a token.
 
 A signed link has `expires` (Unix seconds) and `sig` in its query. `sig` is the HMAC-SHA256 (RFC 2104) in hex of
-three lines: the path, the value of `expires`, and all other keys of the query, sorted by key and form-encoded. The
-key of the HMAC is a token. The link gives access to this path with this query until it expires. Secrets are
-compared in constant time, and no message contains them.
+three lines: the URL path, the value of `expires`, and all other parameters of the query, sorted by name and
+form-encoded. The secret of the HMAC is a token. The link gives access to this path with this query until it
+expires. Secrets are compared in constant time, and no message contains them.
 """
 
 import base64
@@ -44,8 +44,8 @@ class Access:
     def authorize(self, address: str, url: URL, authorization: str, now: float) -> None:
         """Check that the peer at the IP `address` may dial `url` with its HTTP header `authorization`.
 
-        `now` is in Unix seconds: a signed link may have expired. Raises RefusedError: 403 where the peer's network
-        is not allowed, or where a link is forged or expired; 401 where there is no valid token.
+        `now` is in Unix seconds: a signed link may have expired. Raises RefusedError: 403 if the peer's network is
+        not allowed, or if a link is forged or expired; 401 if there is no valid token.
         """
         if self.networks and not _is_in_networks(address, self.networks):
             raise RefusedError(RefusalReason.NETWORK, "not from your network")
@@ -76,7 +76,7 @@ class Access:
     def sign(self, url: URL, expires: int) -> str:
         """Sign a URL: return the text to add to the URL's query, which makes it a link valid until `expires`.
 
-        `expires` is in Unix seconds. ValueError where the path has no tokens, or where the query already has
+        `expires` is in Unix seconds. ValueError if the path has no tokens, or if the query already has
         credentials.
         """
         if not self.tokens:
@@ -88,7 +88,7 @@ class Access:
 
 def _signature(url: URL, expires: str, token: str) -> str:
     rest = [(key, value) for key, value in url.query.items() if key not in (EXPIRES, SIGNATURE)]
-    rest.sort(key=itemgetter(0))  # sort by key alone, so that the values of a repeated key keep their order
+    rest.sort(key=itemgetter(0))  # sort by name alone, so that the values of a repeated parameter keep their order
     text = "\n".join((url.path_safe, expires, urlencode(rest, errors="backslashreplace")))
     return hmac.digest(token.encode(), text.encode(errors="backslashreplace"), "sha256").hex()
 

@@ -28,7 +28,7 @@ _NIL = UUID(int=0)  # the UUID that stands for a call's UUID when a port's handl
 class Port:
     """One port for AudioSocket over TCP, and the path whose handler answers on it."""
 
-    number: int  # the configured port number; 0 where the system chooses a free port
+    number: int  # the configured port number; 0 if the operating system is to choose a free port
     url: URL  # the configured path and its query
     route: Route  # the route that the path matches
     variables: Mapping[str, str]  # the values of the variables in the route's pattern
@@ -40,8 +40,8 @@ class Port:
     def build_handler(self, uuid: UUID, snapshot: PromptSnapshot) -> Handler:
         """Return the handler for one call.
 
-        Raises RefusedError if the configured query is wrong, if a value for a text is wrong or missing, or if a
-        prompt or tone does not exist.
+        Raises RefusedError if the configured query is wrong, if the value of a variable in a setting is wrong or
+        missing, or if a prompt or tone does not exist.
         """
         return self.route.build_handler(self.call_variables(uuid), self.url.query, snapshot)
 

@@ -43,7 +43,7 @@ _AT_START: dict[str, Iterable[str]] = {
     "chat": ChatSettings.model_fields,
 }
 
-_SIGNED_SCHEMES = ("", "ws", "wss", "http", "https")  # "" is for a path alone, to which a backend adds the host
+_SIGNED_SCHEMES = ("", "ws", "wss", "http", "https")  # "": a URL path without scheme and host
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ class Configuration:
     async def sign(self, url: str, expires: int) -> str:
         """Sign a URL: return the text to add to the URL's query, which makes it a link valid until `expires`.
 
-        `expires` is in Unix seconds. RefusedError where the configuration lacks the URL's path; ValueError where
-        the URL cannot be signed.
+        `expires` is in Unix seconds. RefusedError if no configured path matches the URL; ValueError if the URL
+        cannot be signed.
         """
         parsed = URL(url)
         if parsed.scheme not in _SIGNED_SCHEMES or not (parsed.host or url.startswith("/")):
@@ -107,7 +107,7 @@ class Configuration:
     def missing_prompts(self, library: PromptLibrary, snapshot: PromptSnapshot | None = None) -> list[str]:
         """One line for each prompt that the operator's paths name and the library lacks. Each is a mistake.
 
-        A `snapshot` is used in place of the library's own, for example to find out what a change would break.
+        A given `snapshot` replaces the library's own, for example to find what a change would break.
         """
         if library.folder_problem:
             hint = '; "mediaserver init" makes one with sample prompts' if self.built_in else ""
@@ -126,7 +126,7 @@ class Configuration:
         """One line for each prompt that the default paths name and the library lacks.
 
         The lines are logged as warnings, because no operator has configured these paths. Callers of such a path
-        are refused until its prompts exist. `snapshot` is used in place of the library's own.
+        are refused until its prompts exist. A given `snapshot` replaces the library's own.
         """
         if not self.built_in or library.folder_problem:
             return []
@@ -160,7 +160,7 @@ class Configuration:
         return "paths" not in self.settings.model_fields_set
 
     def needing_restart(self, other: "Configuration") -> list[str]:
-        """One line for each setting that differs in `other`, and that the server reads only when it starts."""
+        """One line for each setting that `other` changes although the server reads it only when it starts."""
         changed = [
             f"{table}.{key}:"
             for table, keys in _AT_START.items()
@@ -196,12 +196,12 @@ def _missing_engines(built: Iterable[Route], settings: Settings, where: str) -> 
 
 
 def prompt_cache_problems(prompts: PromptSettings, where: str) -> list[str]:
-    """A message, in a list, if the cache of decoded prompts is in the prompt folder or is no path; else []."""
+    """A message, in a list, if the prompt cache's folder is in the prompt folder, or is no file path; else []."""
     try:
         cache = prompts.cache_directory
         if cache is None or not Path(os.path.realpath(cache)).is_relative_to(os.path.realpath(prompts.directory)):
             return []
-    except ValueError as error:  # the cache's path has a character that paths cannot have
+    except ValueError as error:  # the cache's folder has a character that file paths cannot have
         return [f"{where}: prompts: directory or cache is no path: {error}"]
     return [f'{where}: prompts.cache: {cache} is in the prompt folder: name another one, or "off"']
 
@@ -228,7 +228,8 @@ def _same_port(settings: Settings, where: str) -> list[str]:
 def _flow_port_problems(settings: Settings, where: str, used_ports: Mapping[int, str]) -> list[str]:
     """One line for each port of `[flows]` that another listener also has.
 
-    If `[flows]` has no secret, each path with `flow = true` has a line as well, because VoIPBIN cannot ask for it.
+    If `[flows]` has no secret, there is also one line for each path with `flow = true`, because VoIPBIN cannot
+    request actions for these paths.
     """
     flows = settings.flows
     by = {key: f"{settings.source(where, ('flows', key))}: flows.{key}" for key in ("port", "media_ports")}
@@ -255,7 +256,11 @@ def _flow_ports(flows: FlowSettings) -> dict[int, str]:
 
 
 def _read_secrets(settings: Settings, where: str) -> tuple[dict[str, str], list[str]]:
-    """Read the secrets in the settings, by key ("" for an empty one). Also returns one line for each failure."""
+    """Read the secrets that the settings hold or name.
+
+    Returns the secrets by the keys of their settings ("" if there is none), and one line for each secret that
+    cannot be read.
+    """
     found, problems = {}, []
     for place, secret in (
         (("voipbin", "token"), settings.voipbin.token),

@@ -44,7 +44,7 @@ def without_keys(value: Any, keys: frozenset[str]) -> Any:
 
 
 def urls_with_variable_host(value: Any, place: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Yield a key path and a message for each URL, in a setting, that has a variable before the URL's path."""
+    """For each URL that has a variable before its path, yield the keys that lead to the setting, and a message."""
     if isinstance(value, str) and "://" in value:
         try:
             check_fixed_host(value)
@@ -58,7 +58,7 @@ def urls_with_variable_host(value: Any, place: KeyPath = ()) -> Iterator[tuple[K
 def fill_variables(value: Any, variables: Mapping[str, str], except_keys: frozenset[str]) -> Any:
     """Return a setting with each `{name}` replaced by the variable's value, except in the values of `except_keys`.
 
-    UnsafeVariableError where a value would lead a URL to another server or path, or would turn a text into a URL.
+    UnsafeVariableError if a value would lead a URL to another server or path, or would turn a text into a URL.
     """
     if isinstance(value, str):
         filled = _filled_url(value, variables) if "://" in value else _filled(value, variables)

@@ -32,7 +32,7 @@ def why_unwritable(folder: Path) -> str:
         else:
             with tempfile.TemporaryFile(dir=folder):
                 pass
-    except (OSError, ValueError) as error:  # ValueError is raised for a character that paths cannot have
+    except (OSError, ValueError) as error:  # ValueError: file paths cannot have such a character
         return f"cannot be written: {error_text(error)}"
     return ""
 
@@ -52,5 +52,6 @@ def _folders(configuration: Configuration) -> Iterator[tuple[str, Path]]:
             Path(settings.admin.recordings),
         )
     cache = settings.prompts.cache_directory
-    if cache is not None and settings.prompts.cache != "auto":  # with "auto", the server works without a cache
+    # With `prompts.cache = "auto"`, the server works without a cache if the folder cannot be written.
+    if cache is not None and settings.prompts.cache != "auto":
         yield f"{settings.source(where, ('prompts', 'cache'))}: prompts.cache", cache

@@ -20,8 +20,8 @@ PATTERN_VARIABLE = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")
 MAX_PATH, MAX_SEGMENTS = 2048, 64  # the maximum numbers of characters and segments of a path, else it is refused
 MAX_SLOW_PATH = 256  # the maximum number of characters of a path if a pattern of the table is slow to match
 MAX_QUERY_KEYS = 100  # the maximum number of keys in a URL's query
-# Repetitions of the same characters, one after another in a pattern, with which the time of a match grows with the
-# cube of a path's length.
+# If a pattern has so many repetitions of the same characters, one after another, the time of a match grows with
+# the cube of a path's length.
 _SLOW = 3
 _ALL = frozenset(map(chr, range(128)))  # all ASCII characters, which suffice to see if sets of characters overlap
 _CATEGORIES = {
@@ -53,7 +53,7 @@ def pattern_problems(pattern: str, place: str) -> list[str]:
 
 
 def check_url_limits(url: URL, *, slow: bool) -> None:
-    """Raise RefusedError 414 or 400 if a URL is too long to be matched. `slow` says that a pattern is slow."""
+    """Raise RefusedError 414 or 400 if a URL is too long to be matched. `slow`: a pattern is slow to match."""
     path, most = url.path, MAX_SLOW_PATH if slow else MAX_PATH
     if len(path) > most:
         raise RefusedError(RefusalReason.LONG_PATH, f"the path is longer than {most} characters")
@@ -159,7 +159,10 @@ def _may_be_empty(kind: Any, value: Any) -> bool:
 
 
 def _characters(kind: Any, value: Any) -> frozenset[str]:
-    """The ASCII characters that a part of an expression may match; all ASCII for a kind that is not analysed."""
+    """The ASCII characters that a part of an expression may match.
+
+    All ASCII characters are returned for a kind of part that is not analysed.
+    """
     if kind is ops.LITERAL:
         return frozenset((chr(value),))
     if kind is ops.NOT_LITERAL:

@@ -49,7 +49,7 @@ def missing_prompts(routes: Iterable[Route], snapshot: PromptSnapshot, where: st
 
 
 def _keys_with(prompt: str, value: Any, place: KeyPath = ()) -> Iterator[str]:
-    """Yield a message's beginning, such as `menus.main.play: `, for each key of a setting that names this prompt.
+    """Yield, for each settings key whose value is this prompt, the beginning of a message: `menus.main.play: `.
 
     The beginning is "" for the keys `prompt` and `prompts`.
     """
@@ -61,7 +61,10 @@ def _keys_with(prompt: str, value: Any, place: KeyPath = ()) -> Iterator[str]:
 
 
 def required_engines(routes: Iterable[Route]) -> set[EngineRequirement]:
-    """The TTS, STT and LLM engines that routes need. A voice whose name has a `{variable}` is unknown: ""."""
+    """The TTS, STT and LLM engines that routes need.
+
+    If the name of a voice has a `{variable}`, the voice is not known yet, and "" stands for it.
+    """
     found: set[EngineRequirement] = set()
     for route in routes:
         with route.known_handler() as handler:

@@ -33,7 +33,7 @@ _WIRE_KEYS: dict[str, type[Encapsulation] | type[Framing] | type[RtpPayload]] = 
     "framing": Framing,
     "rtp_payload": RtpPayload,
 }
-_SHOWN = 50  # the maximum number of characters of a URL's value that a message shows
+_SHOWN = 50  # the most characters that an error message shows of a value from a URL
 _MAX_HANDLERS = 256  # the number of handlers, kept for reuse, at which a route drops them all
 LANGUAGE = "language"  # the key of the caller's language: a variable, and a setting of handlers that have one
 HANDLER_KEYS = {"repeat", LANGUAGE}  # settings of a handler that a URL's query may set, if the handler has them
@@ -63,7 +63,8 @@ class Route:
     source: str = ""  # the file or the environment variable that sets the path
     recognition: RecognitionSettings = field(default_factory=RecognitionSettings)
     flow: bool = False  # whether VoIPBIN's action `fetch` may ask for the path
-    flow_full: tuple[Action, ...] = ()  # the actions that answer a `fetch` of a call that can have no media stream
+    # The actions that answer VoIPBIN's `fetch` for a call that can have no media stream.
+    flow_full: tuple[Action, ...] = ()
     # The handlers made for earlier callers, by the values of variables and query keys, and by the version of the
     # prompts' snapshot that the handlers use.
     _handlers: dict[Any, Handler] = field(default_factory=dict, compare=False, repr=False)
@@ -82,9 +83,9 @@ class Route:
     def stream_variables(self, query: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
         """The variables of a stream, which texts, webhooks and applications use.
 
-        They are the keys of the URL's query, overridden by `variables`. Values of a query are never filled into a
-        handler's settings. Keys that change settings are left out, except the caller's language, which texts and
-        webhooks may use.
+        They are the parameters of the URL's query, overridden by `variables`. Values of a query are never filled
+        into a handler's settings. Parameters that change settings are left out, except the caller's language,
+        which texts and webhooks may use.
         """
         reserved = (CREDENTIALS | QUERY_KEYS | self.handler.query_settings) - {LANGUAGE}
         named = {key: value for key, value in query.items() if key not in reserved}
@@ -110,12 +111,14 @@ class Route:
         elif known.complete:
             yield known.table
         else:
-            # The handler has None for a missing setting, so code that uses the handler in the context may fail.
+            # Some settings of an incomplete handler are None. Code in the `with` block that reads such a setting
+            # may therefore raise an error.
             with contextlib.suppress(AttributeError, TypeError, ValueError):
                 yield known.table
 
     def _hint(self, place: KeyPath, near: str) -> str:
-        if len(place) == 1:  # the key may be a setting of the handler, or of every path
+        # The misspelt key may be meant for a setting of the handler, or for a setting that every path has.
+        if len(place) == 1:
             keys = (*self.handler.model_fields, *PathSettings.model_fields)
             near = did_you_mean(str(place[-1]), keys) or near
         return near or suggest_key(("paths", self.pattern, *place), "")
@@ -129,13 +132,13 @@ class Route:
             inside = inside or (isinstance(value, list) and isinstance(key, int) and key < len(value))
             value = value[key] if inside else None
         if isinstance(value, dict | None):
-            # A URL's variables are filled into texts, never into a table. So a mistake of a table may disappear
-            # only if the message of the mistake names a variable.
+            # A URL's variables are filled into texts, never into a table. Therefore, a mistake that concerns a
+            # whole table may disappear only if the message about the mistake names a variable.
             return any(name in text for name in names)
         return any(name in each for each in texts_in(value) for name in names)
 
     def wire_settings(self, query: Mapping[str, str]) -> WireSettings:
-        """The wire format for one caller; RefusedError 400 where the URL's query names an unknown wire format."""
+        """The wire format for one caller; RefusedError 400 if the URL's query names an unknown wire format."""
         given: dict[str, Any] = {}
         for key, kind in _WIRE_KEYS.items():
             if key in query:
@@ -159,10 +162,10 @@ class Route:
     ) -> Handler:
         """Return the handler for one caller; callers with the same variables and query share one handler.
 
-        `describe_input` makes the text that tells how to give missing values.
+        `describe_input` makes the text that tells a caller how to give the values of variables that are missing.
 
-        Raises RefusedError: 400 where the query sets a key that it may not set, or where a value for a text is
-        missing or wrong; 404 where the URL names a prompt, tone or the like that does not exist.
+        Raises RefusedError: 400 if the query sets a key that it may not set, or if the value of a variable in a
+        setting is missing or wrong; 404 if the URL names a prompt, a tone or another resource that does not exist.
         """
         keys = HANDLER_KEYS if LANGUAGE in self.handler.query_settings else HANDLER_KEYS - {LANGUAGE}
         asked = {key: query[key] for key in sorted(keys & query.keys())}
@@ -191,7 +194,8 @@ class Route:
             why = f"{key} is not for {self.pattern}, which does not repeat anything"
             raise RefusedError(RefusalReason.BAD_QUERY, why)
         for name in self.variables:
-            if set("{}") & set(value := variables.get(name, "")):  # text in braces would be treated as a variable
+            # Refuse braces, because text in braces would be treated as another variable.
+            if set("{}") & set(value := variables.get(name, "")):
                 why = f'the URL has "{value[:_SHOWN]}" in place of {{{name}}}'
                 hint = "put the value itself there, without braces"
                 raise RefusedError(RefusalReason.UNKNOWN_PROMPT, f"{why}: {hint}")

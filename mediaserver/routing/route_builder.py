@@ -43,7 +43,7 @@ def build_routes(settings: Settings, where: str) -> tuple[list[Route], list[str]
 
 
 def _location(settings: Settings, where: str, place: KeyPath) -> str:
-    """The beginning of a message: the file or environment variable that sets a key, then the key."""
+    """The beginning of a message: the file or environment variable that has a setting, and the setting's key."""
     return single_line(f"{settings.source(where, place)}: {format_key(place)}")
 
 
@@ -106,7 +106,7 @@ def _build_route(
 
 
 def _variable_problems(route: Route, place: str) -> list[str]:
-    """One line for each `{variable}` in a route's settings that its path lacks, or that is never filled in."""
+    """One line for each `{variable}` in a route's settings that its pattern lacks, or that is never filled in."""
     unknown = set(route.variables) - set(PATTERN_VARIABLE.findall(route.pattern))
     problems = [
         f"{place}: {key}: uses {{{name}}}, which the path does not have"

@@ -32,7 +32,7 @@ def validate_text_query(route: Route, query: Mapping[str, str]) -> None:
 
 
 def open_text_notes(routes: Iterable[Route]) -> Iterator[tuple[Route, str]]:
-    """Yield warnings on open paths with `?text=`, where strangers choose the text, or no text is spoken at all."""
+    """Yield warnings about open paths with `?text=` on which strangers choose the text, or no text is spoken."""
     for route in routes:
         if not _has_text_query(route) or not route.access.is_open:
             continue
@@ -47,7 +47,7 @@ def _has_text_query(route: Route) -> bool:
 
 
 def _chosen_text(route: Route, handler: Handler, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
-    """What a URL chooses of the texts that TTS speaks: values in the texts, and the language; "" if nothing."""
+    """What a URL chooses of a spoken text: values filled in, and the language; "" if it chooses nothing."""
     text, language = handler.spoken_url_text(variables, query), query.get(LANGUAGE, "")
     if not language or LANGUAGE not in route.handler.query_settings:
         return text

@@ -43,7 +43,7 @@ class RouteTable:
     async def match_route(self, url: URL) -> tuple[Route, dict[str, str]]:
         """Find the route that a URL's path matches, and the values of the path's variables.
 
-        RefusedError: 404 where no route matches, 414 or 400 where the URL is too long to be matched.
+        RefusedError: 404 if no route matches, 414 or 400 if the URL is too long to be matched.
         """
         patterns.check_url_limits(url, slow=bool(self.slow))
         found = await _resolve(self._dispatcher, url)
@@ -86,7 +86,8 @@ def _run_without_waiting(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def _resolve(dispatcher: UrlDispatcher, url: URL) -> web.UrlMappingMatchInfo:
-    request = SimpleNamespace(method="GET", rel_url=url)  # the only attributes that aiohttp's dispatcher reads
+    # The only attributes of a request that aiohttp's dispatcher reads.
+    request = SimpleNamespace(method="GET", rel_url=url)
     return await dispatcher.resolve(cast("web.Request", request))
 
 

@@ -31,13 +31,13 @@ def open_library(settings: Settings, *, make_store: bool = True) -> PromptLibrar
 
 
 def speech_cache_folder(prompts: PromptSettings) -> Path | None:
-    """The folder of the TTS cache, which the first spoken sentence creates; None if there is no cache."""
+    """The folder of the TTS cache, which is made when the first sentence is spoken; None if caching is off."""
     folder = None if prompt_cache_problems(prompts, "") else prompts.cache_directory
     return folder / "speech" if folder is not None else None
 
 
 def _sound_cache_folder(prompts: PromptSettings, *, make: bool) -> Path | None:
-    """The folder in which decoded prompts are cached; None where caching is off.
+    """The folder in which decoded prompts are cached; None if caching is off.
 
     If the folder cannot be written, a warning is logged, and the result is None.
     """

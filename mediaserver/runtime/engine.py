@@ -41,13 +41,14 @@ log = structlog.get_logger()
 class Engine:
     """All parts of a server except its listeners (the sockets that accept connections).
 
-    `where` is the name of the configuration for messages. `problems` are mistakes found in its settings: `load`
-    raises them.
+    `where` is the configuration's name in messages. `problems` are the mistakes found in the configuration's
+    settings: `load` raises a ConfigError with them.
     """
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
         self.configuration = Configuration.build(settings, where, problems)
-        self.is_configuration_current = True  # False if a changed file was refused because of mistakes
+        # False if a changed configuration file was refused because of mistakes.
+        self.is_configuration_current = True
         self.metrics = Metrics()
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self.frame_poller = FramePoller(self.ticker, deliver_batch)
@@ -97,7 +98,7 @@ class Engine:
         configuration = self.configuration
         await self.library.load(self.prompts.first_encodings(), progress)
         for file, problem in self.library.problems.items():
-            if file != os.curdir:  # `missing_prompts` reports a problem of the whole folder, with its setting
+            if file != os.curdir:  # if the whole folder has a problem, `missing_prompts` reports it
                 log.error("prompt left out", file=file, why=problem)
         problems = [*configuration.problems, *configuration.missing_prompts(self.library)]
         if problems:
@@ -130,7 +131,7 @@ class Engine:
 
     @property
     def why_not_ready(self) -> str:
-        """Why speech engines that paths need are not ready yet; "" where all of them are ready."""
+        """Why speech engines that paths need are not ready yet; "" if all of them are ready."""
         return "; ".join(self.speech.not_ready_reasons(self._awaited))
 
     def validate_configuration(self, configuration: Configuration) -> list[str]:

@@ -42,7 +42,7 @@ def export_prompts(metrics: Metrics, library: PromptLibrary) -> None:
 
 
 def export_results(metrics: Metrics, webhooks: Webhooks, speech: SpeechService) -> None:
-    """Export the results of webhooks, of sentences spoken by TTS, and of lines that child processes printed."""
+    """Export the counts of webhooks, of sentences that TTS spoke, and of lines that child processes printed."""
     counter = metrics.counter
     counter("printed_lines", "What our processes printed, by what became of it", lambda: child_stderr.counts)
     counter("webhooks", "Events for the operator's URL, by what became of them", lambda: webhooks.results)

@@ -35,10 +35,14 @@ class PromptMonitor:
         self._watching: asyncio.Task[None] | None = None
         self.missing = 0
         self._preloading: set[asyncio.Future[list[EncodedFrames]]] = set()
-        self._left_out: list[str] = []  # the messages on built-in paths whose prompts were never in the folder
+        # Messages about built-in paths whose prompts have not been in the folder so far.
+        self._left_out: list[str] = []
 
     def report_missing(self) -> None:
-        """Log, when the server starts, which built-in paths lack prompts, and whether there are none at all."""
+        """Log, when the server starts, which built-in paths lack prompts.
+
+        Also log if the folder has no prompts at all.
+        """
         library = self._library
         self._left_out = self._configuration().missing_default_prompts(library)
         for problem in self._left_out:
@@ -51,7 +55,7 @@ class PromptMonitor:
     def preload_backgrounds(self) -> asyncio.Future[list[EncodedFrames]]:
         """Prepare the background sounds of paths at their configured levels, so that no caller waits for them.
 
-        The future is done when all backgrounds are encoded, and kept, in the encodings that callers get first.
+        The returned future is done when all backgrounds are in memory, in the encodings that callers get first.
         """
         wanted = requirements.backgrounds(self._configuration().table, self._library.snapshot)
         done = asyncio.gather(*(background.make_frames(encoding) for background, encoding in wanted))
@@ -77,14 +81,17 @@ class PromptMonitor:
         )
 
     async def refresh(self) -> None:
-        """Load changes of the prompt folder now. Does nothing if the folder is watched, and is loaded anyway."""
+        """Load changes of the prompt folder now.
+
+        Does nothing if the folder is watched, because its changes are then loaded anyway.
+        """
         if self._watching is None or self._watching.done():
             reloaded = await self._library.refresh(self.first_encodings(), settle=0)
             if reloaded is not None:
                 self.on_reloaded(reloaded)
 
     async def close(self) -> None:
-        """Stop watching the prompt folder, and preparing background sounds."""
+        """Stop watching the prompt folder, and stop preparing background sounds."""
         for preloading in [*self._preloading]:
             preloading.cancel()
         if self._watching is not None:
@@ -120,7 +127,10 @@ class PromptMonitor:
         self._report_removed(reloaded)
 
     def report_oddities(self, names: Iterable[str]) -> None:
-        """Log warnings about these prompts' files, and which other files of the same names are not played."""
+        """Log the warnings about the files of these prompts.
+
+        Also log which other files with the names of these prompts are not played.
+        """
         names = list(names)
         for warning in self._library.warnings(names):
             log.warning("a prompt is played, and odd", why=warning)
@@ -134,10 +144,11 @@ class PromptMonitor:
             )
 
     def _report_removed(self, reloaded: ReloadResult) -> None:
-        """Count the prompts that paths lack now. Log them if prompts were removed from the folder."""
+        """Count the prompts that paths lack now. If the reload removed prompts, log which prompts are lacking."""
         configuration = self._configuration()
         left_out = configuration.missing_default_prompts(self._library)
-        # This forgets built-in paths that have their prompts now, so that a later loss of a prompt is reported.
+        # Forget the messages about built-in paths whose prompts are there now, so that a later loss of a prompt is
+        # logged.
         self._left_out = [problem for problem in self._left_out if problem in left_out]
         lost = [problem for problem in left_out if problem not in self._left_out]
         problems = [*configuration.missing_prompts(self._library), *lost]

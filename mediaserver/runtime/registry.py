@@ -1,4 +1,7 @@
-"""The registry of streams in progress. It admits streams within limits, counts starts and ends, and drains."""
+"""The registry of streams in progress. It admits streams within limits, counts them, and drains them.
+
+To drain the streams is to wait at shutdown until they have ended.
+"""
 
 import asyncio
 from collections import Counter
@@ -14,7 +17,8 @@ from mediaserver.events.kinds import EventKind
 from mediaserver.routing.route import Route
 from mediaserver.support.metrics import Metrics
 
-# The number of sent frames (one second) within which a peer that drops the stream may not understand the framing.
+# If a peer drops its connection before more frames than this were sent (one second of audio), the peer may not
+# understand the framing.
 _MISFRAMED_FRAMES = 50
 
 # The reasons for a stream's end that are the fault of the stream's peer.
@@ -51,7 +55,8 @@ class StreamRegistry:
         self._metrics, self._event_sink = metrics, event_sink
         self._entries: dict[str, _Entry] = {}
         self._begun = 0  # the number of streams that have begun so far
-        self._by_path: Counter[str] = Counter()  # the number of streams in progress and kept places for each path
+        # For each path, the number of streams in progress and of places kept.
+        self._by_path: Counter[str] = Counter()
         self._by_peer: Counter[str] = Counter()  # the number of streams in progress for each peer
         self._idle = asyncio.Event()
         self._idle.set()
@@ -72,7 +77,7 @@ class StreamRegistry:
         return iter([entry.session for entry in self._entries.values()])
 
     def get(self, stream_id: str) -> Session | None:
-        """The session of a stream in progress; None where there is no such stream."""
+        """The session of a stream in progress; None if there is no such stream."""
         entry = self._entries.get(stream_id)
         return entry.session if entry is not None else None
 
@@ -89,13 +94,13 @@ class StreamRegistry:
         return [session for session in self if name in _call_names(session)]
 
     def named(self, name: str) -> list[Session]:
-        """The streams with a name, which is a stream's label, or the id of its call, alone or as `calls/<id>`."""
+        """The streams whose label is `name`, or whose call's id is `name`, alone or in the form `calls/<id>`."""
         return [session for session in self if name == session.stream.label or name in _call_names(session)]
 
     def admit(self, route: Route, peer: str = "") -> None:
         """Check that one more stream may begin on a route, and from a peer.
 
-        RefusedError 503 where a limit is reached, or where the server is shutting down.
+        RefusedError 503 if a limit is reached, or if the server is shutting down.
         """
         limits = self.limits
         if self.draining:
@@ -108,13 +113,13 @@ class StreamRegistry:
             raise RefusedError(RefusalReason.PEER_FULL, text)
 
     def _require_room_on(self, route: Route) -> None:
-        """Check that a route has room for one more stream; RefusedError 503 where it has as many as it may."""
+        """Check that a route has room for one more stream; RefusedError 503 if the route's limit is reached."""
         if self._by_path[route.pattern] >= route.max_streams:
             text = f"full: {_streams(route.max_streams)} playing on this path, try again later"
             raise RefusedError(RefusalReason.PATH_FULL, text)
 
     def register(self, session: Session, route: Route, peer: str = "") -> None:
-        """Add a stream, and start its time limit. `peer` is the key by which the peer's streams are counted.
+        """Add a stream, and start its time limit. `peer` is the peer's address or network.
 
         `peer` is "" for a stream that the server has dialled.
         """
@@ -132,8 +137,8 @@ class StreamRegistry:
     def reserve(self, session: Session, route: Route) -> None:
         """Keep a place on another route for a stream, until `move` is called or the stream ends.
 
-        Until then the stream counts on both routes, because the handler of the first one still runs. RefusedError
-        503 where the route has as many streams as it may.
+        Until then, the stream counts on both routes, because its first route's handler still runs. RefusedError
+        503 if the other route's limit of streams is reached.
         """
         entry = self._entries[session.stream.id]
         if route.pattern != entry.path:
@@ -181,7 +186,7 @@ class StreamRegistry:
         session.call.notify(EventKind.STREAM_ENDED, summary)
         self._event_sink.forget(session.stream)
         misframed = summary["reason"] == EndReason.PEER_VANISHED and 0 < session.frames <= _MISFRAMED_FRAMES
-        # A stream that the server dialled has a resource. The client that dialled it logs advice of its own.
+        # Only streams that the server dialled have a resource. For them, the code that dialled logs other advice.
         if misframed and not session.stream.resource:
             log.warning(
                 "the peer dropped the stream within a second of its first frame: is the framing what it expects?",
@@ -191,7 +196,7 @@ class StreamRegistry:
             )
 
     def _count_faults(self, summary: Mapping[str, Any]) -> None:
-        """Count in the metrics, by kind, the faults of a stream's peer that the stream's summary has."""
+        """Count, in the metrics, the faults of a stream's peer that the stream's summary lists, by kind."""
         faults = self._metrics.peer_faults
         if summary["reason"] in _FAULTS:
             faults.labels(summary["reason"]).inc()

@@ -56,7 +56,7 @@ async def serve(handler: Handler, session: Session) -> None:
 
 
 async def run_handler(session: Session, handler: Handler) -> End:
-    """Run a handler, and any that replaces it, until the stream ends; return the stream's end and its reason.
+    """Run a handler, and any that replaces it, until the stream ends; return how the stream ended.
 
     An exception of the handler is logged, and ends the stream.
     """

@@ -46,13 +46,14 @@ def switch_stream(engine: Engine, session: Session, path: str, by: str) -> str:
     """Cancel a stream's handler, and then run that of another path; return the path without its query.
 
     The path's access rules do not apply, and the stream keeps its wire format. The stream also keeps its
-    variables, except those that the path and its query override. The variables and the stream's place on the path
-    are settled at once, so that no request that comes before the old handler has ended can change them. The event
-    `stream.switched`, which is emitted when the new handler begins, names the switch's origin, `by`.
+    variables, except those that the path and its query override. The stream's variables are changed, and a place
+    on the path is kept for the stream, at once, before the old handler has ended. Requests that come meanwhile can
+    therefore not make the switch fail. The event `stream.switched`, emitted when the new handler begins, has `by`,
+    the name of whoever asked for the switch.
 
     RefusedError: 404 if there is no such path or prompt, 400 or 414 if the path is wrong, 400 if there would be
-    too many variables, 409 while the stream is being switched already, 503 if the path has as many streams as it
-    may have.
+    too many variables, 409 while the stream is being switched already, 503 if the path's limit of streams is
+    reached.
     """
     if session.operator.replacing:
         why = "the stream is being switched already: wait for stream.switched"

@@ -12,7 +12,7 @@ from mediaserver.support.metrics import Metrics
 
 
 class WebhookEventSink:
-    """Counts each event of a stream, and passes it to the operator's webhook and to the hub of the admin port."""
+    """Counts each event of a stream, and passes it to the operator's webhook and to clients of the admin port."""
 
     def __init__(self, webhooks: Webhooks, hub: EventHub, metrics: Metrics) -> None:
         self._webhooks, self._hub, self._metrics = webhooks, hub, metrics

@@ -97,7 +97,7 @@ class MessageReader:
 
 
 async def handle_control(websocket: WebSocket, message: WSMessage, on_pong: Callable[[bytes], None]) -> End | None:
-    """Answer a ping, or pass the payload of a pong to `on_pong`; return how any other message ends the stream."""
+    """Answer a ping, or pass the payload of a pong to `on_pong`; return the stream's end for any other message."""
     match message.type:
         case WSMsgType.PING:
             with contextlib.suppress(ConnectionError):  # the connection broke; received messages are still read
@@ -110,7 +110,7 @@ async def handle_control(websocket: WebSocket, message: WSMessage, on_pong: Call
 
 
 def _end_of(message: WSMessage) -> End:
-    """How a stream ends with a message that is neither data nor ping nor pong."""
+    """The end of a stream whose peer's latest message is a close, an error, or the loss of the connection."""
     match message.type:
         case WSMsgType.CLOSE:
             return End(EndReason.PEER_CLOSED, int(message.data or CloseCode.NO_STATUS))

@@ -31,7 +31,8 @@ class OpenWebSocket(ClientWebSocketResponse[Literal[True]]):
 
 def _random_keys() -> Iterator[bytes]:
     while True:
-        block = os.urandom(1024)  # a system call for each key would cost more than the masking
+        # Many masking keys at once, because a system call for each would cost more than masking.
+        block = os.urandom(1024)
         yield from (block[at : at + MASK_BYTES] for at in range(0, len(block), MASK_BYTES))
 
 

@@ -29,7 +29,7 @@ _MAX_FIRST_FRAMES = 8  # the most frames that the event loop may have read at on
 _MAX_IDLE_POLLS = 5  # number of polls in a row without a frame, after which the event loop reads the connection
 _MAX_DRAINED_BYTES = 256 * 1024  # the most bytes that are read from a lost connection
 _DRAINED_AT_ONCE = 16 * 1024  # bytes of a lost connection that are read at a time
-_READERS_PER_POLL = 100  # the most connections that are polled at one moment of the 20 ms
+_READERS_PER_POLL = 100  # the most connections that are polled at the same moment
 
 
 class FrameSink(Protocol):
@@ -37,7 +37,7 @@ class FrameSink(Protocol):
 
     received: int  # number of messages received so far
     listening: bool  # whether frames are to be delivered; if not, they are only counted
-    irregular: bool  # set to True before the delivery of frames that did not come one in each ptime
+    irregular: bool  # set to True before frames are delivered that did not come one by one, every 20 ms
 
 
 Sink = TypeVar("Sink", bound=FrameSink)
@@ -134,9 +134,9 @@ class FrameReader(Generic[Sink]):
         return data
 
     def on_read_error(self, error: OSError) -> None:
-        """Count a poll that found no frame on the connection; stop polling after several, or if it is broken.
+        """Handle a failed read: stop polling after several polls without data, or if the connection broke.
 
-        The event loop then reads a broken connection, and closes it.
+        The event loop then reads the connection again. A broken connection is closed by the event loop.
         """
         self.idle += 1
         if self.idle >= _MAX_IDLE_POLLS or not isinstance(error, BlockingIOError):
@@ -164,7 +164,7 @@ class FrameReader(Generic[Sink]):
 
 
 def _nothing() -> None:
-    """Do nothing. Takes the place of the function that ends a group's polls, once the polls have ended."""
+    """Do nothing. This function replaces the function that ends a group's polls, once the polls have ended."""
 
 
 class _Group(Generic[Sink]):
@@ -182,7 +182,8 @@ class _Group(Generic[Sink]):
         self.readers.remove(reader)
         if not self.readers:
             self._end_polls()
-            self._end_polls = _nothing  # the function that ended the polls refers to the group: a reference cycle
+            # Break a reference cycle: the function that ended the polls refers to the group.
+            self._end_polls = _nothing
             self._poller.groups.remove(self)
 
     def _poll(self) -> None:

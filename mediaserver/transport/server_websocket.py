@@ -20,7 +20,8 @@ from mediaserver.wire import websocket
 
 _SLICE_BYTES = 4096  # bytes parsed at a time: at most some 700 tiny frames, which take about a millisecond
 _MAX_UNPARSED_BYTES = 512 * 1024  # the most bytes that may wait to be parsed; more are a flood, and end the stream
-_QUEUE_BYTES = 32 * 1024  # aiohttp stops reading while waiting messages hold more than twice as many bytes
+# aiohttp stops reading from the peer if waiting messages hold more than twice this number of bytes.
+_QUEUE_BYTES = 32 * 1024
 _COUNTED = (WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.PING, WSMsgType.PONG)
 _CLOSED = WSMessage(WSMsgType.CLOSED, None, None)
 
@@ -67,7 +68,8 @@ class ServerWebSocket(asyncio.Protocol):
         self.transport: asyncio.Transport | None = transport
         self.closed = False  # whether a close frame was sent or received, so that nothing more is sent
         self.received = 0  # number of bytes parsed since the handshake
-        # The bytes of all processed messages. It equals `received` if no message waits and none is incomplete.
+        # Number of bytes of all messages processed so far. It equals `received` if no message waits, and none is
+        # incomplete.
         self._accounted = 0
         self._processing = 0  # number of bytes of the message that is being processed
         self._frames: FrameReader[Any] | None = None
@@ -77,7 +79,7 @@ class ServerWebSocket(asyncio.Protocol):
         self._on_lost = on_lost
         self._message_counter: MessageCounter | None = None
         self._finish: Callable[[End], None] = _ignore_end
-        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # number of bytes in which a message must end
+        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # the most bytes before a message ends
         self._check_at, self._messages_at_check = math.inf, 0
         transport.set_protocol(self)
 
@@ -176,7 +178,7 @@ class ServerWebSocket(asyncio.Protocol):
         self._parser = None
 
     def _check_progress(self) -> None:
-        """End the stream if no message has ended in the last `_check_step` bytes, twice the limit of a message."""
+        """End the stream if no message has ended in the last `_check_step` bytes."""
         self._check_at = self.received + self._check_step
         messages = self._message_counter.messages if self._message_counter is not None else 0
         if messages == self._messages_at_check:

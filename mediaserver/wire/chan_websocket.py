@@ -50,7 +50,7 @@ class EventName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MediaFormat:
-    """The audio format of both directions.
+    """The audio format that Asterisk's WebSocket channel uses in both directions.
 
     `name` is Asterisk's name of the format, `rate` the sample rate in Hz, and `frame_bytes` the size in bytes of
     the frames that Asterisk wants to receive.
@@ -147,7 +147,8 @@ def parse(text: str) -> ControlEvent:
     if not name.isascii() or not name.replace("_", "").isalpha():
         raise ProtocolError("a text that is no event of Asterisk's")
     fields = {}
-    text, _, error_text = text.partition(" error_text:")  # the last field, the only one with spaces
+    # `error_text` is the text message's last field, the only one whose value may have spaces.
+    text, _, error_text = text.partition(" error_text:")
     if error_text:
         fields["error_text"] = _printable(error_text)
     for word in text.split()[1:64]:

@@ -28,7 +28,8 @@ class Depacketizer(ABC):
 
     def __init__(self, codec: CodecDetector) -> None:
         self.codec = codec
-        # The buffer counts lost, late and duplicate packets. It is used only if the encapsulation numbers packets.
+        # The jitter buffer counts lost, late and duplicate packets. It is used only for RTP, whose packets have
+        # sequence numbers.
         self.buffer = JitterBuffer()
         self.jitter = JitterEstimator()
         self.frame_size = 0
@@ -68,10 +69,10 @@ class Depacketizer(ABC):
         return frame_layout(b"", codec)
 
     def measure_jitter(self, at: float) -> None:
-        """Update the jitter with a polled frame, which came at most one ptime before the time `at`, in seconds.
+        """Update the jitter with a frame that was read by polling, up to 20 ms after it had arrived.
 
-        The method is called before `samples` counts the frame. All frames that were polled since the method was
-        last called came in time, one in each ptime.
+        `at` is the time of the poll, in seconds. Call this method before the frame is added to `samples`. The
+        frames that were polled since the last call count as having arrived on time, one every 20 ms.
         """
         frames = self.samples // FRAME_SAMPLES
         self.jitter.decay(frames - self._measured)
@@ -79,7 +80,7 @@ class Depacketizer(ABC):
         self.jitter.update(at, self.samples, PTIME)
 
     def _message_size(self, payload_bytes: int) -> int:
-        """The size in bytes of a message with one payload of `payload_bytes`."""
+        """The size in bytes of a message that carries one payload, which has `payload_bytes` bytes."""
         return payload_bytes
 
     def _count_arrival(self, audio: Audio, at: float) -> Audio:
@@ -163,7 +164,8 @@ class AudioSocketDepacketizer(Depacketizer):
             self.framed = audiosocket.is_message(data)
         if not self.framed:
             return [self._decode(data, at)]
-        if (payload := audiosocket.single_audio_payload(data)) is not None:  # nearly every message holds audio
+        # Tested first, because nearly every message holds audio.
+        if (payload := audiosocket.single_audio_payload(data)) is not None:
             return [self._decode(payload, at)]
         return [event for message in audiosocket.parse(data) for event in self._events(message, at)]
 

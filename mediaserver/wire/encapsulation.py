@@ -27,7 +27,7 @@ class Encapsulation(StrEnum):
 class Framing(StrEnum):
     """The content of a binary message in the encapsulation `audiosocket`: raw PCM, or an AudioSocket message.
 
-    With `auto`, sent messages have the content that the peer's first message has.
+    With `auto`, sent messages have the same kind of content as the peer's first message.
     """
 
     AUTO = "auto"
@@ -46,7 +46,8 @@ class RtpPayload(StrEnum):
     """The payload of the RTP packets that the server sends.
 
     With `auto`, a peer that dialled the server gets the payload type that it sends, and PCMU until its first
-    packet. A platform that the server dialled gets L16 under the payload type's number that the platform sends.
+    packet. If the server dialled the platform, the server sends L16, in packets that have the same payload type
+    number as the platform's packets.
     """
 
     AUTO = "auto"

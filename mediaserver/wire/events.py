@@ -47,13 +47,14 @@ class Audio:
 
     @property
     def power(self) -> float | None:
-        """The mean square of the samples if the frame was decoded in a batch, which makes it cheap; else None."""
+        """The mean square of the samples; None if the frame was not decoded in a batch with other frames."""
         return self.measured.powers[self.row] if self.measured is not None else None
 
     def feed_to(self, detector: SpeechDetector, tone: bool) -> bool:
-        """Whether somebody speaks after this audio. The detector is fed, unless it has got the audio already.
+        """Feed this audio to a speech detector; return whether the caller speaks.
 
-        `tone` marks the audio as a DTMF tone.
+        A detector that is in `fed` got the audio already, and is not fed again. `tone` tells whether the audio is
+        a DTMF tone.
         """
         return detector.speaking if detector in self.fed else detector.feed(self.pcm, tone, self.power)
 

@@ -20,12 +20,12 @@ from mediaserver.audio.pcm import (
 )
 from mediaserver.wire.events import Audio
 
-# The longest gap, in packets. A packet that is farther ahead of the expected one may belong to a new sequence. The
-# limit of RFC 3550, 3000 packets, would be a minute.
+# The longest gap, in packets. A packet that is farther ahead of the expected one may belong to a new sequence. RFC
+# 3550 allows 3000 packets, which would be a minute of audio here.
 MAX_DROPOUT = 2 * FRAMES_PER_SECOND
 MAX_MISORDER = FRAMES_PER_SECOND  # how many packets a late packet or a duplicate may be behind the expected packet
 MAX_CONCEALED = MAX_DROPOUT * FRAME_BYTES  # the most bytes of audio that conceal one gap
-_HISTORY_PACKETS = 5  # packets kept to conceal losses, which takes 49 ms of past audio; a packet has 10 ms or more
+_HISTORY_PACKETS = 5  # number of past packets kept: concealing a loss takes 49 ms of past audio
 MAX_VARIATION = 1.0  # seconds; a larger variation between two packets is a pause or another stream, not jitter
 _MOD = 1 << 16  # sequence numbers are u16, and begin again at 0 after 65535
 
@@ -62,7 +62,8 @@ class JitterBuffer:
         self._waiting: dict[int, tuple[bytes, float]] = {}
         # Extended sequence numbers of packets that were given up, among the last MAX_MISORDER packets.
         self._given_up: set[int] = set()
-        # The packet on probation: its sequence number, its PCM, its arrival time, and `received` at its arrival.
+        # The packet on probation: its sequence number, its PCM, its arrival time, and the number of packets that
+        # had been received when it arrived.
         self._probation: tuple[int, bytes, float, int] | None = None
         self.received = 0
         # Number of packets given up. A packet that arrives late still counts as lost, unlike in RFC 3550, A.3,
@@ -132,7 +133,7 @@ class JitterBuffer:
         return passed_on + self._release(at)
 
     def _release(self, at: float) -> list[Audio]:
-        """Conceal every gap that is given up at the time `at`, and return the packets that are in order then."""
+        """Conceal each gap that has lasted too long at the time `at`; return the audio that follows, in order."""
         passed_on: list[Audio] = []
         waiting = self._waiting
         while waiting:
@@ -197,7 +198,7 @@ class JitterEstimator:
             self._jitter += (variation - self._jitter) / 16
 
     def decay(self, frames: int) -> None:
-        """Count a number of frames that arrived exactly on schedule, so that the estimate becomes smaller."""
+        """Lower the estimate as though so many `frames` had arrived exactly on schedule."""
         self._jitter *= (15 / 16) ** max(0, frames)
 
     @property

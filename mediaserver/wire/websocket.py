@@ -79,8 +79,9 @@ def payload_bytes(size: int) -> int:
 def _padding(size: int) -> tuple[int, int]:
     """Two numbers for masking `size` bytes by integer arithmetic.
 
-    A key of four bytes, multiplied by the first number, is repeated over these bytes or some more. The second
-    number has all bits of these bytes set, and cuts off the bytes beyond them.
+    The first number, multiplied by a masking key (four bytes as an integer), gives the key repeated over `size`
+    bytes, and up to three bytes more. The second number has all bits of `size` bytes set: a bitwise AND with it
+    cuts off the bytes beyond `size`.
     """
     return int.from_bytes((b"\1\0\0\0" * (size // MASK_BYTES + 1))[:size], "little"), (1 << 8 * size) - 1
 

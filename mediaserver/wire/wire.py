@@ -49,8 +49,10 @@ class Wire:
         carrier: Carrier = Carrier.WEBSOCKET,
     ) -> None:
         self.settings = settings
-        self.media_format: MediaFormat | None = None  # the format named by Asterisk's WebSocket channel
-        self.unsupported_format = ""  # name of a format of Asterisk's WebSocket channel that is not supported
+        # The audio format that Asterisk's WebSocket channel has named.
+        self.media_format: MediaFormat | None = None
+        # Name of an audio format that Asterisk asks for, and this server does not support.
+        self.unsupported_format = ""
         self._carrier, self._dialled = carrier, random_key is not None
         self._mask = (lambda message: websocket.mask(message, random_key())) if random_key else None
         self._repacketizer: Repacketizer | None = None
@@ -151,8 +153,9 @@ class Wire:
     def fix_framing(self) -> None:
         """Keep the present framing although the peer has not decided it, because the first sent frame is due.
 
-        RTP, TCP and streams that the server dialled are exempt: they go on negotiating until the peer's first
-        audio. On a stream that the server dialled, it sends only silence until that audio.
+        This method does nothing for RTP, for TCP, and for streams that the server dialled: the peer's first audio
+        decides their format even if it comes later. On a stream that the server dialled, only silence is sent
+        before the peer's first audio.
         """
         if self._rtp is None and not self._dialled and self._carrier is not Carrier.TCP:
             self._negotiating = False
@@ -198,7 +201,7 @@ class Wire:
         except ProtocolError:
             return False  # this packet has an unsupported payload type; the next packet may have another
         self._negotiating = False
-        if self._dialled:  # the platform takes L16 under the payload type of its own µ-law
+        if self._dialled:  # VoIPBIN sends µ-law under this payload type, and accepts L16 under it
             packetizer.set_payload_type(payload_type, FRAME_BYTES)
             return payload_type != rtp.PayloadType.L16
         before, self.encoding = self.encoding, RTP_ENCODINGS[payload_type]

@@ -40,7 +40,7 @@ def condition(samples: Samples, how: Conditioning) -> ConditionedSound:
 
 
 def silence_threshold(how: Conditioning, level: Callable[[], float]) -> float:
-    """The level in dBov up to which sound counts as silence: the one that is set, or else one below `level`.
+    """The level in dBov up to which sound counts as silence: the configured one, or else one below `level`.
 
     `level` returns the sound's own level in dBov. It is called only if needed, because measuring takes long.
     """

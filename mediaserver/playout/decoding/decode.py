@@ -4,7 +4,7 @@ The code runs in worker processes, so it may take long, and it uses no asyncio. 
 The memory needed therefore depends on the PCM that is kept, not on the rate, channels and length that a file's
 header claims. Decoding stops with an error as soon as a file turns out to be longer than allowed.
 
-A file's first bytes decide its format. The extension decides only where the first bytes match no known format.
+A file's first bytes decide its format. The extension decides only if the first bytes match no known format.
 """
 
 import contextlib
@@ -26,7 +26,8 @@ from mediaserver.playout.decoding.formats import LONGEST, RAW, WAVE, RawFormat
 from mediaserver.playout.decoding.options import Conditioning
 from mediaserver.playout.decoding.resampling import Resample, resample
 
-PcmKind = Literal["auto", "linear", "mulaw"]  # the samples of `.pcm` files: a value of the setting `prompts.pcm`
+# Encoding of the samples in `.pcm` files: a value of the setting `prompts.pcm`.
+PcmKind = Literal["auto", "linear", "mulaw"]
 
 _BLOCK = 1 << 20  # number of bytes that are read from a file at a time
 _LAWS = {"mulaw": ("µ-law", g711.mulaw_decode), "alaw": ("A-law", g711.alaw_decode)}
@@ -41,7 +42,7 @@ class DecodedAudio:
     source: str  # a description of the file's own format, shown to users
     peak_dbfs: float
     loudness_lufs: float
-    warnings: tuple[str, ...] = ()  # texts to put after the file's name, such as "ends amid a sample"
+    warnings: tuple[str, ...] = ()  # warnings, each to be shown after the file's name: "ends amid a sample"
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ class _Sound:
 def decode_file(
     path: Path, longest: float = LONGEST, pcm: PcmKind = "auto", conditioning: Conditioning | None = None
 ) -> DecodedAudio:
-    """Decode a file of at most `longest` seconds. Raises PromptError with the reason where it cannot be played."""
+    """Decode a file of at most `longest` seconds. Raises PromptError with the reason if it cannot be played."""
     try:
         with path.open("rb") as file:
             return decode(path, file, longest, pcm, conditioning)
@@ -215,8 +216,9 @@ def _open_compressed(
 ) -> _Sound:
     """Open a compressed file, to be decoded by FFmpeg's libraries.
 
-    `samples` is the number of samples for each channel that the container gives, or None. Where FFmpeg's libraries
-    cannot decode the file and a `path` is given, the system's ffmpeg is tried: it is often built with more codecs.
+    `samples` is the number of samples for each channel that the container gives, or None. If FFmpeg's libraries
+    cannot decode the file, and a `path` is given, the system's program ffmpeg is tried, because it is often built
+    with more codecs.
     """
     from mediaserver.playout.decoding import libav  # imported only when needed, because importing PyAV takes 0.1 s
 

@@ -19,8 +19,8 @@ _SECOND = 1_000_000_000  # nanoseconds in a second
 class CacheLookup(NamedTuple):
     """A decoded file, and whether it came from the cache.
 
-    `stored` is "hit" where the file was in the cache, and "miss" where it was decoded. It is "failed" where the
-    result could not be written to the cache; `problem` has the reason.
+    `stored` is "hit" if the file was in the cache, and "miss" if it was decoded. It is "failed" if the file was
+    decoded, but could not be written to the cache; `problem` has the reason.
     """
 
     decoded: bytes
@@ -38,13 +38,13 @@ class DecodeCache:
         self._store, self._fingerprint = store, fingerprint
 
     def get_or_decode(self, path: str, decode: Callable[[BufferedReader], bytes], now: float) -> CacheLookup:
-        """Get a decoded file from the cache; where the cache lacks it, call `decode` with the open file.
+        """Get a decoded file from the cache; if the cache lacks it, call `decode` with the open file.
 
         The cache finds a file by a digest of its content. To save reading the file, the cache also remembers the
         digest by the file's state: device, inode, size, and times of change. This is safe, because no program can
         set the ctime (time of the last change of the inode). A ctime in whole seconds is not trusted, because all
         files of a disk image, and of its next version, may have one ctime. `now` is in seconds since 1970. Raises
-        OSError where the file cannot be read.
+        OSError if the file cannot be read.
         """
         before = os.stat(path)
         key_by_state = f"{self._fingerprint}; {os.fsencode(path)!r} {_state(before)}"

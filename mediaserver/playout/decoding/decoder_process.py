@@ -67,7 +67,7 @@ def main() -> None:
     try:
         child_main.report_ready(answers)
         _serve(cache, requests, answers, longest, pcm, Conditioning.load(conditioning))
-    except (BrokenPipeError, ConnectionResetError):  # these errors are raised if the server is gone
+    except (BrokenPipeError, ConnectionResetError):  # these errors mean that the server is gone
         os._exit(1)  # exit at once: a normal exit would fail to flush the answer, and print an error
 
 
@@ -137,7 +137,7 @@ def answer_request(
 
 
 def measure(path: str, longest: float, pcm_kind: str, conditioning: Conditioning) -> dict[str, Any]:
-    """The fields of a `Measurement` of a prompt's file; `{"error": reason}` where the file cannot be played."""
+    """The fields of a `Measurement` of a prompt's file; `{"error": reason}` if the file cannot be played."""
 
     def work() -> dict[str, Any]:
         from pathlib import Path

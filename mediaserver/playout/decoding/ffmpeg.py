@@ -33,7 +33,7 @@ def is_installed() -> bool:
 
 
 def probe(path: Path) -> AudioStream:
-    """Describe a file's first audio stream. Where there is none, raises PromptError with ffmpeg's own message."""
+    """Describe a file's first audio stream. If there is none, raise PromptError with ffmpeg's own message."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # newer Python versions warn of invalid escapes in pydub's source code
         from pydub.utils import mediainfo_json
@@ -44,7 +44,7 @@ def probe(path: Path) -> AudioStream:
         seconds = float(stream.get("duration") or found.get("format", {}).get("duration") or 0)
         if rate < 1 or channels < 1:
             raise ValueError("no sound")
-    # pydub raises one of these errors where ffprobe's answer has an unexpected form.
+    # pydub raises one of these errors if ffprobe's answer has an unexpected form.
     except (LookupError, StopIteration, ValueError, TypeError, AttributeError) as error:
         with decoded_blocks(path, AudioStream(8000, 1, 0)) as blocks:
             for _ in blocks:
@@ -59,8 +59,8 @@ def decoded_blocks(
 ) -> Generator[Generator[NDArray[np.float32], None, None], None, None]:
     """Run ffmpeg, and yield an iterator of a file's audio in blocks of shape (n,), ±1.0 full scale.
 
-    The blocks are mixed down to one channel, at the file's own sampling rate. The iterator raises PromptError
-    where ffmpeg fails. ffmpeg is killed if the context ends before the end of the file.
+    The blocks are mixed down to one channel, at the file's own sampling rate. The iterator raises PromptError if
+    ffmpeg fails. ffmpeg is killed if the `with` block ends before the end of the file.
     """
     command = ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1", "-i", f"file:{path}", "-map", "0:a:0"]
     command += ["-ar", str(stream.rate), "-ac", str(stream.channels), "-f", "f32le", "-c:a", "pcm_f32le", "-"]

@@ -70,7 +70,7 @@ def open_sound(
     `raw` is the format of a file without a header, None for other files. `samples` is the number of samples for
     each channel, without the codec's padding, if the container gives it in a way that FFmpeg ignores; else None.
 
-    Raises PromptError where the file has no sound, or nothing that can be decoded.
+    Raises PromptError if the file has no sound, or no sound that can be decoded.
     """
     file.seek(0)
     if raw is not None and raw.codec == "vox":
@@ -96,7 +96,7 @@ def open_sound(
         seconds = container.duration / av.time_base if container.duration else 0.0
         sound = LibavSound(name.split(",")[0].upper(), seconds)
         end = samples or _told_end(container, stream)
-        lengths = Counter[int]()  # the number of FFmpeg's frames by their length in samples
+        lengths = Counter[int]()  # how many of FFmpeg's frames have each length in samples
         blocks = _blocks(container, stream, sound, end, lengths)
         yield sound, _without_filling(blocks, sound, _ADPCM[codec], lengths) if codec in _ADPCM else blocks
 
@@ -121,8 +121,8 @@ def _blocks(
     if end is not None:
         decoded = min(decoded, end)
     codec = stream.codec_context.codec.canonical_name
-    # Where the container gives the padding's length, FFmpeg cuts the padding off: `decoded` is then hardly ever a
-    # multiple of a frame's samples.
+    # If the container gives the padding's length, FFmpeg cuts the padding off, and the number of `decoded` samples
+    # is then hardly ever a multiple of a frame's samples.
     if codec in _PADDING and lengths and decoded % lengths.most_common(1)[0][0] == 0:
         sound.warnings.append(
             f"has some silence at its ends, as {_PADDING[codec]} has, and does not tell how much: where it loops "

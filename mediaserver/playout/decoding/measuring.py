@@ -26,7 +26,7 @@ class Measurement(NamedTuple):
     other fields are measured in the file as it is, before it is conditioned.
     """
 
-    level: float  # active speech level in dBov (ITU-T P.56); SILENCE_DB where there is none
+    level: float  # active speech level in dBov (ITU-T P.56); SILENCE_DB if there is none
     gain: float  # dB by which `prompts.loudness` has changed the level
     offset: float  # the DC offset of the file, as a share of full scale
     offset_removed: bool  # whether the DC offset is removed for callers
@@ -41,11 +41,11 @@ class Measurement(NamedTuple):
 
 
 def measure(path: Path, file: BinaryIO, longest: float, pcm: PcmKind, conditioning: Conditioning) -> Measurement:
-    """Decode a prompt's file and measure it. PromptError where the file cannot be played."""
+    """Decode a prompt's file and measure it. PromptError if the file cannot be played."""
     meter = SourceMeter()
     decoded = decode(path, file, longest, pcm, None, metered(meter))
     samples = np.frombuffer(decoded.pcm, dtype="<i2")
-    if not meter.samples:  # the meter measures sound as it is resampled, but this file was at 8 kHz already
+    if not meter.samples:  # the meter measures while sound is resampled, but a file at 8 kHz is not resampled
         for at in range(0, len(samples), SAMPLE_RATE):
             meter.feed(samples[at : at + SAMPLE_RATE] / FULL_SCALE, SAMPLE_RATE)
     meter.finish()

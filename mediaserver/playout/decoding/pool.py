@@ -33,7 +33,7 @@ class AudioInfo(NamedTuple):
     source: str  # the file's own format, such as "WAV 44100 Hz 16-bit stereo"
     peak_dbfs: float
     loudness_lufs: float
-    warnings: tuple[str, ...] = ()  # texts to put after the file's name, such as "ends amid a sample"
+    warnings: tuple[str, ...] = ()  # warnings, each to be shown after the file's name: "ends amid a sample"
 
 
 class PcmSink(Protocol):
@@ -91,9 +91,9 @@ class DecodePool:
     ) -> tuple[AudioInfo, T]:
         """Decode a file into a sink that `new_sink` makes; return the file's description and the sink.
 
-        PromptError where the file cannot be played, or where its decoder process dies twice. If `store` is False,
-        the file is no prompt: it is decoded as it is, and nothing is cached on disk. For such a file, `longest`
-        may set a limit in seconds that is lower than the pool's.
+        PromptError if the file cannot be played, or if decoder processes die in two attempts to decode it. If
+        `store` is False, the file is no prompt: it is decoded as it is, and nothing is cached on disk. For such a
+        file, `longest` may set a limit in seconds that is lower than the pool's.
         """
         purpose = Purpose.PROMPT if store else Purpose.SOUND
         answer, sink = await self._ask(path, new_sink, purpose, longest)

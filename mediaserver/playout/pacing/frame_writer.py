@@ -53,7 +53,7 @@ class FrameWriter:
         self.wire, self.transport = wire, transport
         self._observers: tuple[tuple[FrameObserver, FlushObserver], ...] = ()
         self._overlays: tuple[Iterator[bytes], ...] = ()
-        self._silent = True  # True before the first message, and where the last message was silence
+        self._silent = True  # True before the first message, and if the last message was silence
         self._frames: Iterator[bytes] = iter(())  # encoded frames of the source, as they are before mixing
         self._encoding = wire.encoding  # the encoding of the frames in `_frames`
         self._background: Background | None = None

@@ -1,11 +1,11 @@
 """The pacer of one stream decides when frames are sent, over which connection, and when the stream must wait.
 
 At each tick, a stream runs nothing but an iterator, which takes the next message and writes it. All other code
-runs where a source begins, ends or fails, where the peer is slow, or where the session calls the pacer.
+runs only when a source begins, ends or fails, when the peer is slow, or when the session calls the pacer.
 
 When a stream begins, it sends a few frames at once, and stays ahead of its schedule by these frames, its lead. The
-far end thus has audio to play while the network is late. A stream that is told to `hold` until its peer's first
-audio sends silence.
+far end thus has audio to play while the network is late. After `hold`, the stream sends only silence until its
+peer's first audio.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class Pacer(Sequencer):
     ) -> None:
         super().__init__(ticker, wire, transport)
         self._slow_peer, self._on_stalled = SlowPeer(stall_timeout), on_stalled
-        self._started = self._xoff = False  # whether the session wants to send; whether the far end has sent XOFF
+        self._started = self._xoff = False  # whether sending was started; whether the far end has sent XOFF
 
     def start(self) -> None:
         """Start sending over the current connection, at the next tick of the ticker's slot for this stream."""
@@ -47,9 +47,10 @@ class Pacer(Sequencer):
         self._join_slot()
 
     def stop(self) -> None:
-        """Stop sending for good. The current source ends, and its future gets how much of it was played."""
+        """Stop sending for good. The current source ends; its future's result tells how much was played."""
         self.pause()
-        self._on_stalled, self.flush_peer = _ignore_stall, cannot_flush  # drops references to the session
+        # Drop the functions that refer to the session.
+        self._on_stalled, self.flush_peer = _ignore_stall, cannot_flush
         self.cancel_all(fade=False)
 
     def write_partial_frame(self) -> None:
@@ -126,5 +127,6 @@ class Pacer(Sequencer):
 
     def _leave_slot(self) -> None:
         self._membership.leave(self)
-        self._extra_frames -= self._frames_due  # frames still due are never sent, so `frames` omits them
+        # `frames` must not count frames that are still due, because they are never sent.
+        self._extra_frames -= self._frames_due
         self._frames_due = 0

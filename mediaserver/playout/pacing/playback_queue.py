@@ -47,13 +47,14 @@ class Playback:
         return max(0, self._sent(now) - unsent - self.source.underruns)
 
     def finish(self, now: int, *, complete: bool, unsent: int = 0) -> None:
-        """End the source: set its future's result to how much of the source was played."""
+        """End the source: the result of its future tells how much of the source was played."""
         if not self.done.done():
             self.done.set_result(PlaybackResult(self.played(now, unsent), complete))
 
     def fail(self, error: BaseException) -> None:
         """End a source that has raised `error`: its future raises the error, too."""
-        # asyncio's futures refuse StopIteration, and errors that are no `Exception`.
+        # The future gets a RuntimeError in place of StopIteration, which asyncio's futures refuse, and in place of
+        # errors that are no `Exception`.
         if not isinstance(error, Exception) or isinstance(error, StopIteration):
             fault: Exception = RuntimeError(f"the source raised {type(error).__name__}")
             fault.__cause__ = error
@@ -78,7 +79,8 @@ class PlaybackQueue:
         self._loop = asyncio.get_running_loop()
         self.current: Playback | None = None
         self._waiting: deque[Playback] = deque()
-        self._silenced: list[Playback] = []  # loops that are heard no more, whose futures are not done
+        # Endlessly repeated sources that are heard no more, but whose futures are not done.
+        self._silenced: list[Playback] = []
         self._past_underruns = 0  # the sum of the underruns of sources that have ended
 
     @property
@@ -103,7 +105,7 @@ class PlaybackQueue:
         return playback.done
 
     def begin_next(self) -> Playback | None:
-        """Make the first waiting source the current one, and return it; None where no source waits."""
+        """Make the first waiting source the current one, and return it; None if no source waits."""
         if not self._waiting:
             return None
         self.current = self._waiting.popleft()
@@ -130,7 +132,7 @@ class PlaybackQueue:
             self.current = None
 
     def finish_current(self, now: int, *, complete: bool, unsent: int = 0) -> None:
-        """End the current source, if there is one: its future gets how much of it was played."""
+        """End the current source, if there is one; its future's result tells how much of the source was played."""
         if self.current is not None:
             self.current.finish(now, complete=complete, unsent=unsent)
             self._retire(self.current)
@@ -142,7 +144,7 @@ class PlaybackQueue:
             self._retire(self.current)
 
     def silence_current(self, now: int, *, unsent: int = 0) -> None:
-        """Stop the sound of the current source; do nothing where no source plays.
+        """Stop the sound of the current source; do nothing if no source plays.
 
         A live source drops the audio that waits in it, and becomes the first of the waiting sources. A loop is
         heard no more, but its future is not done, so that the task that plays it does not go on. Any other source
@@ -190,9 +192,9 @@ class PlaybackQueue:
             self._retire(playback)
 
     def remove_waiting(self, done: asyncio.Future[PlaybackResult], now: int) -> None:
-        """Remove the waiting source whose future is `done`; the future gets how much of the source was played.
+        """Remove the waiting or silenced source whose future is `done`.
 
-        A silenced source is removed as well.
+        The result of the future tells how much of the source was played.
         """
         for playback in [playback for playback in self._silenced if playback.done is done]:
             self._silenced.remove(playback)

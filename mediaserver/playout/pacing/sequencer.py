@@ -53,7 +53,11 @@ class Sequencer(OutputMix):
     # -- called by the session and its handler -------------------------------------------------------------------
 
     def play(self, source: Source) -> asyncio.Future[PlaybackResult]:
-        """Queue a source. The future gets how much of the source was played, or the error that it raised."""
+        """Queue a source.
+
+        Returns a future whose result tells how much of the source was played. If the source raises an error, the
+        future raises this error.
+        """
         done = self._queue.append(source)
         if self._queue.current is None and self._writing:
             self._begin_next()
@@ -75,7 +79,7 @@ class Sequencer(OutputMix):
     def cancel_all(self, *, fade: bool = True) -> None:
         """End the current source and all waiting ones: the stream sends silence, after a fade of 5 ms.
 
-        Without `fade`, silence begins at the next tick.
+        If `fade` is False, silence begins at the next tick.
         """
         self._queue.cancel_waiting(self.frames)
         self._interrupt(fade)
@@ -84,8 +88,8 @@ class Sequencer(OutputMix):
         """Stop the sound of the current source, by a fade of 5 ms, and of waiting ones, without ending them all.
 
         A live source drops the audio that waits in it, and plays what arrives later. A loop is heard no more, but
-        its future is not done until `cancel`, `cancel_all` or the stream's end. All other sources end, but those
-        that waited behind a loop: they are played now.
+        its future is not done until `cancel`, `cancel_all` or the stream's end. All other sources end, except
+        sources that waited behind a loop: they are played now.
         """
         self._queue.silence_waiting(self.frames)
         self._interrupt(end=self._queue.silence_current)

@@ -25,7 +25,8 @@ from mediaserver.support.metrics import Lateness
 PTIME_NS = 20_000_000  # nanoseconds of audio in a frame, and between two ticks of a slot
 # The most streams in a slot, unless no slot that is due soon has room. Sending 100 frames takes 0.5 ms.
 STREAMS_PER_SLOT = 100
-_MAX_WAIT_NS = 15_000_000  # a stream's first frame is sent within this time, unless all slots due by then are full
+# The most nanoseconds until a stream's first frame, unless all slots that are due by then are full.
+_MAX_WAIT_NS = 15_000_000
 _CHECK_EVERY = 10  # number of ticks between two checks of the streams' send buffers
 
 

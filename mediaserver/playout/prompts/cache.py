@@ -29,7 +29,7 @@ class LruCache(Generic[T]):
         self.hits = self.misses = self.evictions = 0
 
     def get(self, key: Hashable) -> T | None:
-        """The entry of a key, which becomes the most recently used; None where the cache has none for the key."""
+        """The entry with this key, which becomes the most recently used entry; None if there is no such entry."""
         entry = self._entries.get(key)
         if entry is None:
             self.misses += 1
@@ -48,7 +48,7 @@ class LruCache(Generic[T]):
             self.evictions += 1
 
     def pop(self, key: Hashable) -> T | None:
-        """Remove an entry and return it; None where there is none. Streams that play the entry still hold it."""
+        """Remove an entry and return it; None if there is none. Streams that play the entry still hold it."""
         entry = self._entries.pop(key, None)
         if entry is not None:
             self.bytes -= entry.size

@@ -40,7 +40,7 @@ class ChangeDetector:
     ) -> dict[str, FileSnapshot]:
         """Settled changes of files, by prompt name; ABSENT for a removed file. `now` is the scan's time.
 
-        With `names`, changes of other prompts are left for a later scan, even if they have settled.
+        If `names` is given, changes of all other prompts are left for a later scan, even if they have settled.
         """
         scan = self._unless_unmounted(scan)
         found = dict(self._changed(scan))

@@ -9,7 +9,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES
 from mediaserver.wire.encapsulation import PCM, Encoding
 
 _OBJECT_BYTES = 33 + 8  # bytes of memory for the header of a `bytes` object, and for its place in a list
-_BLOCK_FRAMES = 250  # frames that are encoded between two turns of the event loop
+_BLOCK_FRAMES = 250  # number of frames that are encoded between two turns of the event loop
 # Bytes of PCM that are encoded between two turns of the event loop: this takes well under a millisecond.
 PCM_BLOCK_BYTES = _BLOCK_FRAMES * FRAME_BYTES
 

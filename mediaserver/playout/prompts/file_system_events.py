@@ -50,7 +50,7 @@ class ChangeEvents:
         return self._listening is not None and not self._listening.done()
 
     async def listen_to(self, folder: tuple[int, int] | None) -> None:
-        """Listen to the folder that is now at the path, given as device and inode; None where there is none.
+        """Listen to the folder that is now at the path, given as device and inode; None if there is no folder.
 
         A failure is logged, and not raised.
         """
@@ -99,7 +99,8 @@ class ChangeEvents:
                 if folder_deleted in changes:  # forget the folder: a new folder may get its inode number
                     self._folder = None
                     return
-        except Exception as error:  # for example, the limit of watches is reached, or the folder is removed
+        # Watching failed, for example because the limit of watches is reached, or the folder was removed.
+        except Exception as error:
             log.warning(
                 "no change events for the prompt folder: it is scanned every now and then",
                 folder=str(self._directory),

@@ -32,7 +32,8 @@ class ReloadResult:
     replaced: list[str] = field(default_factory=list)  # names of the prompts whose files have changed
     removed: list[str] = field(default_factory=list)  # names of the prompts that are gone
     failed: dict[str, str] = field(default_factory=dict)  # reasons why files cannot be played, by their paths
-    readable_again: list[str] = field(default_factory=list)  # paths of folders; "." is the whole prompt folder
+    # Paths of folders that can be read again; "." is the whole prompt folder.
+    readable_again: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         """Whether the refresh changed or reported anything."""
@@ -132,9 +133,9 @@ class PromptLibrary:
         return {file: path.relative_to(self.directory).as_posix() for file, path in better.items()}
 
     async def decode(self, path: Path, longest: int = 0) -> SoundFile:
-        """Decode a sound file that is no prompt, such as a recording; PromptError where it cannot be played.
+        """Decode a sound file that is no prompt, such as a recording; PromptError if the file cannot be played.
 
-        `longest` is the most seconds that the file may have, if a prompt may have more; 0 for no such limit.
+        The file may be as long as a prompt may be, but no longer than `longest` seconds; 0 means no such limit.
         The decoded sound is not cached on disk, so that no copy is left when a recording is deleted.
         """
         try:
@@ -148,7 +149,7 @@ class PromptLibrary:
     ) -> dict[str, FileSnapshot]:
         """Scan the folder in a thread; return the settled changes, which are to be loaded, by prompt name.
 
-        With `names`, only changes of these prompts are returned.
+        If `names` is given, only changes of these prompts are returned.
         """
         now = asyncio.get_running_loop().time()
 

@@ -186,7 +186,9 @@ class PromptStore:
     def _find_base(
         self, prompt: Prompt, encoding: Encoding, gain: float
     ) -> tuple[EncodedFrames, Encoding, Encoding] | None:
-        """Frames in memory from which others can be made, the encoding to encode them in, and their own encoding.
+        """Find frames of a prompt in memory that can be transcoded to the wanted encoding and gain.
+
+        Returns these frames, the encoding to transcode them to, and the encoding that they have.
 
         Lossless frames are preferred to those of G.711. While the prompt's file is unchanged, only lossless frames
         are returned, because the file can be decoded again without G.711's loss.

@@ -21,9 +21,10 @@ Signature = tuple[int, int, int, int, int, int]
 class FileSnapshot:
     """The files that one scan finds under one prompt name. Equal snapshots mean that no content has changed."""
 
-    path: Path | None  # the file to be played as the prompt; None where no file can be
+    path: Path | None  # the file to be played as the prompt; None if no file can be played
     problems: dict[str, str]  # reasons why other files of this name cannot be prompts, by their paths
-    signatures: tuple[Signature | None, ...]  # signatures of all files of this name; None where `stat` fails
+    # Signatures of all files of this name; None for a file for which `stat` fails.
+    signatures: tuple[Signature | None, ...]
     passed_over: tuple[str, ...] = ()  # paths of other files with this prompt name, the preferred ones first
 
 
@@ -48,7 +49,7 @@ class FolderScan:
 
     files: dict[str, FileSnapshot]  # the files found, by prompt name
     ignored: list[str]  # paths of files whose extensions are not those of sound files
-    folder: tuple[int, int] | None  # device and inode of the prompt folder; None where there is no folder
+    folder: tuple[int, int] | None  # device and inode of the prompt folder; None if there is no folder
     skipped: dict[str, str] = field(default_factory=dict)  # why some subfolders were not scanned, by their paths
 
     @property
@@ -63,7 +64,7 @@ class FolderScan:
 
     @property
     def problem(self) -> str:
-        """Why the whole prompt folder cannot be read; "" where it can be read."""
+        """Why the whole prompt folder cannot be read; "" if it can be read."""
         if self.folder is None:
             return "is not a folder"
         return "; ".join(self.files[""].problems.values()) if "" in self.files else ""
@@ -98,7 +99,7 @@ def scan_folder(directory: Path) -> FolderScan:
 
 
 def folder_identity(directory: Path) -> tuple[int, int] | None:
-    """Device and inode of the folder at a path; None where there is no folder.
+    """Device and inode of the folder at a path; None if there is no folder.
 
     They change when another folder is renamed to this path, or when a symbolic link is switched.
     """
@@ -158,14 +159,15 @@ def _signature(found: os.stat_result | None) -> Signature | None:
 
 
 def _walk(directory: Path) -> Iterator[tuple[str, os.stat_result | Exception | None]]:
-    """Yield each file's path in the folder, and its `stat` result; None where `stat` fails, as for a broken link.
+    """Yield each file's path in the folder, and its `stat` result; None if `stat` fails, as for a broken link.
 
     The files of a folder that a symbolic link leads to are yielded under both paths. A folder that cannot be read
     is yielded with the error in place of the `stat` result. So are links to a folder above them, which would be
     followed for ever, and the first folder beyond `_MOST_FOLDERS`, at which the scan ends. Folders nearest to the
     top are scanned first.
     """
-    waiting: deque[tuple[str, tuple[str, ...]]] = deque([("", ())])  # folders to scan, with the real paths above
+    # Folders to scan, each with the real paths of the folders above it.
+    waiting: deque[tuple[str, tuple[str, ...]]] = deque([("", ())])
     walked = 0
     while waiting:
         folder, above = waiting.popleft()
@@ -178,7 +180,7 @@ def _walk(directory: Path) -> Iterator[tuple[str, os.stat_result | Exception | N
                 raise _LinkError("is a link to a folder above it, and passed over")
             with os.scandir(place) as entries:
                 listed = sorted((entry for entry in entries if entry.name[0] != "."), key=lambda entry: entry.name)
-        except (OSError, ValueError) as error:  # ValueError: the path has a character that paths cannot have
+        except (OSError, ValueError) as error:  # ValueError: the path has a character that file paths cannot have
             yield folder, error
             if walked == _MOST_FOLDERS:
                 return

@@ -29,10 +29,11 @@ class PromptSnapshot:
     undecodable: Mapping[str, str] = field(default_factory=dict)
     gain: float = 0.0  # dB by which `get` and `match` amplify the prompts
     language: str = ""  # the tag (BCP 47) of the language in which `get` and `match` prefer prompts; "" for none
-    _variants: languages.Variants = field(default_factory=dict, repr=False)  # all variants, if `language` is set
+    # Language variants of prompts if `language` is set.
+    _variants: languages.Variants = field(default_factory=dict, repr=False)
 
     def view(self, *, gain: float = 0.0, language: str = "") -> "PromptSnapshot":
-        """The same prompts, which `get` and `match` return amplified by `gain` dB, and in a language."""
+        """A snapshot of the same prompts whose `get` and `match` prefer a language, and amplify by `gain` dB."""
         if (gain, language) == (self.gain, self.language):
             return self
         return replace(self, gain=gain, language=language, _variants=self.language_variants if language else {})
@@ -45,7 +46,7 @@ class PromptSnapshot:
     def get(self, name: str) -> Prompt | AmplifiedPrompt:
         """The prompt with this name, or its variant in the snapshot's language.
 
-        PromptError where there is none, or where its file cannot be played.
+        PromptError if there is no such prompt, or if its file cannot be played.
         """
         prompt = self.find(name)
         return prompt.amplified(self.gain) if self.gain else prompt
@@ -72,17 +73,17 @@ class PromptSnapshot:
         return f"{did_you_mean(bare, self.by_name)}: prompts are named without the extension"
 
     def match(self, patterns: Iterable[str]) -> list[Prompt | AmplifiedPrompt]:
-        """The prompts that names and globs match, in the order of `patterns`; a glob's are sorted by name.
+        """The prompts that names and globs match, in the order of `patterns`.
 
-        Each is in the snapshot's language, if there is a variant. PromptError where a name or a glob matches no
-        prompt.
+        The matches of one glob are sorted by name. If a prompt has a variant in the snapshot's language, the
+        variant is returned. PromptError if a name or a glob matches no prompt.
         """
         return [self.get(name) for pattern in patterns for name in self.match_names(pattern)]
 
     def match_names(self, pattern: str) -> list[str]:
         """The names that a glob matches, sorted; a name without a glob's signs is returned as it is.
 
-        A variant of another name that the glob matches is left out. PromptError where a glob matches no prompt.
+        A variant of another name that the glob matches is left out. PromptError if a glob matches no prompt.
         """
         if pattern in self.by_name or not any(sign in pattern for sign in "*?["):
             return [pattern]

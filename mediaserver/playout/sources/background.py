@@ -21,8 +21,8 @@ class Background:
 
     The segment must have samples, and must not raise errors. It is lowered by `ducking` dB under other sound.
 
-    All iterators that `play` and `mix` return take frames from one loop. The loop therefore goes on where one
-    source ends and the next one begins, and stands still while none of its frames is sent.
+    All iterators that `play` and `mix` return take frames from one loop. When one source ends and the next one
+    begins, the loop therefore goes on. It stands still while none of its frames is sent.
     """
 
     def __init__(self, segment: Segment, ducking: float) -> None:
@@ -32,7 +32,8 @@ class Background:
         self._loop = Playlist(Repeated([segment], None))
         self._frames: Iterator[bytes] = iter(())
         self._taken = count()  # counts the frames taken from the loop
-        self._underruns = 0  # number of the loop's underruns that need no further fade-in
+        # Number of the loop's underruns for which a fade-in was begun already, or is not needed.
+        self._underruns = 0
 
     @staticmethod
     def source_encoding(encoding: Encoding) -> Encoding:
@@ -79,11 +80,12 @@ class Background:
 
     def _use_encoding(self, encoding: Encoding) -> None:
         """Make the loop's frames in a stream's encoding, from the loop's present position on."""
-        self._underruns = self._loop.underruns  # earlier underruns of the loop need no fade-in
+        self._underruns = self._loop.underruns  # do not fade the loop in because of earlier underruns
         if encoding is self._encoding:
             return
         samples = self._segment.samples
-        period = samples // gcd(samples, FRAME_SAMPLES)  # frames after which the loop starts with a frame again
+        # Number of frames after which the segment begins exactly at the beginning of a frame again.
+        period = samples // gcd(samples, FRAME_SAMPLES)
         taken = next(self._taken)
         self._encoding, self._taken = encoding, count(taken)
         frames = self._loop.iter_frames(encoding, (taken - self._loop.underruns) % period)

@@ -36,14 +36,14 @@ class OutputGain:
         self._factor = factor
 
     def apply(self, frames: Iterator[bytes], encoding: Encoding) -> Iterator[bytes]:
-        """Encoded frames at the gain: `frames` itself where the gain is 1. Samples beyond 16 bits are clipped."""
+        """Encoded frames at the gain; `frames` itself if the gain is 1. Samples beyond 16 bits are clipped."""
         level = self._level(frames, encoding)
         return level if self._reached == self._factor else chain(self._ramp(frames, encoding), level)
 
     def _level(self, frames: Iterator[bytes], encoding: Encoding) -> Iterator[bytes]:
         if self._factor == 1.0:
             return frames
-        if self._factor == 0.0:  # no frame is decoded, and no Python code runs for each frame
+        if self._factor == 0.0:  # fast: no frame is decoded, and no Python code runs for each frame
             return map(itemgetter(1), zip(frames, repeat(encoding.silence), strict=False))
         return map(partial(_scaled, encoding, self._factor), frames)
 

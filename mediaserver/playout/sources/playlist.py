@@ -76,7 +76,7 @@ class Playlist(Source):
 
 
 def _result_of(pending: PendingFrames, segment: Segment, encoding: Encoding) -> EncodedFrames | PendingFrames:
-    """The frames that `pending`, which is done, holds; a second of silence where the sound cannot be played."""
+    """The frames that `pending`, which is done, holds; a second of silence if the sound cannot be played."""
     try:
         return pending.result()
     except PromptError as error:  # the prompt was evicted from memory, and its file is gone or broken
@@ -177,7 +177,8 @@ class _GaplessJoiner:
     def skip(self, segment: Segment) -> bool:
         """Leave out a segment if it ends before the first frame that is to be played; return True if so.
 
-        The frames of a segment that is left out may be gone. Call the method only before the first `join`.
+        This method does not read the segment's frames, which may have been evicted from memory. Call the method
+        only before the first `join`.
         """
         if not 0 < segment.samples <= self._skip * FRAME_SAMPLES - len(self._partial) // self._sample_bytes:
             return False
@@ -209,7 +210,7 @@ class _GaplessJoiner:
         self._partial = b""
 
     def _count_skipped(self, frames: int) -> int:
-        """How many of the next `frames` frames to leave out; the count of frames to skip is reduced by as many."""
+        """Return how many of the next `frames` frames to leave out, and count them as skipped."""
         skipped = min(self._skip, frames)
         self._skip -= skipped
         return skipped

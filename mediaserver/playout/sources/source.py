@@ -2,7 +2,7 @@
 
 A source never sleeps, blocks or does I/O: it gives a frame whenever it is asked for one. `Source.iter_frames` is
 an iterator of frames in the encoding of a stream. For a prompt, the iterator runs in C from the prompt's beginning
-to its end; Python code runs only where one segment ends and the next begins.
+to its end; Python code runs only when one segment ends and the next begins.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from mediaserver.audio.pcm import FRAME_BYTES, FRAMES_PER_SECOND, SAMPLE_BYTES, 
 from mediaserver.playout.prompts.encoded_frames import EncodedFrames
 from mediaserver.wire.encapsulation import Encoding
 
-# Errors that a source may raise. A source raises CancelledError, which is no `Exception`, where it reads the
-# result of a cancelled future.
+# Errors that a source may raise. A source raises CancelledError, which is no `Exception`, if it reads the result
+# of a cancelled future.
 SOURCE_FAULTS = (Exception, asyncio.CancelledError, GeneratorExit)
 
 
@@ -103,7 +103,7 @@ class Source:
 
     @property
     def loops(self) -> bool:
-        """Whether the source repeats audio for ever, so that it ends only where it is stopped."""
+        """Whether the source repeats audio for ever: such a source ends only when it is stopped."""
         return False
 
     def drop_audio(self) -> None:

@@ -37,7 +37,7 @@ class _ToneSegment:
 
 @dataclass(frozen=True, slots=True)
 class ToneSegments:
-    """A tone: the segments to be played once, and then the segments to be repeated, none where the tone ends."""
+    """A tone: the segments to be played once, and then those to be repeated, none if the tone is not repeated."""
 
     once: tuple[Segment, ...]
     repeat: tuple[Segment, ...]

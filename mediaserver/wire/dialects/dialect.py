@@ -13,7 +13,7 @@ from typing import Any
 from mediaserver.errors import ProtocolError
 
 Message = str | bytes
-_MAX_MARK_NAME = 1024  # the most characters of a mark's name, because many marks may be pending at once
+_MAX_MARK_NAME = 1024  # the most characters of a mark's name: many marks may be in memory at once
 
 to_json = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -34,7 +34,7 @@ class CallFacts:
 
     @property
     def facts(self) -> dict[str, str]:
-        """The ids of stream and call, the dialled path, and the resource, under their keys in sent messages.
+        """The ids of stream and call, the dialled URL path, and the resource, by their keys in JSON messages.
 
         The resource names the call or conference that the server dialled, such as `calls/<id>`.
         """

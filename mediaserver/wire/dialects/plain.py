@@ -20,7 +20,7 @@ from mediaserver.wire.dialects.dialect import (
 
 
 class PlainDialect(Dialect):
-    """The dialect `pcm` on one connection."""
+    """Serializes and parses messages of the dialect `pcm` on one connection to an application."""
 
     def __init__(self, call: CallFacts) -> None:
         self._call = call

@@ -57,7 +57,10 @@ def _hex(name: str, digits: int) -> str:
 
 
 class TwilioDialect(Dialect):
-    """The dialect `twilio` on one connection. The caller's audio is the track `inbound`."""
+    """Serializes and parses messages of the dialect `twilio` on one connection to an application.
+
+    The caller's audio is the track `inbound`.
+    """
 
     def __init__(self, call: CallFacts) -> None:
         self._call = call

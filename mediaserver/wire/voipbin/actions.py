@@ -8,10 +8,10 @@ from typing import Any
 Action = dict[str, Any]
 
 DIGITS = "voipbin.call.digits"  # the flow's variable to which the action `digits_receive` appends DTMF keys
-MAX_ACTIONS = 20  # the most actions in one list of a user; VoIPBIN executes at most some 100 in a flow
-# Types of actions for each of which VoIPBIN executes, and counts, a second action as well.
+MAX_ACTIONS = 20  # the most actions in a list that a user configures; VoIPBIN executes some 100 in a flow at most
+# Types of actions that count twice, because VoIPBIN executes an action of its own for each of them.
 PUSHING = frozenset({"ai_talk", "conference_join", "connect", "queue_join"})
-_KEYS = frozenset({"id", "next_id", "type", "option"})  # the keys that VoIPBIN knows in an action
+_KEYS = frozenset({"id", "next_id", "type", "option"})  # the JSON keys that an action may have
 
 
 def make_action(kind: str, **option: Any) -> Action:
@@ -21,8 +21,8 @@ def make_action(kind: str, **option: Any) -> Action:
 
 ANSWER = make_action("answer")
 HANG_UP = make_action("hangup")
-# Clears the variable of DTMF keys. The action has no other effect, so it is also the answer where VoIPBIN must get
-# an action, but nothing is to be done.
+# Clears the flow's variable that holds the caller's DTMF digits. The action has no other effect, so it is also the
+# answer if nothing is to be done, because VoIPBIN needs at least one action.
 CLEAR_DIGITS = make_action("variable_set", key=DIGITS, value="")
 
 

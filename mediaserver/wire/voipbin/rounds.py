@@ -18,16 +18,18 @@ from mediaserver.wire.voipbin.actions import Action
 
 ROUND, DIGITS, END = "flow_round", "flow_digits", "flow_end"  # parameters in the query of a `fetch`
 QUERY_KEYS = frozenset({ROUND, DIGITS, END})
-CONCLUSION = 4  # number of a flow's limited actions that are reserved for the answer that ends the flow
-_LAST_ROUNDS = 3  # how many times a nearly exhausted flow may still request its next actions
-# Seconds until each of a flow's last requests, which no key hastens: in this time, the handler must decide.
+CONCLUSION = 4  # number of actions, of the most that a flow may have, reserved for the answer that ends the flow
+_LAST_ROUNDS = 3  # how many more requests a flow may make after it has nearly reached its limit of actions
+# Seconds of waiting before each of a flow's last requests. No DTMF key ends these waits early, because the handler
+# must conclude the flow in this time.
 _LAST_SECONDS = (2.0, 5.0, 20.0)
 _NO_KEY = 1000  # a number of digits to wait for that is never reached, so that no key ends the wait
 _ROUND = 3  # the most actions in one answer to a `fetch`, unless the answer ends the flow
 _MAX_DIGITS = 40  # number of digits at which VoIPBIN's variable is cleared, because a URL has to hold all of them
 _MARGIN = 0.2  # seconds that a handler has, after its time-out for a key, to decide what comes next
-_SHORTEST, _LONGEST = 1.0, 60.0  # limits in seconds of the wait for a key while the handler has a time-out
-_SHARE = 4  # if the handler has no time-out, a wait for a key lasts a fourth of the time since the last key
+# The least and the most seconds of a wait for a key while the handler has a time-out.
+_SHORTEST, _LONGEST = 1.0, 60.0
+_SHARE = 4  # if the handler has no time-out, a wait for a key lasts one fourth of the time since the last key
 _KEYS = frozenset("0123456789ABCD*#")
 
 
@@ -37,10 +39,12 @@ class RoundSettings:
 
     url: str  # the URL of `fetch`, which has a secret in it; without the query that each `fetch` adds
     external_host: str  # `host:port` that Asterisk dials for the media
-    max_actions: int = 90  # the most actions that VoIPBIN gets to execute in one flow
-    poll: float = 2.0  # the shortest wait for a key, in seconds, while the handler may decide at any time
-    max_poll: float = 20.0  # the longest wait for a key, in seconds, while the handler may decide at any time
-    executed: int = 0  # number of actions that VoIPBIN executed when it requested the same flow before
+    max_actions: int = 90  # the most actions that the server gives VoIPBIN in one flow
+    # The shortest wait for a key, in seconds, while the handler may conclude the flow at any time.
+    poll: float = 2.0
+    # The longest wait for a key, in seconds, while the handler may conclude the flow at any time.
+    max_poll: float = 20.0
+    executed: int = 0  # number of actions that VoIPBIN executed for earlier requests of the same flow
 
 
 class Rounds:
@@ -52,18 +56,21 @@ class Rounds:
     def __init__(self, settings: RoundSettings) -> None:
         self._settings = settings
         self.number = 0  # the number of the next `fetch`; 0 for the `fetch` that begins the flow
-        # Number of actions that VoIPBIN has executed as far as is known, with the `fetch` that began the flow.
+        # Number of actions that VoIPBIN has executed, as far as is known. It includes the `fetch` that began the
+        # flow.
         self.executed = settings.executed + 1
         self._known = ""  # the digits in VoIPBIN's variable that VoIPBIN has reported
-        # Whether the next answer must clear VoIPBIN's variable, which may have unreported or too many digits.
+        # Whether the next answer must clear VoIPBIN's variable of digits, because it may hold digits that were not
+        # reported, or too many digits.
         self._clear = True
-        self._last_rounds = 0  # number of answers given since the flow has been nearly exhausted
+        self._last_rounds = 0  # number of answers given since the flow nearly reached its limit of actions
         self.duration = 0.0  # seconds within which the next `fetch` comes
 
     def take_digits(self, digits: str, complete: bool) -> str:
         """Return the new digits among all `digits` that a `fetch` has reported.
 
-        If the digits are not `complete`, because a `#` cut the query off, the new digits end with this `#`.
+        If the digits are not `complete`, because a `#` among them cut off the URL's query, the new digits end with
+        `#`.
         """
         digits = "".join(filter(_KEYS.__contains__, digits)) if "${" not in digits else ""
         # A digit that comes while VoIPBIN executes no `digits_receive` replaces all digits in the variable.
@@ -80,9 +87,10 @@ class Rounds:
     def go_on(self, idle: float, patience: float) -> list[Action]:
         """The answer to a further `fetch`: it waits for the next key. The last key came `idle` seconds ago.
 
-        `patience` is the number of seconds for which the handler only waits for a key: the wait lasts as long. If
-        `patience` is 0, the handler may decide at any time what comes next, and the wait lasts a fourth of
-        `idle`. When the flow is nearly exhausted, each further wait lasts longer, and no key ends it.
+        `patience` is the number of seconds for which the handler does nothing but wait for a key: the wait lasts a
+        little longer. If `patience` is 0, the handler may conclude the flow at any time, so the wait lasts one
+        fourth of `idle`, within the settings' limits. Once the flow has nearly reached its limit of actions, each
+        further wait lasts longer, and no key ends it.
         """
         if self.nearly_exhausted:
             seconds = _LAST_SECONDS[min(self._last_rounds, _LAST_ROUNDS - 1)]
@@ -104,7 +112,7 @@ class Rounds:
 
     @property
     def nearly_exhausted(self) -> bool:
-        """Whether the limit of actions leaves only a few answers, so that the handler has to decide soon."""
+        """Whether the limit of actions leaves only a few answers: the handler must conclude the flow soon."""
         return self._settings.max_actions - self.executed < CONCLUSION + (_LAST_ROUNDS + 1) * _ROUND
 
     @property

@@ -65,7 +65,7 @@ def parse_event(body: bytes) -> CallEvent | None:
 
 
 def _text(value: Any, *keys: str) -> str:
-    """The text under `keys`, each the key of a JSON object inside the previous one; "" if there is no text."""
+    """The text in nested JSON objects under these keys, the outermost key first; "" if there is no text."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value if isinstance(value, str) else ""

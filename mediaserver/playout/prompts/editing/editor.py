@@ -62,7 +62,7 @@ class PromptEditor:
     async def put(self, name: str, file: Path, by: str, change: str = "replaced") -> PlacedPrompt:
         """Move a sound file to the place of a prompt's file; `by` names the requester for the history.
 
-        The file is checked first. RefusedError where it cannot be played, or where no prompt may have the name.
+        The file is checked first. RefusedError if the file cannot be played, or if no prompt may have the name.
         """
         name, directory = validate_name(name), self._library.directory
         measured, is_new = await self._check(file), False
@@ -86,7 +86,7 @@ class PromptEditor:
         return PlacedPrompt(self._library.prompts[name], measured, is_new)
 
     async def remove(self, name: str, by: str) -> None:
-        """Remove a prompt's files; the history keeps them. RefusedError 404 where there is none."""
+        """Remove a prompt's files; the history keeps them. RefusedError 404 if there is no such prompt."""
         name = validate_name(name)
 
         def work(scan: FolderScan) -> None:
@@ -100,7 +100,7 @@ class PromptEditor:
         await self._change([name], work)
 
     async def rename(self, name: str, to: str) -> Prompt:
-        """Give a prompt's files, and its history, another name. RefusedError 409 where that name is taken."""
+        """Give a prompt's files, and its history, another name. RefusedError 409 if that name is taken."""
         name, to = validate_name(name), validate_name(to)
 
         def work(scan: FolderScan) -> None:
@@ -125,7 +125,7 @@ class PromptEditor:
     async def restore(self, name: str, version: str, by: str) -> PlacedPrompt:
         """Make an old version of a prompt the present one again; the history keeps the version that it replaces.
 
-        RefusedError 404 where there is no such version.
+        RefusedError 404 if there is no such version.
         """
         for each in await self.versions(name):
             if each.version == version:
@@ -170,9 +170,10 @@ class PromptEditor:
 
     @contextlib.contextmanager
     def _kept(self, name: str, files: Sequence[Path], change: str, by: str) -> Iterator[None]:
-        """Put a prompt's files into its history, the one that is played as the newest, and then change the prompt.
+        """Put a prompt's files into its history before the `with` block changes the prompt.
 
-        If the change fails, the new versions of files that are still in their places are taken out of the history.
+        The file that is played becomes the newest version. If the `with` block raises OSError, the new versions of
+        files that are still in their places are removed from the history.
         """
         prompt, kept = self._library.prompts.get(name), dict[Path, Path | None]()
         try:

@@ -26,11 +26,11 @@ log = structlog.get_logger()
 FOLDER = ".history"
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
 _FILE = re.compile(r"(\d{8}T\d{6}\.\d{6}Z),([0-9.]*),([a-z]+),([\w-]+)(\.[a-z0-9-]+)", re.ASCII)
-_UNNAMED = "unknown"  # stands in for the name of the one who made the change, if there is none
+_UNNAMED = "unknown"  # stands for the requester's name if the requester has no name
 
 
 class Version(NamedTuple):
-    """An old version of a prompt: until when callers heard it, and by which change it went."""
+    """An old version of a prompt: until when callers heard it, and which change ended it."""
 
     path: Path
     version: str  # the version's id: the time `until`, as it is written in the file's name
@@ -109,7 +109,7 @@ class History:
             self._folder(name).rmdir()
 
     def rename(self, name: str, to: str) -> None:
-        """Move the versions of a renamed prompt to those of its new name."""
+        """Move the old versions of a renamed prompt to the folder of its new name."""
         versions, folder = self.versions(name), self._folder(to)
         if versions:
             folder.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def move(file: Path, target: Path) -> None:
 
 
 def _link(file: Path, target: Path) -> None:
-    """Make a hard link to a file at the path `target`; where no link can be made, copy the file there."""
+    """Make a hard link to a file at the path `target`; if no link can be made, copy the file there."""
     try:
         os.link(file, target)
     except OSError:

@@ -51,8 +51,8 @@ def escape(name: str) -> str:
 def validate_name(text: str) -> str:
     """Check a name that a request gives to a prompt; return it normalised, as the library's names are.
 
-    RefusedError 400 where a file of this name would be hidden or outside of the folder, or where the name is too
-    long, cannot be printed, or ends in the extension of a sound file.
+    RefusedError 400 if a file of this name would be hidden or outside of the folder, or if the name is too long,
+    cannot be printed, or ends in the extension of a sound file.
     """
     name = unicodedata.normalize("NFC", text)
     parts = name.split("/")
@@ -70,19 +70,23 @@ def validate_name(text: str) -> str:
 
 
 def place(directory: Path, name: str) -> Path:
-    """The path, without an extension, of a prompt's files in the prompt folder. It blocks, as it follows links.
+    """The path, without an extension, of a prompt's files in the prompt folder.
 
-    RefusedError 409 where a link leads out of the folder, or into a hidden folder.
+    RefusedError 409 if a symbolic link leads out of the prompt folder, or into a hidden folder. The function
+    blocks, because it follows links.
     """
     path = directory / name
     inside = Path(os.path.relpath(os.path.realpath(path.parent), os.path.realpath(directory)))
-    if any(part.startswith(".") for part in inside.parts):  # the prompt folder itself, ".", has no parts
+    if any(part.startswith(".") for part in inside.parts):  # the path "." of the prompt folder itself has no parts
         raise RefusedError(RefusalReason.PROMPT_CONFLICT, f"{path.parent} is a link that leads out of the folder")
     return path
 
 
 def make_folder_of(file: Path) -> None:
-    """Make the folder of a file. RefusedError 409 if a file has the folder's name, or a folder the file's."""
+    """Make the folder of a file.
+
+    RefusedError 409 if there is a file at the folder's path, or a folder at the file's path.
+    """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
@@ -102,7 +106,10 @@ def remove_empty_folders(directory: Path, name: str) -> None:
 
 
 def refuse_link(file: Path) -> None:
-    """RefusedError 409 for a link: its owner decides where it leads, and the history could not keep the file."""
+    """Raise RefusedError 409 if a file is a symbolic link.
+
+    The link's owner decides where it leads, and the history could not keep the file that it leads to.
+    """
     if file.is_symlink():
         raise RefusedError(RefusalReason.PROMPT_CONFLICT, f"{file} is a link: it cannot be changed by requests")
 
@@ -110,7 +117,7 @@ def refuse_link(file: Path) -> None:
 def extension_of_sound(head: bytes) -> str:
     """The extension for a file that begins with these `HEAD_BYTES` bytes.
 
-    RefusedError 422 where it is no sound file, or where its first bytes do not tell its format.
+    RefusedError 422 if the file is no sound file, or if its first bytes do not tell its format.
     """
     tag = signatures.id3_bytes(head)
     kind = signatures.identify(head[tag:] if tag else head)

@@ -40,7 +40,7 @@ class Upload:
             await self._write()
 
     def check_size(self, size: int) -> None:
-        """RefusedError 413 where a file of `size` bytes is too large."""
+        """Raise RefusedError 413 if a file of `size` bytes is too large."""
         if size > self._limit:
             raise RefusedError(
                 RefusalReason.TOO_LARGE, f"the file is larger than prompts.upload_limit, {self._limit} bytes"
@@ -49,7 +49,7 @@ class Upload:
     async def finish(self, extension: str) -> Path:
         """Put the received file on the disk, under a name with this extension, and return its path.
 
-        If `extension` is "", the file's first bytes decide it; RefusedError 422 where they do not tell.
+        If `extension` is "", the file's first bytes decide it; RefusedError 422 if they do not tell the format.
         """
         await self._write()
         complete = self.path.with_suffix(extension or extension_of_sound(self._head))
@@ -83,7 +83,10 @@ class Uploads:
 
     @contextlib.asynccontextmanager
     async def receive(self) -> AsyncIterator[Upload]:
-        """Begin to receive a file. At the end of the context, it is removed unless it has become a prompt."""
+        """Begin to receive a file.
+
+        When the `with` block ends, the file is removed unless it has become a prompt.
+        """
         upload = await asyncio.to_thread(Upload, self._folder, self._limit)
         try:
             yield upload
@@ -93,7 +96,8 @@ class Uploads:
     def remove_abandoned(self) -> None:
         """Remove the files that a server left behind when it crashed. The method blocks.
 
-        Files that were written to within an hour stay: another server, which shares the folder, may receive them.
+        Files that were written to within the last hour stay: another server that shares the folder may be
+        receiving them.
         """
         with contextlib.suppress(OSError):
             for path in self._folder.iterdir():
