@@ -16,19 +16,20 @@ from scripts.reference.markdown import code, page, prose, sentence, table
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 _HEADINGS = ("key", "type", "default", "what it is")
 _ABOUT = """\
-The configuration is a file of TOML, `config.toml`. [config.example.toml](../../config.example.toml) is one to
-begin with: every key with its default, and comments.
+The configuration is a TOML file, `config.toml`. [config.example.toml](../../config.example.toml) is one to begin
+with: it has every key with its default, and comments.
 
-Every key is also an environment variable, which wins over the file: `MEDIASERVER_`, the table, two underscores,
-the key. `MEDIASERVER_SERVER__PORT=9000` is `port` of `[server]`; a list or a table is JSON there.
+Every key is also an environment variable, which wins over the file. Its name is `MEDIASERVER_`, the table, two
+underscores and the key: `MEDIASERVER_SERVER__PORT=9000` sets `port` of `[server]`. A list or a table is written as
+JSON.
 
-The server takes in a change of the file while calls go on. What says *at start* needs a restart."""
+The server applies a changed file while calls go on. Settings marked *at start* need a restart."""
 _PATHS = """\
-A path of the URL, and the handler that answers there. Its table has the handler's own settings, and any key of
-[defaults](#defaults), which it then has in place of the default. `{variable}` in the path matches up to the next
-slash, `{variable:.+}` slashes as well; settings may use it."""
+A path of the URL, and the handler that serves its calls. The table of a path has its handler's settings, and may
+have any key of [defaults](#defaults) with another value. `{variable}` in the path matches up to the next slash,
+`{variable:.+}` slashes as well. The settings of the path may use `{variable}`."""
 
-_EVERY_HANDLER = "Every handler has these settings, one of your own as well."
+_EVERY_HANDLER = "Every handler has these settings, including a handler of your own."
 
 
 def write() -> str:
