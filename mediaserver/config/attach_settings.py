@@ -23,7 +23,7 @@ TargetPattern = Annotated[str, AfterValidator(_validate_pattern)]
 
 
 class AttachRule(Table):
-    """One rule: which calls the server attaches a path to, by dialling their media streams at VoIPBIN."""
+    """A rule that says which answered calls the server dials at VoIPBIN by itself, and which path serves them."""
 
     on: Literal["call_progressing"] = Field(
         "call_progressing",

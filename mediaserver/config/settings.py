@@ -101,7 +101,7 @@ class Defaults(Table):
 
 
 class VoipbinSettings(Table):
-    """`[voipbin]`: the VoIPBIN platform, whose media streams we dial."""
+    """`[voipbin]`: the API of the VoIPBIN platform, by which the server dials media streams."""
 
     api: ApiUrl = "https://api.voipbin.net/v1.0"
     token: SecretStr = SecretStr("")
