@@ -1,6 +1,7 @@
-"""Prints what happens on all calls, and plays a beep to each caller who presses 9: `python control.py`.
+"""Prints the events of all calls, and plays a beep to each caller who presses 9: `python control.py`.
 
-ADMIN_URL is where the admin port is, and ADMIN_TOKEN a token with the scopes `read` and `control`, if it has any.
+The environment variable ADMIN_URL is the URL of the admin port. ADMIN_TOKEN is a token with the scopes `read` and
+`control`, if the port asks for a token.
 """
 
 import asyncio

@@ -1,11 +1,13 @@
-"""A survey: a handler of your own that asks a question, records a comment, and reports both to a backend.
+"""A survey: a handler that asks a question, records a comment, and reports both to a backend.
+
+Put this file into the working directory, or onto PYTHONPATH, and name it in the configuration:
 
 [paths."/survey"]
-handler = "survey:Survey"         # with this file in the working directory, or on PYTHONPATH
+handler = "survey:Survey"
 question = "survey/question"
 webhook = "https://backend.example.com/surveys"
 
-mediaserver attach call ID --path /survey
+A call is then surveyed by `mediaserver attach call ID --path /survey`.
 """
 
 from collections.abc import Iterable
@@ -62,7 +64,7 @@ class Survey(Handler):
             return self.thanks
         try:
             answer = await call.ask(self.webhook, result, timeout=3)
-        except PeerError:  # the backend is down, slow, or its answer is not JSON: the caller need not know
+        except PeerError:  # the backend is down or slow, or its answer is not JSON
             return self.thanks
         wanted = answer.get("play") if isinstance(answer, dict) else None
         return wanted if isinstance(wanted, str) else self.thanks

@@ -25,4 +25,5 @@ async def bot(request: web.Request) -> web.WebSocketResponse:
 app = web.Application()
 app.router.add_get("/{name:.*}", bot)
 if __name__ == "__main__":
-    web.run_app(app, host="127.0.0.1", port=8765)  # only this machine reaches it: it asks for no token
+    # Only this machine can connect, because the bot asks for no token.
+    web.run_app(app, host="127.0.0.1", port=8765)

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 import mediaserver
 from mediaserver.cli.main import app
+from mediaserver.config.settings import PathSettings
 from mediaserver.errors import RefusalReason
 from mediaserver.server.admin.connections import REFUSALS as ADMIN
 from mediaserver.server.admin.openapi import REFUSALS as API
@@ -97,6 +98,12 @@ def test_the_reference_has_each_reason_with_its_status() -> None:
     for section, reasons in zip(told, (REFUSALS, ADMIN, API), strict=True):
         rows = re.findall(r"^\| (\d+) \| `([a-z-]+)` \|", section, re.MULTILINE)
         assert sorted(rows) == sorted((str(reason.status), str(reason)) for reason in reasons)
+
+
+def test_the_reference_has_every_key_of_a_path() -> None:
+    told = (FOLDER / "settings.md").read_text(encoding="utf-8")
+    keys = set(re.findall(r"^\| `([a-z_]+)` \|", told, re.MULTILINE))
+    assert PathSettings.model_fields.keys() <= keys
 
 
 EXAMPLE = """\

@@ -46,7 +46,7 @@ _COMMANDS: dict[Callable[..., None], tuple[str, ...]] = {
 
 app = typer.Typer(
     name="mediaserver",
-    help="The media server that VoIPBIN calls.",
+    help="A media server for calls of VoIPBIN: it plays prompts, and hears callers.",
     cls=options.Group,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -60,7 +60,7 @@ def _show_version(wanted: bool) -> None:
 
 
 VersionOption = Annotated[
-    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Tell the version.")
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
 ]
 
 

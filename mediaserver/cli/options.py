@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
 ConfigOption = Annotated[
@@ -15,13 +16,13 @@ ConfigOption = Annotated[
         "--config",
         metavar="FILE",
         envvar="MEDIASERVER_CONFIG",
-        help="TOML file; default: ./config.toml if there is one.",
+        help="The configuration. Default: ./config.toml, if it exists.",
     ),
 ]
 SendOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="IN.wav", help="A sound file to speak when the far end is quiet; the call goes on after it."
+        metavar="IN.wav", help="Speak this sound file when the far end is quiet. The call goes on after it."
     ),
 ]
 DigitsOption = Annotated[
@@ -29,7 +30,7 @@ DigitsOption = Annotated[
     typer.Option(
         metavar="KEYS",
         callback=lambda text: keys(text),
-        help="Keys to press when the far end is quiet, before --send: 0-9 A-D * #, and a comma for 2 s of pause.",
+        help="Press these keys when the far end is quiet, before --send: 0-9 A-D * #. A comma is a pause of 2 s.",
     ),
 ]
 AfterOption = Annotated[
@@ -37,7 +38,7 @@ AfterOption = Annotated[
     typer.Option(
         metavar="SECONDS",
         min=0.0,
-        help="Send so long after the answer, whoever speaks then; 0 is at once.",
+        help="Send keys and file this long after the answer, even if the far end speaks.",
     ),
 ]
 
@@ -68,11 +69,17 @@ class _PlainHelp:
 
 
 class Command(_PlainHelp, TyperCommand):
-    """A command whose help has paragraphs as wide as the terminal."""
+    """A command whose help has paragraphs as wide as the terminal, and shows tables of the configuration.
+
+    typer takes `[flows]` for markup and would leave it out, so brackets are escaped.
+    """
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        self.help = re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(self.help or ""))
+        self.help = escape(re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(self.help or "")))
+        for parameter in self.params:
+            if help_text := getattr(parameter, "help", None):
+                parameter.help = escape(help_text)  # type: ignore[attr-defined]
 
 
 class Group(_PlainHelp, TyperGroup):

@@ -23,20 +23,24 @@ TargetPattern = Annotated[str, AfterValidator(_validate_pattern)]
 
 
 class AttachRule(Table):
-    """One rule: which calls the server attaches a path to, by dialling their media streams at VoIPBIN."""
+    """A rule that says which answered calls the server dials at VoIPBIN by itself, and which path serves them."""
 
     on: Literal["call_progressing"] = Field(
-        "call_progressing", description="type of the webhook: a call is answered"
+        "call_progressing",
+        description="The type of the webhook. `call_progressing` tells that a call is answered.",
     )
     path: Annotated[str, AfterValidator(_validate_path)] = Field(
-        description="what happens on the stream: a path of the configuration, perhaps with a query"
+        description="The path of the configuration that decides what happens on the stream. It may have a query."
     )
     destination: TargetPattern = Field(
-        "*", description="who is called, such as +15551234567, or +1555* for a range"
+        "*", description="The number or name that is called. A * at the end stands for any rest, as in `+1555*`."
     )
-    source: TargetPattern = Field("*", description="who calls")
+    source: TargetPattern = Field(
+        "*", description="The number or name that calls. A * at the end stands for any rest."
+    )
     direction: Literal["incoming", "outgoing", "any"] = Field(
-        "incoming", description="calls to your numbers, or calls that VoIPBIN makes, transfers among them"
+        "incoming",
+        description="`incoming`: calls to your numbers. `outgoing`: calls that VoIPBIN makes, such as transfers.",
     )
 
     def matches(self, destination: str, source: str, direction: str) -> bool:

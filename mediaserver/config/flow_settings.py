@@ -47,21 +47,21 @@ class FlowSettings(Table):
 
     host: str = "0.0.0.0"  # noqa: S104 - a proxy on another machine may pass requests on
     port: int = Field(8082, ge=0, le=65535)
-    public_url: OptionalUrl = Field("", description="how VoIPBIN reaches /flow of this port")
+    public_url: OptionalUrl = Field("", description="The URL at which VoIPBIN reaches /flow of this listener.")
     secret: SecretStr = SecretStr("")
     webhook_secret: SecretStr = SecretStr("")
-    media_host: OptionalHostName = Field(
-        "", description="name or address that VoIPBIN's Asterisk dials for the media"
+    media_host: OptionalHostName = Field("", description="The host that VoIPBIN's Asterisk dials for the media.")
+    media_ports: PortRange = Field(
+        "9100-9199", description="The range of media ports. Each call leases one of them."
     )
-    media_ports: PortRange = Field("9100-9199", description="one of them is leased to each call")
-    allow: Networks = Field((), description="networks that may dial the media ports")
+    allow: Networks = Field((), description="The networks that may dial the media ports.")
     source: str = Field(
-        "", pattern=r"^(\+[1-9][0-9]{2,14})?$", description="number shown where calls are transferred"
+        "", pattern=r"^(\+[1-9][0-9]{2,14})?$", description="The number shown to whom a call is transferred."
     )
-    max_actions: int = Field(90, ge=25, le=1000, description="actions that one flow may have")
-    poll: float = Field(2.0, ge=0.5, le=30, description="seconds until a decision is known, after a key")
-    max_poll: float = Field(20.0, ge=1, le=60, description="seconds until a decision is known, long after a key")
-    dial_timeout: float = Field(10.0, gt=0, le=60, description="seconds for Asterisk to dial a leased port")
+    max_actions: int = Field(90, ge=25, le=1000, description="The most actions that the server uses of one flow.")
+    poll: float = Field(2.0, ge=0.5, le=30, description="Seconds until VoIPBIN learns of a decision, after a key.")
+    max_poll: float = Field(20.0, ge=1, le=60, description="The same long after a key, in seconds.")
+    dial_timeout: float = Field(10.0, gt=0, le=60, description="Seconds within which Asterisk must dial a port.")
 
     @property
     def enabled(self) -> bool:

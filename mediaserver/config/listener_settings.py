@@ -21,17 +21,17 @@ class ServerSettings(Table):
     trusted_proxies: Networks = ()
     max_streams: int = Field(10_000, ge=1)
     max_streams_per_peer: int = Field(10_000, ge=1)
-    max_texts_per_peer: int = Field(600, ge=1, description="different texts a minute that strangers have spoken")
-    handshake_rate: int = Field(2_000, ge=1, description="handshakes a second")
-    handshake_timeout: float = Field(10.0, gt=0, description="seconds from the connection to its request")
+    max_texts_per_peer: int = Field(600, ge=1, description="The most different texts a minute per address.")
+    handshake_rate: int = Field(2_000, ge=1, description="The most WebSocket handshakes a second.")
+    handshake_timeout: float = Field(10.0, gt=0, description="Seconds for TLS, and for the request.")
     max_header_bytes: int = Field(16_384, ge=1_024)
     max_message_bytes: int = Field(65_536, ge=1_024)
     max_message_rate: int = Field(500, ge=100, description="messages a second from one peer")
-    heartbeat: float = Field(20.0, ge=0, le=32_767, description="seconds between pings; 0 for none")
+    heartbeat: float = Field(20.0, ge=0, le=32_767, description="Seconds between pings. With 0 there are none.")
 
-    drain_timeout: float = Field(30.0, ge=0, description="seconds that streams may take to end at shutdown")
+    drain_timeout: float = Field(30.0, ge=0, description="Seconds that streams may go on at shutdown.")
     stall_timeout: float = Field(
-        10.0, ge=0.1, description="seconds after which a peer that takes nothing is closed"
+        10.0, ge=0.1, description="Seconds after which a peer that reads nothing is disconnected."
     )
 
     @model_validator(mode="after")
@@ -62,7 +62,9 @@ class AudioSocketSettings(Table):
     """`[audiosocket]`: the listener for Asterisk's AudioSocket over TCP. Without ports, it is off."""
 
     host: str = "0.0.0.0"  # noqa: S104 - other machines dial this listener
-    ports: dict[PortNumber, str] = Field(default_factory=dict, description="which path answers on which port")
+    ports: dict[PortNumber, str] = Field(
+        default_factory=dict, description="Each port, and the path that its calls get."
+    )
     allow: Networks = ()
 
 
@@ -92,9 +94,12 @@ SoundUrl = Annotated[str, AfterValidator(_validate_sound_url)]
 class AdminTokenSettings(Table):
     """`[admin.tokens.<name>]`: a token of the admin port. The log names the token that a request has used."""
 
-    token: SecretStr = Field(description='literally, or "env:NAME", "file:PATH"')
+    token: SecretStr = Field(description='The token. It can be literal, "env:NAME" or "file:PATH".')
     scopes: tuple[Scope, ...] = Field(
-        (Scope.READ,), min_length=1, description="what it allows: `read`, `listen`, `control`, `prompts`"
+        (Scope.READ,),
+        min_length=1,
+        description="What the token allows: `read` (metrics, streams, events), `listen` (to calls), `control`"
+        " (dial, play, hang up), `prompts` (change prompts).",
     )
 
     @model_validator(mode="after")

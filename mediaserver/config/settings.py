@@ -56,19 +56,19 @@ class PromptSettings(Table):
     """`[prompts]`: the folder of sound files, and how they are decoded, cached and watched."""
 
     directory: Path = Path("prompts")
-    memory_limit: int = Field(512, ge=1, description="MB of ready-made messages")
-    longest: float = Field(7200.0, gt=0, le=86_400, description="seconds of one prompt")
-    pcm: Literal["auto", "linear", "mulaw"] = Field("auto", description="what `.pcm` files hold")
-    loudness: Loudness = Field("off", description="active speech level of all prompts in dBov, or off")
-    trim_silence: SilenceTrim = Field(False, description="whether silence at the ends is cut off")
-    cache: str = Field("auto", min_length=1, description="folder for decoded sound, auto or off")
-    cache_limit: int = Field(1024, ge=1, description="MB of decoded sound on disk")
+    memory_limit: int = Field(512, ge=1, description="MB of memory for prompts that are ready to be sent.")
+    longest: float = Field(7200.0, gt=0, le=86_400, description="The longest sound file, in seconds.")
+    pcm: Literal["auto", "linear", "mulaw"] = Field("auto", description="What `.pcm` files hold.")
+    loudness: Loudness = Field("off", description="The active speech level of all prompts in dBov, or off.")
+    trim_silence: SilenceTrim = Field(False, description="Whether silence at the ends is cut off.")
+    cache: str = Field("auto", min_length=1, description="The folder for decoded sound, auto or off.")
+    cache_limit: int = Field(1024, ge=1, description="MB of disk for decoded sound.")
     watch: Literal["auto", "events", "poll", "off"] = "auto"
-    poll_interval: float = Field(5.0, ge=0.05, description="seconds between two looks at the folder")
-    settle: float = Field(1.0, ge=0.05, description="seconds for which a file must stay as it is")
-    editable: bool = Field(False, description="whether requests to the admin port may change prompts")
-    upload_limit: int = Field(100, ge=1, description="MB of a file that is uploaded")
-    history: int = Field(5, ge=0, le=1000, description="old versions that are kept of a prompt")
+    poll_interval: float = Field(5.0, ge=0.05, description="Seconds between two looks at the folder.")
+    settle: float = Field(1.0, ge=0.05, description="Seconds for which a file must stay unchanged.")
+    editable: bool = Field(False, description="Whether the admin port may change prompts.")
+    upload_limit: int = Field(100, ge=1, description="The largest file that may be uploaded, in MB.")
+    history: int = Field(5, ge=0, le=1000, description="How many old versions of a prompt are kept.")
 
     @property
     def cache_directory(self) -> Path | None:
@@ -91,23 +91,25 @@ class Defaults(Table):
     framing: Framing = Framing.AUTO
     rtp_payload: RtpPayload = RtpPayload.AUTO
     inbound: InboundCodec = InboundCodec.AUTO
-    lead: int = Field(1, ge=0, le=10, description="frames sent ahead of their time")
+    lead: int = Field(1, ge=0, le=10, description="Frames that are sent ahead of their time.")
     tokens: Tokens = ()
     allow: Networks = ()
-    max_streams: int = Field(10_000, ge=1, description="on one path")
-    time_limit: float = Field(86_400.0, ge=0, description="seconds that a stream may last; 0 for ever")
+    max_streams: int = Field(10_000, ge=1, description="The most streams at once on one path.")
+    time_limit: float = Field(
+        86_400.0, ge=0, description="Seconds that a stream may last. With 0 there is no limit."
+    )
 
 
 class VoipbinSettings(Table):
-    """`[voipbin]`: the VoIPBIN platform, whose media streams we dial."""
+    """`[voipbin]`: the API of the VoIPBIN platform, by which the server dials media streams."""
 
     api: ApiUrl = "https://api.voipbin.net/v1.0"
     token: SecretStr = SecretStr("")
     access_key: SecretStr = SecretStr("")
-    reconnect_timeout: float = Field(30.0, ge=0, description="seconds to go on trying after a connection broke")
-    dial_rate: int = Field(15, ge=1, description="media streams dialled in a second")
+    reconnect_timeout: float = Field(30.0, ge=0, description="Seconds for which a connection is tried.")
+    dial_rate: int = Field(15, ge=1, description="The most media streams dialled in a second.")
     start_timeout: float = Field(
-        2.0, ge=0, le=60, description="seconds to wait for the first sound of a call before a handler is heard"
+        2.0, ge=0, le=60, description="Seconds to wait for the first sound of a call before anything is played."
     )
 
     @property
@@ -128,8 +130,8 @@ class EventSettings(Table):
     url: Annotated[str, AfterValidator(lambda url: url and validate_web_url(url))] = ""
     secret: SecretStr = SecretStr("")
     types: tuple[str, ...] = ()
-    timeout: float = Field(5.0, gt=0, description="seconds for one attempt")
-    give_up: float = Field(60.0, ge=0, description="seconds after which an event is let go of")
+    timeout: float = Field(5.0, gt=0, description="Seconds that one attempt may take.")
+    give_up: float = Field(60.0, ge=0, description="Seconds for which the server tries to deliver an event.")
     queue: int = Field(10_000, ge=1)
 
 
@@ -155,8 +157,10 @@ class PathSettings(Table):
     allow: Networks | None = None
     max_streams: int | None = Field(None, ge=1)
     time_limit: float | None = Field(None, ge=0)
-    flow: bool = Field(False, description="whether VoIPBIN's action `fetch` may ask for the path")
-    flow_full: FlowActions | None = Field(None, description="actions of a call that no media can be had for")
+    flow: bool = Field(False, description="Whether VoIPBIN's action `fetch` may ask for the path.")
+    flow_full: FlowActions | None = Field(
+        None, description="The actions of a call for whose media there is no port."
+    )
 
     @property
     def handler_settings(self) -> dict[str, Any]:

@@ -69,17 +69,17 @@ ChatEngines = Annotated[
 class HibariSettings(Table):
     """`[speech.hibari]`: speech that is made on this machine."""
 
-    voice: str = Field("", description="where neither a path nor speech.voice names one; empty: heart")
+    voice: str = Field("", description="The voice where neither a path nor speech.voice names one. Empty: heart.")
 
 
 class CommandSettings(Table):
     """`[speech.command]`: a program of the operator's that speaks text."""
 
-    program: tuple[str, ...] = Field((), description="its name and arguments; {text}, {voice}, … are filled in")
+    program: tuple[str, ...] = Field((), description="The program and its arguments, with {text}, {voice}, ….")
     environment: dict[str, SecretStr] = Field(
-        default_factory=dict, description="variables for it, or the places of their values"
+        default_factory=dict, description="Environment variables for the program."
     )
-    voice: str = Field("", description="what {voice} is where neither a path nor speech.voice names one")
+    voice: str = Field("", description="What {voice} is where nothing else names a voice.")
 
 
 class OpenAiSpeechSettings(Table):
@@ -88,23 +88,23 @@ class OpenAiSpeechSettings(Table):
     url: ApiUrl = OPENAI
     token: SecretStr = SecretStr("")
     model: str = Field("gpt-4o-mini-tts", min_length=1)
-    voice: str = Field("alloy", min_length=1, description="where a path names none")
+    voice: str = Field("alloy", min_length=1, description="The voice where a path names none.")
 
 
 class SpeechSettings(Table):
     """`[speech]`: how text is spoken."""
 
     engine: SpeechEngines = ("hibari",)
-    voice: str = Field("", description="of the first engine; empty: the engine's own")
-    rate: float = Field(1.0, ge=0.5, le=2.0, description="times the engine's own pace")
+    voice: str = Field("", description="The voice of the first engine. Empty: its own default.")
+    rate: float = Field(1.0, ge=0.5, le=2.0, description="The speed, relative to the engine's own.")
     language: LanguageTag = "en"
-    max_characters: int = Field(1000, ge=1, le=100_000, description="of one text")
+    max_characters: int = Field(1000, ge=1, le=100_000, description="The most characters of one text.")
     timeout: float = Field(
-        3.0, gt=0, le=60, description="seconds that a sentence's sound may keep callers waiting"
+        3.0, gt=0, le=60, description="Seconds for which a caller waits for the sound of a sentence."
     )
-    processes: int = Field(1, ge=1, le=64, description="of hibari, or runs of the command, at once")
-    memory_limit: int = Field(64, ge=1, description="MB of spoken sentences in memory")
-    cache_limit: int = Field(256, ge=1, description="MB of spoken sentences on disk, in prompts.cache")
+    processes: int = Field(1, ge=1, le=64, description="Processes of hibari, or runs of the command, at once.")
+    memory_limit: int = Field(64, ge=1, description="MB of memory for spoken sentences.")
+    cache_limit: int = Field(256, ge=1, description="MB of disk for spoken sentences, in prompts.cache.")
     hibari: HibariSettings = HibariSettings()
     command: CommandSettings = CommandSettings()
     openai: OpenAiSpeechSettings = OpenAiSpeechSettings()
@@ -135,8 +135,12 @@ class RecognitionSettings(Table):
 
     engine: RecognitionEngines = ("pocketsphinx",)
     language: LanguageTag = "en"
-    timeout: float = Field(5.0, gt=0, le=120, description="seconds after an utterance for its words")
-    processes: int = Field(2, ge=1, le=64, description="of pocketsphinx: utterances recognised at once")
+    timeout: float = Field(
+        5.0, gt=0, le=120, description="Seconds after an utterance within which its words must come."
+    )
+    processes: int = Field(
+        2, ge=1, le=64, description="Processes of pocketsphinx, one for each caller who speaks."
+    )
     vosk: VoskSettings = VoskSettings()
     openai: OpenAiRecognitionSettings = OpenAiRecognitionSettings()
 
@@ -144,21 +148,23 @@ class RecognitionSettings(Table):
 class ChatServerSettings(Table):
     """`[chat.servers.NAME]`: another server of a language model, which `chat.engine` names."""
 
-    url: ApiUrl = Field(OPENAI, description="the base URL, which /chat/completions is added to")
-    token: SecretStr = Field(SecretStr(""), description='the API key; literally, or "env:NAME", "file:PATH"')
-    model: str = Field("gpt-4o-mini", min_length=1, description="the model's name at that server")
+    url: ApiUrl = Field(OPENAI, description="The base URL, to which /chat/completions is added.")
+    token: SecretStr = Field(
+        SecretStr(""), description='The API key. It can be literal, "env:NAME" or "file:PATH".'
+    )
+    model: str = Field("gpt-4o-mini", min_length=1, description="The name of the model at that server.")
     parameters: dict[str, JsonValue] = Field(
-        default_factory=dict, description="more of a request's body: temperature, …"
+        default_factory=dict, description="More fields for the body of each request, such as `temperature`."
     )
 
 
 class ChatSettings(ChatServerSettings):
     """`[chat]`: any server of a language model that has OpenAI's `/chat/completions`."""
 
-    timeout: float = Field(5.0, gt=0, le=120, description="seconds that an answer may take to begin, or to go on")
+    timeout: float = Field(5.0, gt=0, le=120, description="Seconds within which an answer must begin, and go on.")
     engine: ChatEngines = (CHAT_ENGINE,)
     servers: dict[str, ChatServerSettings] = Field(
-        default_factory=dict, description="more servers, by the names that engine gives them"
+        default_factory=dict, description="More servers, by the names that engine uses."
     )
 
     @model_validator(mode="after")

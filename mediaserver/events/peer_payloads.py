@@ -10,7 +10,7 @@ class BridgeConnected(TypedDict):
     """The handler `bridge` has connected to the application."""
 
     host: Annotated[str, "the application's host"]
-    connections: Annotated[int, "connections of this stream so far"]
+    connections: Annotated[int, "connections to the application so far, of this stream"]
 
 
 class BridgeTrouble(TypedDict):
@@ -24,8 +24,8 @@ class BridgeEnded(TypedDict):
     """The handler `bridge` has ended the bridge between the call and the application."""
 
     host: Annotated[str, "the application's host"]
-    connections: Annotated[int, "connections in all"]
-    malformed: Annotated[int, "messages of the application that the protocol does not have"]
+    connections: Annotated[int, "connections to the application in all"]
+    malformed: Annotated[int, "messages of the application that the protocol does not allow"]
     said_s: Annotated[float, "seconds of sound that came from the application"]
     unsent_s: Annotated[float, "seconds of the caller's sound that the application did not get"]
     unheard_s: Annotated[float, "seconds of the application's sound that the caller did not get"]
@@ -64,26 +64,30 @@ class AssistantHangup(TypedDict):
 
     why: Annotated[
         str,
-        "`hang_up`, `transfer`, `idle`, `max_turns`, `failures` or, of a flow without actions, `exhausted`",
+        "`hang_up`, `transfer`, `idle`, `max_turns`, `failures`, or `exhausted`: the flow has no actions left",
     ]
 
 
 class FlowDecided(TypedDict):
-    """A call's VoIPBIN flow asks the server how the call goes on; the answer to its next `fetch` is decided."""
+    """A handler has decided what the VoIPBIN flow of its call does next. The next `fetch` is answered with it."""
 
-    actions: Annotated[list[str], "the types of the actions, such as `connect`; empty: the flow goes on by itself"]
-    executed: Annotated[int, "actions of the flow that were used before"]
+    actions: Annotated[
+        list[str], "the types of the actions, such as `connect`; none where the flow goes on behind its `fetch`"
+    ]
+    executed: Annotated[int, "actions of the flow that were executed before"]
 
 
 class FlowFailed(TypedDict):
-    """A call has no media, or its VoIPBIN flow, which asks the server how the call goes on, has ended too soon."""
+    """A call of a VoIPBIN flow has got no media, or the flow has ended too soon."""
 
-    reason: Annotated[str, "`no-port`, `refused`, `not-dialled`, `exhausted` or `silent`: the flow asks no more"]
+    reason: Annotated[
+        str, "`no-port`, `refused`, `not-dialled`, `exhausted`, or `silent` where the flow fetches no more"
+    ]
     why: Annotated[str, "the reason, in words"]
 
 
 class ControlFailed(TypedDict):
-    """VoIPBIN did not hang up or transfer the call of a stream that we dialled, as the handler had asked."""
+    """VoIPBIN did not hang up or transfer a call as the handler had asked, on a stream that the server dialled."""
 
     what: Annotated[str, "`hangup` or `transfer`"]
     why: Annotated[str, "the reason, in words"]

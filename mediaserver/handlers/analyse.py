@@ -24,12 +24,14 @@ class Analyse(files.FileModeSettings, Handler):
     own_variables: ClassVar[frozenset[str]] = files.TEMPLATE_FIELDS
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
 
-    interval: float = Field(10.0, ge=1, le=86_400, description="seconds between reports")
-    silence_after: float = Field(10.0, ge=1, description="seconds without speech, after which an event is emitted")
-    sensitivity: int = Field(
-        2, ge=0, le=3, description="aggressiveness of the VAD: 0 takes much for speech, 3 little"
+    interval: float = Field(10.0, ge=1, le=86_400, description="Seconds between two reports.")
+    silence_after: float = Field(
+        10.0, ge=1, description="Seconds without speech after which `silence` is emitted."
     )
-    directory: Path = Field(Path("reports"), description="folder of the reports")
+    sensitivity: int = Field(
+        2, ge=0, le=3, description="How strict the voice activity detection is: 0 takes much for speech, 3 little."
+    )
+    directory: Path = Field(Path("reports"), description="The folder of the reports.")
     file: Annotated[str, AfterValidator(files.validate_template)] | None = None
 
     def folders(self) -> Iterable[Path]:

@@ -44,15 +44,17 @@ class Handler(Table, ABC):
 
     globs: ClassVar[bool] = False  # whether prompts in the settings may be named by globs, such as `music/*`
 
-    background: str | None = Field(None, min_length=1, description="a prompt that plays on under all other sound")
+    background: str | None = Field(
+        None, min_length=1, description="A prompt that is repeated under all other sound."
+    )
     background_level: float = Field(
-        -26.0, ge=-60, le=-10, description="active speech level of the background in dBov (ITU-T P.56)"
+        -26.0, ge=-60, le=-10, description="The active speech level of the background in dBov (ITU-T P.56)."
     )
     background_ducking: float = Field(
-        10.0, ge=0, le=60, description="dB by which the background is lowered under other sound"
+        10.0, ge=0, le=60, description="By how many dB the background is lowered under other sound."
     )
 
-    tones: bool = Field(False, description="whether call-progress and fax tones of the caller's side are told")
+    tones: bool = Field(False, description="Whether call-progress and fax tones are reported.")
 
     @property
     def prompt_gain(self) -> float:
@@ -126,8 +128,17 @@ class PlaybackSettings(BaseModel):
 
     query_settings: ClassVar[frozenset[str]] = frozenset({"language"})
 
-    gain: float = Field(0.0, ge=LEAST_GAIN, le=MOST_GAIN, description="dB by which recorded prompts are amplified")
-    language: OptionalLanguageTag = Field("", description="language of the prompts, a BCP 47 tag")
+    gain: float = Field(
+        0.0,
+        ge=LEAST_GAIN,
+        le=MOST_GAIN,
+        description="By how many dB recorded prompts are louder or softer. Where peaks would clip, it is less.",
+    )
+    language: OptionalLanguageTag = Field(
+        "",
+        description="The language in which prompts are preferred, a BCP 47 tag: with de, welcome.de is played in"
+        " place of welcome.",
+    )
 
     @property
     def prompt_gain(self) -> float:
@@ -143,9 +154,14 @@ class PlaybackSettings(BaseModel):
 class Ending(BaseModel):
     """Settings that say what happens to a call when the media of its handler has been played to the end."""
 
-    then: Literal["close", "silence", "hangup"] = Field("close", description="what follows the media")
+    then: Literal["close", "silence", "hangup"] = Field(
+        "close", description="What follows at the end, as in playback."
+    )
     linger_ms: int = Field(
-        200, ge=0, le=60_000, description="silence before the close, so that nothing is clipped"
+        200,
+        ge=0,
+        le=60_000,
+        description="Milliseconds of silence before the close, so that the peer does not clip the end.",
     )
 
     async def conclude(self, call: Call) -> None:

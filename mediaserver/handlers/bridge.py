@@ -31,13 +31,13 @@ class Bridge(Ending, PlaybackSettings, Handler):
     url: WebSocketUrl
     protocol: Literal["twilio", "pcm"] = "twilio"
     token: SecretStr = SecretStr("")
-    connect_timeout: float = Field(5.0, gt=0, le=60, description="seconds for one attempt")
+    connect_timeout: float = Field(5.0, gt=0, le=60, description="Seconds that one attempt may take.")
     reconnect_timeout: float = Field(
-        10.0, ge=0, le=600, description="seconds without a connection, after which the bridge gives up"
+        10.0, ge=0, le=600, description="Seconds without a connection after which the bridge gives up."
     )
-    delay_ms: int = Field(60, ge=0, le=1000, description="playout delay that evens out the application's audio")
-    hold: str | None = Field(None, description="prompt that is played while there is no connection")
-    fallback: str | None = Field(None, description="prompt that is played when the bridge gives up")
+    delay_ms: int = Field(60, ge=0, le=1000, description="The jitter buffer, in milliseconds.")
+    hold: str | None = Field(None, description="A prompt that is played while there is no connection.")
+    fallback: str | None = Field(None, description="A prompt that is played when the bridge gives up.")
 
     @model_validator(mode="after")
     def _one_authorization(self) -> "Bridge":

@@ -10,7 +10,7 @@ from mediaserver.playout.sources.live import LiveSource
 class Echo(Handler):
     """Sends the received audio back until the peer hangs up."""
 
-    delay_ms: int = Field(60, ge=0, le=60_000, description="delay; less than the network's jitter makes gaps")
+    delay_ms: int = Field(60, ge=0, le=60_000, description="The delay in milliseconds.")
 
     async def run(self, call: Call) -> None:
         """Play the received audio to the peer, `delay_ms` milliseconds later."""

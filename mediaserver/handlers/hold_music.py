@@ -68,7 +68,7 @@ class HoldMusic(PlaybackSettings, Handler):
     shuffle: bool = False
     shared: bool = True
     announcement: str | None = None
-    announce_every: float = Field(30.0, ge=1, le=3600, description="seconds of music before each announcement")
+    announce_every: float = Field(30.0, ge=1, le=3600, description="Seconds of music before each announcement.")
 
     def prompt_names(self) -> Iterable[str]:
         """The names or globs of the music tracks, and the name of the announcement."""

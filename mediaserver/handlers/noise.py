@@ -21,7 +21,7 @@ def _clip(level: float) -> Clip:
 class Noise(Handler):
     """Plays comfort noise in the telephone band until the peer hangs up. Calls start at random frames of it."""
 
-    level: float = Field(-50.0, ge=-90, le=-10, description="dBm0")
+    level: float = Field(-50.0, ge=-90, le=-10, description="The level in dBm0.")
 
     async def run(self, call: Call) -> None:
         """Play the noise until the peer hangs up."""

@@ -35,7 +35,7 @@ class RepeatSettings(BaseModel):
     """Settings of handlers whose media may be repeated."""
 
     repeat: Annotated[int | Literal["forever"], BeforeValidator(_count)] = 1
-    gap_ms: int = Field(0, ge=0, le=600_000, description="silence between two prompts, and between two repeats")
+    gap_ms: int = Field(0, ge=0, le=600_000, description="Milliseconds of silence between two items.")
 
     def repeat_items(self, prompt_items: Sequence[Segment | Iterable[Segment]]) -> Repeated:
         """The prompts, repeated `repeat` times, with a silence of `gap_ms` milliseconds between them."""
@@ -48,8 +48,10 @@ class Playback(RepeatSettings, SpokenPromptSettings, Ending, PlaybackSettings, H
 
     query_settings: ClassVar[frozenset[str]] = PlaybackSettings.query_settings | {"repeat"}
 
-    prompt: str | None = Field(None, description="a prompt's name: its path in the folder, without the extension")
-    prompts: tuple[PromptItem, ...] = Field((), description="in place of `prompt`: several in sequence, gapless")
+    prompt: str | None = Field(
+        None, description="The name of a prompt: its path in the prompt folder, without the extension."
+    )
+    prompts: tuple[PromptItem, ...] = Field((), description="In place of `prompt`: several in sequence, gapless.")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Playback":

@@ -38,14 +38,14 @@ class Recognise(files.FileModeSettings, PlaybackSettings, Handler):
 
     engine: RecognitionEngines | None = None
     keywords: Annotated[tuple[str, ...], AfterValidator(_validate_keywords)] = ()
-    partials: bool = Field(True, description="whether partial transcripts are emitted while the caller speaks")
+    partials: bool = Field(True, description="Whether events tell the words so far.")
     sensitivity: int = Field(
-        2, ge=0, le=3, description="aggressiveness of the VAD: 0 takes much for speech, 3 little"
+        2, ge=0, le=3, description="How strict the voice activity detection is: 0 takes much for speech, 3 little."
     )
-    end_silence: float = Field(0.7, ge=0.2, le=5, description="seconds without speech that end an utterance")
-    max_utterance: float = Field(30.0, ge=2, le=60, description="seconds, after which an utterance is cut")
-    prompt: str | None = Field(None, description="prompt that is played meanwhile")
-    directory: Path = Field(Path("transcripts"), description="folder of the transcripts")
+    end_silence: float = Field(0.7, ge=0.2, le=5, description="Seconds without speech that end an utterance.")
+    max_utterance: float = Field(30.0, ge=2, le=60, description="Seconds after which an utterance is cut.")
+    prompt: str | None = Field(None, description="A prompt that is played meanwhile.")
+    directory: Path = Field(Path("transcripts"), description="The folder of the transcripts.")
     file: Annotated[str, AfterValidator(_validate_file)] | None = None
 
     def prompt_names(self) -> Iterable[str]:

@@ -23,14 +23,21 @@ class RecordSettings(Table):
     """Settings of a recording, in a path or in a menu's step. The folder of the file is always set in the path."""
 
     file: Annotated[str, AfterValidator(files.validate_template)] = Field(
-        "{resource}-{id}-{time}.wav", description="a name template for the file"
+        "{resource}-{id}-{time}.wav", description="The template of the file's name."
     )
-    stereo: bool = Field(False, description="the peer on the left, what we send on the right")
-    beep: bool | str = Field(False, description="true for a tone, or a prompt, before the recording")
-    max_duration: float | None = Field(None, gt=0, le=_WEEK, description="seconds, after which it ends")
-    max_silence: float | None = Field(None, gt=0, le=_WEEK, description="seconds without speech that end it")
-    finish_on: str = Field("", pattern=r"^[0-9A-D*#]*$", description="digits that end it")
-    trim_silence: bool = Field(False, description="whether silence is cut off at the end")
+    stereo: bool = Field(
+        False,
+        description="Whether there are two channels: the peer on the left, what the server sends on the right.",
+    )
+    beep: bool | str = Field(
+        False, description="What is played before the recording: true for a tone, or a prompt."
+    )
+    max_duration: float | None = Field(None, gt=0, le=_WEEK, description="Seconds after which the recording ends.")
+    max_silence: float | None = Field(
+        None, gt=0, le=_WEEK, description="Seconds without speech after which it ends."
+    )
+    finish_on: str = Field("", pattern=r"^[0-9A-D*#]*$", description="Digits of which each ends the recording.")
+    trim_silence: bool = Field(False, description="Whether silence at the end is cut off.")
 
     @property
     def beep_prompt(self) -> str | None:
@@ -71,7 +78,7 @@ class Record(files.FileModeSettings, RecordSettings, Ending, PlaybackSettings, H
     fixed_settings: ClassVar[frozenset[str]] = frozenset({"directory"})
 
     directory: Path = Path("recordings")
-    prompt: str | None = Field(None, description="prompt that is played meanwhile; with stereo it is on the right")
+    prompt: str | None = Field(None, description="A prompt that is played during the recording.")
 
     def prompt_names(self) -> Iterable[str]:
         """The names of the prompts: the beep, unless it is a tone, and the prompt played during the recording."""

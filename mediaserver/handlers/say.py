@@ -29,7 +29,7 @@ class Say(RepeatSettings, VoiceSettings, Ending, PlaybackSettings, Handler):
 
     text: Text | None = None
     text_from_url: bool | None = Field(
-        None, description="whether ?text= is spoken; None: where the path asks for a token"
+        None, description="Whether ?text= is spoken. None: where the path asks for a token."
     )
     fallback: str | None = None
 

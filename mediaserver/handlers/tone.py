@@ -24,12 +24,12 @@ class Tone(Ending, Handler):
 
     tone: str = Field(
         max_length=200,
-        description="a call-progress tone (`dial`, `ringback`, `busy`, `congestion`, `callwaiting`, `recording`,"
+        description="A call-progress tone (`dial`, `ringback`, `busy`, `congestion`, `callwaiting`, `recording`,"
         " `sit`, `milliwatt`), digits (`dtmf:123#`), a sine (`sine:440`, Hz), or a cadence as Asterisk writes it"
-        " (`480+620/500,0/500`: Hz + Hz / ms)",
+        " (`480+620/500,0/500`: Hz + Hz / ms).",
     )
     country: str = "us"
-    level: float | None = Field(None, ge=-60, le=3, description="dBm0; None is the tone's own level")
+    level: float | None = Field(None, ge=-60, le=3, description="The level in dBm0. None is the tone's own level.")
     digit_ms: int = Field(100, ge=40, le=5000)  # receivers must accept digits of 40 ms or more (ITU-T Q.24)
     digit_gap_ms: int = Field(100, ge=40, le=5000)
 

@@ -166,13 +166,17 @@ class Engine:
         exported_metrics.export_results(self.metrics, self.webhooks, self.speech)
         exported_metrics.export_engines(self.metrics, self.speech)
         gauge = self.metrics.gauge
-        gauge("paths_without_prompts", "Paths whose prompts are not there", lambda: self.prompts.missing)
+        gauge("paths_without_prompts", "Paths that lack a prompt", lambda: self.prompts.missing)
         gauge(
             "configuration_current",
-            "Whether the configuration in the files is in force",
+            "1 if the configuration in the files is in force, 0 if it could not be loaded",
             lambda: self.is_configuration_current,
         )
-        gauge("max_streams", "Streams that there may be", lambda: self.settings.server.max_streams)
+        gauge(
+            "max_streams",
+            "The most streams at once, which is server.max_streams",
+            lambda: self.settings.server.max_streams,
+        )
 
 
 def _keywords(table: RouteTable) -> set[str]:

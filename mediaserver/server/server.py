@@ -55,18 +55,20 @@ class Server:
         self._listeners: list[Listener] = []  # the admin port's listener first, then the media ports' listeners
         metrics, connections = self.engine.metrics, self.endpoint.connections
         metrics.gauge(
-            "ready", "Whether calls are taken, and all paths can do their work", lambda: not self._why_not_ready
+            "ready",
+            "1 if the server takes calls and all paths can serve them, as /readyz tells, else 0",
+            lambda: not self._why_not_ready,
         )
         metrics.gauge(
             "certificate_expiry_timestamp_seconds",
-            "When the certificate expires, as Unix time; 0 without one",
+            "Unix time at which the TLS certificate expires, 0 without a certificate",
             lambda: self.tls.expires if self.tls is not None else 0,
         )
-        metrics.gauge("connections", "Connections of the media ports", lambda: len(connections))
-        metrics.gauge("admin_connections", "Connections of the admin port", lambda: self.admin.connections)
+        metrics.gauge("connections", "Open connections of the media ports", lambda: len(connections))
+        metrics.gauge("admin_connections", "Open connections of the admin port", lambda: self.admin.connections)
         metrics.gauge(
             "handshakes",
-            "Connections of the media ports whose handshake is under way",
+            "Connections of the media ports that are in their handshake",
             lambda: connections.handshakes_in_progress,
         )
 

@@ -33,34 +33,42 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.sessions = Gauge("mediaserver_sessions", "Streams now playing", ["path"], registry=self.registry)
-        self.started = Counter("mediaserver_sessions_started", "Streams begun", ["path"], registry=self.registry)
+        self.sessions = Gauge("mediaserver_sessions", "Streams in progress", ["path"], registry=self.registry)
+        self.started = Counter(
+            "mediaserver_sessions_started", "Streams that began", ["path"], registry=self.registry
+        )
         self.ended = Counter(
-            "mediaserver_sessions_ended", "Streams ended, by why", ["path", "reason"], registry=self.registry
+            "mediaserver_sessions_ended",
+            "Streams that ended, by reason",
+            ["path", "reason"],
+            registry=self.registry,
         )
         self.refused = Counter(
-            "mediaserver_refusals", "Streams turned down", ["reason", "status"], registry=self.registry
+            "mediaserver_refusals",
+            "Calls that were refused before they became a stream, by reason",
+            ["reason", "status"],
+            registry=self.registry,
         )
         self.admin_refused = Counter(
             "mediaserver_admin_refusals",
-            "Requests and connections of the admin port turned down",
+            "Requests and connections that the admin port refused, by reason",
             ["reason"],
             registry=self.registry,
         )
         self.peer_faults = Counter(
             "mediaserver_peer_faults",
-            "What peers did that they must not do, by kind",
+            "Offences of peers against protocols and limits, by kind",
             ["kind"],
             registry=self.registry,
         )
         self.stalls = Counter(
             "mediaserver_stalls",
-            "Pauses of a stream whose peer was too slow, by ended streams",
+            "Pauses of streams because their peer read too slowly, counted when a stream ends",
             registry=self.registry,
         )
         self.reloads = Counter(
             "mediaserver_reloads",
-            "Changes of configuration and prompts taken in, or not",
+            "Reloads of the configuration or of prompts, by whether they succeeded",
             ["result"],
             registry=self.registry,
         )
@@ -68,63 +76,74 @@ class Metrics:
             self.reloads.labels(result)
         self.loop_lag = Histogram(
             "mediaserver_loop_lag_seconds",
-            "How late the event loop was, looked at once a second",
+            "Seconds that the event loop was late, measured once a second",
             buckets=LATENESS,
             registry=self.registry,
         )
         self.spoken = Histogram(
             "mediaserver_speech_wait_seconds",
-            "Time to the first sound of a sentence that had to be made",
+            "Seconds to the first sound of a sentence that TTS had to make",
             buckets=(0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0),
             registry=self.registry,
         )
         self.underruns = Counter(
             "mediaserver_underruns",
-            "Frames of silence sent for want of sound, by ended streams",
+            "Frames of silence sent because a live source had no sound, counted when a stream ends",
             registry=self.registry,
         )
         self.malformed = Counter(
             "mediaserver_malformed_messages",
-            "Messages from peers that no wire format allows",
+            "Messages from peers that the wire format does not allow",
             registry=self.registry,
         )
         self.inbound_problems = Counter(
             "mediaserver_inbound_problems",
-            "Streams whose inbound media cannot be right, by what is wrong, each counted once",
+            "Streams whose received audio cannot be right, by problem, each counted once",
             ["problem"],
             registry=self.registry,
         )
         self.reconnects = Counter(
-            "mediaserver_reconnects", "Connections made again, by ended streams", registry=self.registry
+            "mediaserver_reconnects",
+            "Connections that dialled streams made again, counted when a stream ends",
+            registry=self.registry,
         )
         self.lost = Counter(
             "mediaserver_lost_frames",
-            "Frames sent that are not known to have arrived when a connection broke, by ended streams",
+            "Frames that may not have arrived because a connection broke, counted when a stream ends",
             registry=self.registry,
         )
-        self.events = Counter("mediaserver_events", "What happened on streams", ["type"], registry=self.registry)
+        self.events = Counter(
+            "mediaserver_events",
+            "Events of streams, by type, whether or not they are sent to a URL",
+            ["type"],
+            registry=self.registry,
+        )
         self.first_audio = Histogram(
             "mediaserver_assistant_first_audio_seconds",
-            "From a caller's last voice to the first sound of the answer",
+            "Seconds from the end of a caller's voice to the first sound of the assistant's answer",
             buckets=(0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0),
             registry=self.registry,
         )
         self.analysed = {
             name: Counter(f"mediaserver_{metric}", text, registry=self.registry)
             for name, metric, text in (
-                ("heard_s", "heard_seconds", "Audio that analyse heard"),
-                ("speech_s", "speech_seconds", "Speech in the audio that analyse heard"),
+                ("heard_s", "heard_seconds", "Seconds of audio that the handler analyse received"),
+                ("speech_s", "speech_seconds", "Seconds of speech that the handler analyse received"),
                 (
                     "clipped_samples",
                     "clipped_samples",
-                    "Samples at the end of the scale in the audio that analyse heard",
+                    "Clipped samples in the audio that the handler analyse received",
                 ),
-                ("packets_lost", "packets_lost", "RTP packets missing in the audio that analyse heard"),
+                (
+                    "packets_lost",
+                    "packets_lost",
+                    "RTP packets missing in the audio that the handler analyse received",
+                ),
             )
         }
         self.recognitions = Counter(
             "mediaserver_recognitions",
-            "Utterances, by what became of recognising them",
+            "Utterances for speech recognition, by result",
             ["result"],
             registry=self.registry,
         )
@@ -132,11 +151,13 @@ class Metrics:
             self.recognitions.labels(result)
         self.recognition_seconds = Histogram(
             "mediaserver_recognition_seconds",
-            "How long after an utterance's end its words were there",
+            "Seconds from the end of an utterance to its words",
             buckets=RECOGNITION,
             registry=self.registry,
         )
-        self.keywords = Counter("mediaserver_keywords", "Keywords recognised", ["keyword"], registry=self.registry)
+        self.keywords = Counter(
+            "mediaserver_keywords", "Keywords that callers said, by keyword", ["keyword"], registry=self.registry
+        )
         ProcessCollector(registry=self.registry)
         Info("mediaserver_build", "Version of the server", registry=self.registry).info({"version": __version__})
 

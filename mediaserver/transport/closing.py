@@ -27,8 +27,8 @@ class EndReason(StrEnum):
     PEER_HUNG_UP = "peer-hung-up"  # the peer said that the call is over
     PEER_CLOSED = "peer-closed"  # the peer closed the connection
     PEER_VANISHED = "peer-vanished"  # the connection broke without a close frame
-    REFUSED = "refused"  # this server dialled, and the peer refused the WebSocket handshake
-    UNREACHABLE = "unreachable"  # this server dialled, and the peer did not answer in time
+    REFUSED = "refused"  # the server dialled, and the peer refused the upgrade
+    UNREACHABLE = "unreachable"  # the server dialled, and the peer did not answer in time
     PROTOCOL_ERROR = "protocol-error"  # the peer broke the WebSocket protocol
     OVERSIZE = "oversize"  # the peer sent a message larger than the limit, or a message without an end
     FLOOD = "flood"  # the peer sent far more messages or bytes a second than audio needs

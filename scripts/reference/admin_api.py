@@ -9,13 +9,13 @@ from mediaserver.server.admin.openapi import Operation
 from scripts.reference.markdown import code, page, prose, table
 
 _ABOUT = """\
-What the [admin port](settings.md#admin) answers. The server itself describes it by OpenAPI, at `/v1/openapi.json`.
-[Control](../developers/control.md) shows the requests at work.
+The requests that the [admin port](settings.md#admin) answers. The server also describes them by OpenAPI, at
+`/v1/openapi.json`. [Control](../developers/control.md) shows them at work.
 
-`scope` is what a token of `admin.tokens` needs; `admin.token` has all scopes, and without any token everybody has.
-`{id}` is our id of a stream, its label, or the platform's id of its call. `{name}` is a prompt's name, with its
-slashes. An error is JSON, `{"error": "…"}`, with the status of
-[its reason](refusals.md#the-api-of-the-admin-port)."""
+`scope` is the scope that a token of `admin.tokens` needs. `admin.token` has all scopes. If no token is set,
+every client has them. `{id}` is the server's id of a stream, its label, or VoIPBIN's id of its call. `{name}`
+is the name of a prompt, with its slashes. An error is JSON, `{"error": "…"}`, with the status of [its
+reason](refusals.md#the-api-of-the-admin-port)."""
 
 
 def operations() -> list[Operation]:

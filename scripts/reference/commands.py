@@ -11,13 +11,13 @@ from mediaserver.cli.main import app
 from scripts.reference.markdown import code, page, prose, table
 
 _ABOUT = """\
-`mediaserver --help` lists the commands, `mediaserver COMMAND --help` shows what stands here.
-`mediaserver --version` tells the version; `mediaserver --install-completion` has your shell complete commands and
-options.
+`mediaserver --help` lists the commands, and `mediaserver COMMAND --help` describes one as this page does.
+`mediaserver --version` prints the version. `mediaserver --install-completion` lets your shell complete commands
+and options.
 
-**Exit codes.** 0: all went well. 1: the stream was refused or wrong, or a file could not be written; of `serve`, a
-second signal or a handler that would not end cut the drain short. 2: the configuration, a prompt that a path
-names, or the command line is wrong."""
+**Exit codes.** 0: success. 1: the stream was refused or wrong, or a file could not be written; with `serve`,
+the drain was cut short by a second signal, or by a handler that did not end. 2: the configuration, a prompt
+that a path names, or the command line is wrong."""
 
 
 class Parameter(NamedTuple):

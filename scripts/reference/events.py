@@ -18,13 +18,14 @@ With `url` of [`[events]`](settings.md#events) set, every event is sent there by
  "data": {"path": "/menu", "resource": "calls/652af662", "variables": {}, "menu": "main"}}
 ```
 
-`types` of `[events]` chooses among them. The metric `mediaserver_events_total` counts all of them, sent or not.
+`types` of `[events]` chooses which events are sent. The metric `mediaserver_events_total` counts all events,
+sent or not.
 
-`data` has, with every event, the stream's `path`, its `resource` (`calls/<id>` or `conferences/<id>`, or empty
-where the call is not known) and its `variables`; beside these, what the tables below list. A key that is marked
-*not always* may be absent. Handlers of your own may tell events of other names.
+`data` of every event has the stream's `path`, its `resource` (`calls/<id>` or `conferences/<id>`, or empty
+where the call is not known), its `variables`, and the keys that the tables below list. A key that is marked
+*not always* may be absent. Your own handlers may emit events of other names.
 
-A call to a menu, what is sent and received in it, and the events that it tells:
+A call to a menu, what is sent and received in it, and its events:
 
 ![A prompt is stopped by a key, a message is recorded until another key; four events](../pictures/menu-call.svg)"""
 
@@ -35,7 +36,11 @@ def write() -> str:
     blocks = [_ABOUT, table(("event", "when"), overview)]
     for kind, payload in EVENTS.items():
         blocks += [f"## {kind}", prose(_when(payload)), table(("key", "type", "what it is"), _keys(payload))]
-    blocks += ["## Why a stream ended", "`reason` of `stream.ended`, of the log and of the metric:", _reasons()]
+    blocks += [
+        "## Why a stream ended",
+        "These are the values of `reason` in `stream.ended`, in the log and in the metric:",
+        _reasons(),
+    ]
     return page("Events", "mediaserver/events and EndReason", *blocks)
 
 

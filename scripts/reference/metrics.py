@@ -11,14 +11,14 @@ from mediaserver.support.metrics import Metrics
 from scripts.reference.markdown import code, page, prose, sentence, table
 
 _ABOUT = """\
-`GET /metrics` of the admin port has these for Prometheus. A histogram has `_bucket{le}`, `_sum` and `_count`.
-[The dashboard](../../deploy/grafana-dashboard.json) and [the alerts](../../deploy/alerts.yaml) are made of them.
+`GET /metrics` of the admin port exports these metrics for Prometheus. A histogram has `_bucket{le}`, `_sum` and
+`_count`. [The dashboard](../../deploy/grafana-dashboard.json) and [the alerts](../../deploy/alerts.yaml) use them.
 
-On Linux there are also `process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_open_fds` and the
-others of the Prometheus client library that begin with `process_`.
+On Linux there are also the metrics of the Prometheus client library that begin with `process_`, such as
+`process_cpu_seconds_total`, `process_resident_memory_bytes` and `process_open_fds`.
 
-Where the values of a label are few and fixed, they stand beside it. `reason` and `status` of refusals are in
-[Refusals](refusals.md), `type` of events is in [Events](events.md), `path` is a path of the configuration."""
+If a label has a few fixed values, they are listed beside it. [Refusals](refusals.md) has the values of `reason`
+and `status` of refusals, [Events](events.md) those of `type`. `path` is a path of the configuration."""
 _LISTED_ELSEWHERE = {"path", "reason", "status", "type", "version"}
 
 

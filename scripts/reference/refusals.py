@@ -9,20 +9,19 @@ from mediaserver.server.http.refusals import REFUSALS
 from scripts.reference.markdown import code, page, prose, table
 
 _ABOUT = """\
-A call that cannot be taken is turned down before the upgrade to a WebSocket: with an HTTP status, and one line of
-plain text that says why. `reason` stands in the log line `refused` and in the metric `mediaserver_refusals_total`.
-With [AudioSocket over TCP](settings.md#audiosocket) there is no status: the server hangs up, and the dialplan goes
-on.
+A call that cannot be taken is refused before the upgrade to a WebSocket, with an HTTP status and one line of plain
+text that says why. The `reason` is in the log line `refused` and in the metric `mediaserver_refusals_total`. With
+[AudioSocket over TCP](settings.md#audiosocket) there is no status: the server hangs up, and the dialplan goes on.
 
-At most 20 refusals a second are logged, with the number of those that were not. The metric counts all of them."""
+At most 20 refusals a second are logged. The next line tells how many were not. The metric counts all of them."""
 _ADMIN = """\
-The metric `mediaserver_admin_refusals_total{reason}` counts what the admin port turns down for these reasons."""
+The metric `mediaserver_admin_refusals_total{reason}` counts what the admin port refuses for these reasons."""
 _API = """\
-Answers of `/v1` are JSON, `{"error": "…"}`. Only `malformed`, `slow` and a connection that gave way are told in a
-line of text. The API also refuses a request for these reasons, which no metric counts. A request that names a path
-with its query may be refused as a call of that URL is. With 405 the path has other methods, and with 500 the fault
-is the server's: its log says more."""
-_RETRY = "With 503 there is a header `Retry-After`, of one second."
+Errors of `/v1` are JSON, `{"error": "…"}`, except for `malformed`, `slow` and a connection that was closed for
+a newer one, which are a line of text. The API also refuses requests for the following reasons, which no metric
+counts. A request that names a path with its query may be refused for the reasons for which a call of that URL
+would be. A 405 means that the path has other methods, and a 500 that the server has failed: its log says more."""
+_RETRY = "Answers with 503 have the header `Retry-After: 1`."
 
 
 def write() -> str:

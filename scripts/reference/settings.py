@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from mediaserver.config.settings import PathSettings, Settings
+from mediaserver.config.settings import Defaults, PathSettings, Settings
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.table import HANDLERS
 from scripts.reference import example, kinds
@@ -16,19 +16,20 @@ from scripts.reference.markdown import code, page, prose, sentence, table
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 _HEADINGS = ("key", "type", "default", "what it is")
 _ABOUT = """\
-The configuration is a file of TOML, `config.toml`. [config.example.toml](../../config.example.toml) is one to
-begin with: every key with its default, and comments.
+The configuration is a TOML file, `config.toml`. [config.example.toml](../../config.example.toml) is one to begin
+with: it has every key with its default, and comments.
 
-Every key is also an environment variable, which wins over the file: `MEDIASERVER_`, the table, two underscores,
-the key. `MEDIASERVER_SERVER__PORT=9000` is `port` of `[server]`; a list or a table is JSON there.
+Every key is also an environment variable, which wins over the file. Its name is `MEDIASERVER_`, the table, two
+underscores and the key: `MEDIASERVER_SERVER__PORT=9000` sets `port` of `[server]`. A list or a table is written as
+JSON.
 
-The server takes in a change of the file while calls go on. What says *at start* needs a restart."""
+The server applies a changed file while calls go on. Settings marked *at start* need a restart."""
 _PATHS = """\
-A path of the URL, and the handler that answers there. Its table has the handler's own settings, and any key of
-[defaults](#defaults), which it then has in place of the default. `{variable}` in the path matches up to the next
-slash, `{variable:.+}` slashes as well; settings may use it."""
+A path of the URL, and the handler that serves its calls. The table of a path has its handler's settings, and may
+have any key of [defaults](#defaults) with another value. `{variable}` in the path matches up to the next slash,
+`{variable:.+}` slashes as well. The settings of the path may use `{variable}`."""
 
-_EVERY_HANDLER = "Every handler has these settings, one of your own as well."
+_EVERY_HANDLER = "Every handler has these settings, including a handler of your own."
 
 
 def write() -> str:
@@ -41,7 +42,7 @@ def write() -> str:
         blocks += [f"## [{name}]", _plain(sentence(of_table.intro or _first(model))), rows(model, of_table.keys)]
     for name, model in _lists():
         blocks += [f"## [[{name}]]", _plain(sentence(_first(model))), rows(model, {})]
-    blocks += ["## [paths]", _PATHS, table(("key", "type", "what it is"), [_handler_row()])]
+    blocks += ["## [paths]", _PATHS, table(_HEADINGS, [_handler_row(), *_path_rows(of_handlers["menu"])])]
     blocks += [_EVERY_HANDLER, _table_of(Handler.model_fields, Handler, of_handlers["playback"])]
     for name, handler in HANDLERS.items():
         blocks += [f"## Handler {name}", prose(sentence(_first(handler)))]
@@ -80,12 +81,18 @@ def rows(model: type[BaseModel], notes: dict[str, str]) -> str:
 
 
 def _table_of(fields: Mapping[str, FieldInfo], model: type[BaseModel], notes: dict[str, str]) -> str:
-    lines = []
+    return table(_HEADINGS, _rows_of(fields, model, notes))
+
+
+def _rows_of(
+    fields: Mapping[str, FieldInfo], model: type[BaseModel], notes: dict[str, str]
+) -> list[tuple[str, ...]]:
+    lines: list[tuple[str, ...]] = []
     for key, field in fields.items():
         if _is_table(field.annotation) and field.annotation in _SECTIONS:
             continue  # this table has a section of its own
         lines.append((code(key), _type(field), _default(field), _text(model, key, notes.get(key, ""), field)))
-    return table(_HEADINGS, lines)
+    return lines
 
 
 _SECTIONS = {model for _, model in _tables(Settings)}
@@ -122,14 +129,21 @@ def _first(model: type[BaseModel]) -> str:
     return first.split("`: ", 1)[1] if first.startswith("`[") and "`: " in first else first
 
 
-def _handler_row() -> tuple[str, str, str]:
+def _handler_row() -> tuple[str, ...]:
     names = ", ".join(f"[{name}](#handler-{name})" for name in HANDLERS)
     own = "or a class of your own, `my_package.module:Class`"
     return (
         code("handler"),
         kinds.name_of(PathSettings.model_fields["handler"].annotation),
+        "*required*",
         f"One of {names}; {own}.",
     )
+
+
+def _path_rows(notes: dict[str, str]) -> list[tuple[str, ...]]:
+    """The rows of the keys that only paths have, beside `handler`."""
+    own = PathSettings.model_fields.keys() - Defaults.model_fields.keys() - {"handler"}
+    return _rows_of({key: PathSettings.model_fields[key] for key in sorted(own)}, PathSettings, notes)
 
 
 def _inner_tables() -> list[type[BaseModel]]:

@@ -9,8 +9,6 @@ from rich.console import Console
 from mediaserver import config
 from mediaserver.cli import tables
 from mediaserver.cli.findings import Findings, collect_findings
-from mediaserver.events.kinds import EVENTS
-from tests.project import ROOT
 from tests.server.process import write_config
 from tests.sound import speechlike, write_wav
 
@@ -110,11 +108,6 @@ async def test_a_path_that_is_slow_to_match_is_worth_a_look(tmp_path: Path) -> N
     assert findings.all_is_well
     (note,) = findings.notes[1:]
     assert note.startswith(f'c.toml: paths."{slow}": several of its variables may match the same text')
-
-
-def test_every_event_that_is_known_is_documented() -> None:
-    table = (ROOT / "docs/developers/events.md").read_text(encoding="utf-8")
-    assert not [name for name in EVENTS if f"`{name}`" not in table]
 
 
 async def test_a_file_s_name_writes_nothing_to_a_terminal(tmp_path: Path) -> None:

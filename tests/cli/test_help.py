@@ -44,6 +44,13 @@ def test_every_command_has_an_example_that_it_takes(command: str) -> None:
         parsing.make_context(name, arguments).close()
 
 
+def test_names_of_tables_are_shown_with_their_brackets() -> None:
+    text = " ".join(shown("flow").split())
+    assert "the URL of [flows]" in text
+    assert "a port in [audiosocket]" in text
+    assert "in place of that of [flows]" in text.replace(" │ │ ", " ")
+
+
 def test_paragraphs_are_as_wide_as_the_terminal() -> None:
     lines = [line.strip() for line in shown("call").splitlines()]
     begin = next(n for n, line in enumerate(lines) if line.startswith("With tcp://"))

@@ -21,19 +21,23 @@ from mediaserver.wire.encapsulation import Encapsulation
 
 
 def attach(
-    kind: Annotated[options.Kind, typer.Argument(metavar="call|conference", help="What to attach to.")],
-    subject: Annotated[str, typer.Argument(metavar="ID", help="Its id at VoIPBIN.")],
-    path: Annotated[str, typer.Option(metavar="/PATH", help="What happens on the stream: a path of the config.")],
+    kind: Annotated[
+        options.Kind, typer.Argument(metavar="call|conference", help="Whether ID is a call or a conference.")
+    ],
+    subject: Annotated[str, typer.Argument(metavar="ID", help="The id of the call or conference at VoIPBIN.")],
+    path: Annotated[str, typer.Option(metavar="/PATH", help="The path that serves the stream.")],
     encapsulation: Annotated[
-        Encapsulation | None, typer.Option(help="How to speak; default: as the path says.")
+        Encapsulation | None, typer.Option(help="The wire format. Default: that of the path.")
     ] = None,
     variable: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Of the stream, over those of the path; repeatable."),
+        typer.Option(
+            metavar="NAME=VALUE", help="Set a variable of the stream, in place of one of the path. Repeatable."
+        ),
     ] = None,
     file: options.ConfigOption = None,
 ) -> None:
-    """Dial the media stream of a call or a conference, and do there what a path says."""
+    """Dial the media stream of a call or conference at VoIPBIN, and run a path's handler on it."""
     variables = dict(options.variable(text) for text in variable or ())
     try:
         request = AttachRequest(

@@ -20,28 +20,35 @@ from mediaserver.wire.encapsulation import Encapsulation, Framing
 
 def call(
     url: Annotated[
-        str, typer.Argument(metavar="URL", help="ws:// or wss:// URL, dialled as it stands; or tcp://host:port.")
+        str,
+        typer.Argument(
+            metavar="URL", help="The ws:// or wss:// URL to dial, as it is; or tcp://host:port for AudioSocket."
+        ),
     ],
-    seconds: Annotated[float | None, typer.Option(metavar="N", min=0.1, help="Hang up after so long.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="N", min=0.1, help="Hang up after this many seconds.")
+    ] = None,
     encapsulation: Annotated[
         Encapsulation | None,
-        typer.Option(help="What to expect and to speak; default: as the URL says, or what comes."),
+        typer.Option(help="The encapsulation of both sides. Default: what the URL says, or what comes."),
     ] = None,
-    framing: Annotated[Framing, typer.Option(help="audiosocket: what to expect and to speak.")] = Framing.AUTO,
+    framing: Annotated[Framing, typer.Option(help="The framing of audiosocket.")] = Framing.AUTO,
     send: options.SendOption = None,
     digits: options.DigitsOption = "",
     after: options.AfterOption = None,
-    record: Annotated[Path | None, typer.Option(metavar="OUT.wav", help="A WAV file for what is heard.")] = None,
+    record: Annotated[
+        Path | None, typer.Option(metavar="OUT.wav", help="Write what is heard into this WAV file.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Play VoIPBIN's side against any server: listen, perhaps speak or press keys, and report.
+    """Call a media server as VoIPBIN does: listen, perhaps speak or press keys, and report.
 
     A file or keys to send wait until the far end has been quiet for a second after its greeting, or has said
     nothing for two seconds.
 
-    With tcp://host:port, play Asterisk's side of AudioSocket: send a random UUID first, then a frame every 20 ms,
-    of the file to send or of silence. The report's framing is then tcp. Its close code is 1000 where the server
-    closed after a hang-up message, 00 00 00, and 1006 where the connection ended otherwise.
+    With tcp://host:port, the call is that of Asterisk's AudioSocket: a random UUID first, then a frame every 20
+    ms, of the file or of silence. The report's framing is then tcp. Its close code is 1000 where the server ended
+    the call by a hang-up message (00 00 00), and 1006 where the connection ended otherwise.
     """
     plan = simulator.SimulatedCall(url, seconds, encapsulation, framing, send, digits, after, record)
     shown = redact_url(url)

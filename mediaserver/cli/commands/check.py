@@ -18,14 +18,18 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     listen: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write what callers hear of each prompt to WAV files in this folder."),
+        typer.Option(metavar="DIR", help="Write each prompt as callers hear it into this folder, as WAV."),
     ] = None,
     html: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write a page with each prompt's figures, warnings and waveform."),
+        typer.Option(metavar="FILE", help="Write a web page with each prompt's figures, warnings and waveform."),
     ] = None,
 ) -> None:
-    """Load the configuration and every prompt as `serve` would, and show what there is and what is wrong."""
+    """Load the configuration and every prompt as serve would, and report all mistakes.
+
+    Shows the paths, where the keys of menus lead, and the measurements of each prompt. The exit code is 2 if
+    anything is wrong.
+    """
     with terminal.config_errors(as_json):
         settings, problems = config.load(file)
         log.configure("error", settings.log.format)

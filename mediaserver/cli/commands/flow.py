@@ -38,33 +38,35 @@ class _Flow(NamedTuple):
 
 
 def flow(
-    path: Annotated[str, typer.Argument(metavar="PATH", help="A path of the configuration: /menu.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A path of the configuration, such as /menu.")],
     server: Annotated[
         str | None,
         typer.Option(
             metavar="URL",
-            help=f"ws:// or wss:// URL at which VoIPBIN reaches this server; default: {_SERVER}. With it, the flow"
-            " starts media, also for a path with flow = true.",
+            help=f"The ws:// or wss:// URL at which VoIPBIN reaches this server. Default: {_SERVER}. If it is"
+            " given, the flow starts media, even for a path with flow = true.",
         ),
     ] = None,
     fetch_url: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Have the flow fetch its actions from here, whatever [flows] says."),
+        typer.Option(
+            metavar="URL", help="Let the flow fetch its actions from this URL, in place of that of [flows]."
+        ),
     ] = None,
-    name: Annotated[str, typer.Option(metavar="NAME", help="The flow's name; default: mediaserver PATH.")] = "",
+    name: Annotated[str, typer.Option(metavar="NAME", help="The flow's name. Default: mediaserver PATH.")] = "",
     create: Annotated[
         bool, typer.Option("--create", help="Create the flow at VoIPBIN, or update the one of this name.")
     ] = False,
     probe: Annotated[
-        bool, typer.Option("--probe", help="Tell whether the hosts and ports of the flow are reached from here.")
+        bool, typer.Option("--probe", help="Check that the flow's hosts and ports can be reached from here.")
     ] = False,
     file: options.ConfigOption = None,
 ) -> None:
-    """Print the flow that brings a caller to a path, as JSON, to paste into VoIPBIN.
+    """Print the VoIPBIN flow that connects a caller with a path, as JSON to paste into VoIPBIN.
 
-    For a path with flow = true, the flow has one action, which fetches all others from the URL that [flows] says.
-    This URL has the secret in it. For another path that has a port in [audiosocket], the flow has the platform
-    dial that port; else it has the platform dial the path's WebSocket.
+    For a path with flow = true, the flow has one action, which fetches all others from the URL of [flows]. This
+    URL contains the secret. For another path that has a port in [audiosocket], the flow lets VoIPBIN dial that
+    port; otherwise it lets VoIPBIN dial the path's WebSocket.
     """
     with terminal.config_errors():
         settings, problems = config.load(file)

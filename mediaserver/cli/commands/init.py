@@ -14,13 +14,16 @@ from mediaserver.errors import error_text
 
 def init(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where to; default: here.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="DIR", help="The folder to write into. Default: the working directory.", show_default=False
+        ),
     ] = Path(),
-    force: Annotated[bool, typer.Option("--force", help="Write files anew that are there already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist already.")] = False,
 ) -> None:
-    """Write a configuration to begin with, which explains each setting, and sample prompts.
+    """Write a config.toml that explains each setting, and sample prompts, to begin with.
 
-    Files that exist already are kept.
+    Files that exist already are kept, unless --force is given.
     """
     try:
         written = samples.write(directory, force=force)

@@ -18,17 +18,17 @@ from mediaserver.support import log
 
 
 def say(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is to be said.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The text to speak.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT.wav", help="The prompt file to write.")],
-    voice: Annotated[str, typer.Option(metavar="NAME", help="As the engine has it.")] = "",
+    voice: Annotated[str, typer.Option(metavar="NAME", help="The voice, by the engine's name for it.")] = "",
     rate: Annotated[
-        float | None, typer.Option(metavar="N", min=0.5, max=2.0, help="Times the engine's own pace.")
+        float | None, typer.Option(metavar="N", min=0.5, max=2.0, help="The speed. 1 is the engine's own.")
     ] = None,
-    language: Annotated[str, typer.Option(metavar="TAG", help="Such as en-GB.")] = "",
-    engine: Annotated[SpeechEngine | None, typer.Option(help="What speaks; default: as the config says.")] = None,
+    language: Annotated[str, typer.Option(metavar="TAG", help="The language of the text, such as en-GB.")] = "",
+    engine: Annotated[SpeechEngine | None, typer.Option(help="The TTS engine. Default: that of [speech].")] = None,
     file: options.ConfigOption = None,
 ) -> None:
-    """Say a text into a prompt file: WAV, 8 kHz, 16 bit."""
+    """Let the TTS engine speak a text into a prompt file (WAV, 8 kHz, 16 bit)."""
     with terminal.config_errors():
         settings, problems = config.load(file)
         log.configure("error", settings.log.format)

@@ -17,15 +17,19 @@ from mediaserver.support import log
 
 def serve(
     file: options.ConfigOption = None,
-    host: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = None,
-    port: Annotated[int | None, options.port("Port that VoIPBIN dials.")] = None,
-    admin_port: Annotated[int | None, options.port("Port of health, metrics and streams.")] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="The address to listen on, in place of server.host.")
+    ] = None,
+    port: Annotated[int | None, options.port("The port that VoIPBIN dials, in place of server.port.")] = None,
+    admin_port: Annotated[
+        int | None, options.port("The port of health, metrics and the API, in place of admin.port.")
+    ] = None,
     reload: Annotated[
-        bool, typer.Option("--reload", help="Take in handlers of your own as you edit them; calls go on.")
+        bool, typer.Option("--reload", help="Load your own handlers again when you edit them. Calls go on.")
     ] = False,
 ) -> None:
-    """Serve the prompts."""
-    # The path of the configuration file is fixed here, so that each reload reads this file, even if it is gone.
+    """Run the server, until SIGTERM or Ctrl-C."""
+    # The configuration file is found once, so that each reload reads this file, even if the file is gone by then.
     file = file or config.default_file()
 
     def load() -> tuple[Settings, list[str]]:

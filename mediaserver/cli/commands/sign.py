@@ -17,14 +17,14 @@ from mediaserver.support.credentials import redact_url, strip_userinfo
 def sign(
     url: Annotated[
         str,
-        typer.Argument(metavar="URL", help="ws://, wss://, http:// or https:// URL of a path that has tokens."),
+        typer.Argument(
+            metavar="URL", help="The URL of a path that has tokens: ws://, wss://, http:// or https://."
+        ),
     ],
-    ttl: Annotated[str, typer.Option(metavar="TIME", help="How long it is good: 90s, 15m, 1h, 7d.")] = "1h",
+    ttl: Annotated[str, typer.Option(metavar="TIME", help="How long the link is valid: 90s, 15m, 1h, 7d.")] = "1h",
     file: options.ConfigOption = None,
 ) -> None:
-    """Print a link that opens one path for a limited time. The link has no token in it, so that a flow may carry
-    it.
-    """
+    """Print a signed link, which opens one path for a limited time and can stand in a flow, as it has no token."""
     with terminal.config_errors():
         settings, problems = config.load(file)
         log.configure("error", settings.log.format)

@@ -32,37 +32,43 @@ class _Devices(NamedTuple):
 def simulate(
     flow: Annotated[
         Path | None,
-        typer.Argument(metavar="FLOW.json", help="A flow: a list of actions, or an object with one."),
+        typer.Argument(metavar="FLOW.json", help="The flow: a JSON list of actions, or an object that has one."),
     ] = None,
     fetch: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="In place of a file, the one action fetch of this URL, by POST."),
+        typer.Option(metavar="URL", help="Execute one action fetch of this URL, in place of a file."),
     ] = None,
-    seconds: Annotated[float | None, typer.Option(metavar="N", min=0.1, help="Hang up after so long.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="N", min=0.1, help="Hang up after this many seconds.")
+    ] = None,
     send: options.SendOption = None,
     digits: options.DigitsOption = "",
     after: options.AfterOption = None,
-    record: Annotated[Path | None, typer.Option(metavar="OUT.wav", help="A WAV file for what is heard.")] = None,
-    speaker: Annotated[bool, typer.Option("--speaker", help="Play what is heard.")] = False,
-    microphone: Annotated[bool, typer.Option("--microphone", help="Speak by the microphone.")] = False,
+    record: Annotated[
+        Path | None, typer.Option(metavar="OUT.wav", help="Write what is heard into this WAV file.")
+    ] = None,
+    speaker: Annotated[bool, typer.Option("--speaker", help="Play what is heard on this machine.")] = False,
+    microphone: Annotated[
+        bool, typer.Option("--microphone", help="Speak with this machine's microphone.")
+    ] = False,
     variable: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A variable of the flow, for ${NAME}; repeatable."),
+        typer.Option(metavar="NAME=VALUE", help="Set a variable of the flow, for ${NAME}. Repeatable."),
     ] = None,
     bridged: Annotated[
         float,
-        typer.Option(metavar="N", min=0.0, help="Seconds that connect, queue_join and conference_join take."),
+        typer.Option(metavar="N", min=0.0, help="Seconds that connect, queue_join and conference_join last."),
     ] = 2.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Play the whole platform: call, execute a flow as VoIPBIN does, and report what was executed and heard.
+    """Simulate VoIPBIN with a call: execute a flow as it does, and report what was executed and heard.
 
-    On a terminal, the digits that are typed are the caller's keys. They reach the flow and not the media, as those
+    On a terminal, the digits that you type are the caller's keys. They reach the flow and not the media, as those
     of nearly every telephone. --digits presses keys as well, and --send speaks a file: both wait until the far end
     has been quiet for a second after its greeting, or has said nothing for two seconds.
 
-    The flow's external media is dialled: AudioSocket over TCP, and WebSockets. Talk, play, recordings and other
-    parties are not simulated, but take their time.
+    The flow's external media are dialled, by AudioSocket over TCP or by WebSocket. Talk, play, recordings and
+    other parties are not simulated, but take as long as they would.
     """
     if (flow is None) == (fetch is None):
         raise typer.BadParameter("give a flow's file, or --fetch URL", param_hint="FLOW.json")

@@ -144,7 +144,7 @@ class FlowEngine:
             self._end(f"fetch: {answer}", now)
             return []
         problem = self._stacks.push(answer)
-        self._note(problem or f"{len(answer)} actions", bool(problem))
+        self._note(problem or f"{len(answer)} action{'s' if len(answer) != 1 else ''}", bool(problem))
         return self._finish(now)
 
     def media_ended(self, number: int) -> None:

@@ -33,29 +33,31 @@ def _template(text: str, description: str) -> Any:
 class AssistantSettings(files.FileModeSettings, VoiceSettings):
     """Settings of the `assistant` handler. The settings of its voice are inherited from `VoiceSettings`."""
 
-    instructions: Text = Field(description="what the model is told first: who it is, what to do")
-    greeting: Text = _template("", "spoken first")
-    model: str = Field("", description="name of the chat model; empty: chat.model")
+    instructions: Text = Field(description="What the model is told first: who it is, and what to do.")
+    greeting: Text = _template("", "A text that is spoken first.")
+    model: str = Field("", description="The name of the chat model. Empty: that of [chat].")
     recognition_engine: RecognitionEngines | None = None
-    end_silence: float = Field(0.6, ge=0.2, le=5, description="seconds of a pause that end an utterance")
-    barge_in: bool = Field(True, description="whether the caller's speech and keys stop an answer")
-    max_turns: int = Field(50, ge=1, description="turns, after which the call is over")
-    idle: float = Field(15.0, ge=1, le=600, description="idle seconds, after which idle_text is spoken")
-    idle_text: Text = _template("Are you still there?", "spoken once to an idle caller; empty: hang up")
-    apology: Text = _template("I am sorry, could you say that again?", "spoken where STT or the model fails")
-    fallback: str = Field("", description="prompt that is played where TTS fails; empty: a tone")
+    end_silence: float = Field(0.6, ge=0.2, le=5, description="Seconds of a pause that end an utterance.")
+    barge_in: bool = Field(True, description="Whether the caller's speech and keys stop an answer.")
+    max_turns: int = Field(50, ge=1, description="How many answers there may be.")
+    idle: float = Field(15.0, ge=1, le=600, description="Idle seconds after which idle_text is spoken.")
+    idle_text: Text = _template("Are you still there?", "A text for an idle caller. Empty: the call ends.")
+    apology: Text = _template("I am sorry, could you say that again?", "A text for a failure of STT or LLM.")
+    fallback: str = Field("", description="A prompt that is played where TTS fails. Empty: two beeps.")
     filler: PromptItems = Field(
-        (), description="a prompt or a spoken text that is played while the model thinks, or several in turn"
+        (), description="A prompt or a spoken text that is played while the model thinks, or several in turn."
     )
     filler_after: float | None = Field(
-        None, gt=0, le=60, description="seconds of silence before a filler while the model thinks; none: no filler"
+        None, gt=0, le=60, description="Seconds that the model may think before a filler is played."
     )
-    max_failures: int = Field(3, ge=1, description="failed turns in a row, after which the assistant gives up")
-    on_failure: Literal["hang-up", "transfer"] = Field("hang-up", description="what giving up does")
+    max_failures: int = Field(3, ge=1, description="How many failed turns in a row make it give up.")
+    on_failure: Literal["hang-up", "transfer"] = Field(
+        "hang-up", description="What the assistant does when it gives up."
+    )
     tools: Tools = Tools()
-    directory: Path = Field(Path("transcripts"), description="folder of the transcripts")
+    directory: Path = Field(Path("transcripts"), description="The folder of the transcripts.")
     file: Annotated[str, AfterValidator(files.validate_template)] | None = Field(
-        None, description="name template of the transcript; none: no transcript"
+        None, description="The template of the transcript's name. Without it there is no transcript."
     )
 
     @field_validator("instructions")

@@ -18,12 +18,12 @@ HANG_UP, TRANSFER, PLAY = "hang_up", "transfer", "play_prompt"
 class Tools(Table):
     """The tools that the chat model may call."""
 
-    hang_up: bool = Field(False, description="whether the model may end the call")
+    hang_up: bool = Field(False, description="Whether the model may end the call.")
     transfer: TransferTarget | None = Field(
         None,
-        description="where callers are transferred to, or the URL of the webhook that is asked to transfer them",
+        description="Where callers are transferred to, or the URL of the webhook that is asked to transfer them.",
     )
-    play: tuple[str, ...] = Field((), description="prompts that the model may play")
+    play: tuple[str, ...] = Field((), description="The prompts that the model may play.")
 
     @property
     def definitions(self) -> list[dict[str, Any]]:

@@ -48,7 +48,7 @@ class FileModeSettings(BaseModel):
 
     file_mode: Annotated[str, AfterValidator(lambda text: _validate_mode(text, 0o600))] = "0640"
     directory_mode: Annotated[str, AfterValidator(lambda text: _validate_mode(text, 0o700))] = Field(
-        "0750", description="mode of the folders that are made for the files, whatever the umask"
+        "0750", description="The permissions of folders that are made for the files, whatever the umask."
     )
 
     @property

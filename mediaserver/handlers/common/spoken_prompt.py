@@ -37,10 +37,12 @@ _NO_VALUES: Mapping[str, str] = MappingProxyType({})
 class VoiceSettings(BaseModel):
     """Settings of the voice that speaks a text. A setting that is not given has its value from `[speech]`."""
 
-    voice: str = Field("", max_length=200, description="a voice's name as the engine has it")
-    rate: float | None = Field(None, ge=0.5, le=2.0, description="speed, relative to the engine's own")
-    language: OptionalLanguageTag = Field("", description="language of the text, a BCP 47 tag")
-    engine: SpeechEngines | None = Field(None, description="the TTS engine that speaks it, or several in order")
+    voice: str = Field("", max_length=200, description="The voice that speaks, by the engine's name for it.")
+    rate: float | None = Field(None, ge=0.5, le=2.0, description="The speed, relative to the engine's own.")
+    language: OptionalLanguageTag = Field("", description="The language of the text, a BCP 47 tag.")
+    engine: SpeechEngines | None = Field(
+        None, description="The TTS engine that speaks, or a list of engines in order."
+    )
 
     @property
     def need(self) -> EngineRequirement:
@@ -57,7 +59,7 @@ class VoiceSettings(BaseModel):
 class SpokenPrompt(VoiceSettings, Table):
     """A text that TTS speaks, and the settings of its voice."""
 
-    say: Text = Field(description="the text; it may have {variables}")
+    say: Text = Field(description="The text. It may have {variables}.")
 
     def with_defaults(self, path: VoiceSettings) -> "SpokenPrompt":
         """A copy in which settings of `path` fill in the voice settings that this prompt lacks.
@@ -157,7 +159,7 @@ class SpokenPromptSettings(VoiceSettings):
 
     template_settings: ClassVar[frozenset[str]] = frozenset({"say"})
 
-    fallback: str | None = Field(None, description="prompt that is played where a text cannot be spoken")
+    fallback: str | None = Field(None, description="A prompt that is played where a text cannot be spoken.")
 
     def prompt_items(self) -> Iterable[str | SpokenPrompt]:
         """All prompts of the handler: names of recorded prompts, and spoken prompts."""

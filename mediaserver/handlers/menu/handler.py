@@ -42,11 +42,11 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, PlaybackSettings
     template_settings: ClassVar[frozenset[str]] = SpokenPromptSettings.template_settings | {"actions"}
 
     start: str = "main"
-    menus: dict[str, Menu] = Field(min_length=1, description="the menus, by their names")
-    directory: Path = Field(Path("recordings"), description="folder of the recordings")
-    webhook_timeout: float = Field(5.0, gt=0, le=60, description="seconds for a webhook's answer")
+    menus: dict[str, Menu] = Field(min_length=1, description="The menus, by their names.")
+    directory: Path = Field(Path("recordings"), description="The folder of the recordings.")
+    webhook_timeout: float = Field(5.0, gt=0, le=60, description="Seconds that a webhook may take.")
     on_webhook_error: Step = HANG_UP
-    on_exhausted: Step = Field(HANG_UP, description="where the flow of the call has no actions left")
+    on_exhausted: Step = Field(HANG_UP, description="The step where the flow has no actions left.")
 
     @model_validator(mode="after")
     def _leads_somewhere(self) -> "MenuHandler":

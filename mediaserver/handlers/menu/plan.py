@@ -34,12 +34,16 @@ Key = Annotated[str, AfterValidator(_is_key)]
 class Collect(Table):
     """Settings for collecting DTMF digits from the caller: at least `min` digits, and at most `max`."""
 
-    min: int = Field(1, ge=1, le=64, description="how many digits there must be")
-    max: int = Field(ge=1, le=64, description="how many digits there may be")
-    terminator: str = Field("#", max_length=1, pattern=_DIGITS, description="key that ends them; empty: none")
-    private: bool = Field(False, description="whether the digits are sent to the webhook only, and not in events")
-    timeout: float = Field(5.0, gt=0, le=600, description="seconds for the first digit")
-    interdigit: float = Field(3.0, gt=0, le=600, description="seconds for each further one")
+    min: int = Field(1, ge=1, le=64, description="The least number of digits. Fewer are a wrong entry.")
+    max: int = Field(ge=1, le=64, description="The most digits. The entry ends with the last of them.")
+    terminator: str = Field(
+        "#", max_length=1, pattern=_DIGITS, description="A key that ends the entry. Empty: none."
+    )
+    private: bool = Field(
+        False, description="Whether the digits are sent to the webhook only, and are in no event."
+    )
+    timeout: float = Field(5.0, gt=0, le=600, description="Seconds that the caller has for the first digit.")
+    interdigit: float = Field(3.0, gt=0, le=600, description="Seconds that the caller has for each further digit.")
 
     @model_validator(mode="after")
     def _in_order(self) -> "Collect":
@@ -51,21 +55,21 @@ class Collect(Table):
 class Step(Table):
     """A step of a flow: plays prompts, may record or collect digits, and leads to a menu, a webhook or the end."""
 
-    play: PromptItems = Field((), description="a prompt or a spoken text, or several in sequence")
-    barge_in: BargeIn = Field(BargeIn.DIGITS, description="what stops the prompts; `speech` includes digits")
+    play: PromptItems = Field((), description="A prompt or a spoken text, or several in sequence.")
+    barge_in: BargeIn = Field(BargeIn.DIGITS, description="What stops the prompts. `speech` includes digits.")
     record: Annotated[RecordSettings | None, BeforeValidator(_is_recording)] = Field(
-        None, description="record the caller; `true` takes the defaults"
+        None, description="Records the caller. `true` takes the defaults."
     )
-    collect: Collect | None = Field(None, description="ask for digits, with the prompts of `play`")
-    menu: str | None = Field(None, description="the menu to go to")
+    collect: Collect | None = Field(None, description="Asks for digits, with the prompts of `play`.")
+    menu: str | None = Field(None, description="The menu that comes next.")
     webhook: WebUrl | None = Field(
-        None, description="URL that gets what happened by POST; its JSON answer is the next step"
+        None, description="A URL to which what happened is POSTed. Its JSON answer is the next step."
     )
-    hangup: bool = Field(False, description="whether the call is over")
+    hangup: bool = Field(False, description="Whether the call ends.")
     transfer: DestinationText | None = Field(
-        None, description="number, extension, agent, queue or conference that the caller is connected with"
+        None, description="The number, extension, agent, queue or conference that the caller is connected with."
     )
-    actions: FlowActions | None = Field(None, description="actions of VoIPBIN's flow that come next")
+    actions: FlowActions | None = Field(None, description="The actions of VoIPBIN's flow that come next.")
 
     @model_validator(mode="before")
     @classmethod
@@ -105,17 +109,19 @@ HANG_UP = Step(hangup=True)
 class Menu(Table):
     """A choice for the caller: the menu plays prompts, then each key leads to a step, or digits are collected."""
 
-    play: PromptItems = Field((), description="a prompt or a spoken text, or several in sequence")
-    barge_in: BargeIn = Field(BargeIn.DIGITS, description="what stops the prompts; `speech` includes digits")
-    keys: dict[Key, Step] = Field(default_factory=dict, description="the step that each key, or several, leads to")
-    collect: Collect | None = Field(None, description="ask for digits, as many as there may be")
-    then: Step | None = Field(None, description="what the collected digits lead to")
-    timeout: float = Field(5.0, gt=0, le=600, description="seconds for the first digit, after the prompts")
-    interdigit: float = Field(3.0, gt=0, le=600, description="seconds for each further one")
-    retries: int = Field(2, ge=0, le=100, description="how often the prompts are repeated")
-    invalid: PromptItems = Field((), description="played before the prompts after a wrong entry")
-    on_timeout: Step = Field(HANG_UP, description="what follows where no key came, after the retries")
-    on_invalid: Step = Field(HANG_UP, description="what follows a wrong entry, after the retries")
+    play: PromptItems = Field((), description="A prompt or a spoken text, or several in sequence.")
+    barge_in: BargeIn = Field(BargeIn.DIGITS, description="What stops the prompts. `speech` includes digits.")
+    keys: dict[Key, Step] = Field(
+        default_factory=dict, description="The step that each key, or sequence of keys, leads to."
+    )
+    collect: Collect | None = Field(None, description="Asks for digits, in place of single keys.")
+    then: Step | None = Field(None, description="The step that the collected digits lead to.")
+    timeout: float = Field(5.0, gt=0, le=600, description="Seconds for the first digit, after the prompts.")
+    interdigit: float = Field(3.0, gt=0, le=600, description="Seconds that the caller has for each further digit.")
+    retries: int = Field(2, ge=0, le=100, description="How many times the prompts are played again.")
+    invalid: PromptItems = Field((), description="What is played first after a wrong entry.")
+    on_timeout: Step = Field(HANG_UP, description="The step where no key came after all retries.")
+    on_invalid: Step = Field(HANG_UP, description="The step where the entry was wrong after all retries.")
 
     @model_validator(mode="after")
     def _has_fitting_keys(self) -> "Menu":

@@ -26,14 +26,14 @@ _LOGGED_LINES = 1  # the most log lines a second about refusals
 # The cases in which the admin port refuses a request, by the reason of the refusal. docs/reference/refusals.md is
 # generated from this table.
 REFUSALS = {
-    RefusalReason.MALFORMED: "the request is no HTTP, or its `Host` or `Origin` is none",
-    RefusalReason.UNAUTHORISED: "there is a token, and the request has none, or a wrong one",
+    RefusalReason.MALFORMED: "the request is not HTTP, or its header `Host` or `Origin` is malformed",
+    RefusalReason.UNAUTHORISED: "the port asks for a token, and the request has none, or a wrong one",
     RefusalReason.SCOPE: "the token lacks the scope that the request needs; see `admin.tokens`",
-    RefusalReason.HOST: "without a token: `Host` is none of the server's names; see `admin.hosts`",
-    RefusalReason.ORIGIN: "without a token: a page of another site asks",
-    RefusalReason.SLOW: "half a request, or an answer that is not taken, within `server.handshake_timeout`",
+    RefusalReason.HOST: "the request has no token, and its `Host` is no name of the server; see `admin.hosts`",
+    RefusalReason.ORIGIN: "the request has no token, and comes from a page of another site",
+    RefusalReason.SLOW: "the request did not come, or its answer was not read, within `server.handshake_timeout`",
     RefusalReason.CONNECTIONS: (
-        "it gave way to another connection: there are 32 of them, or 16 whose requests last, such as for events"
+        "the connection was closed for a newer one: there may be 32, of which 16 may be for requests that last"
     ),
 }
 

@@ -201,16 +201,16 @@ class AdminEndpoint:
         return grant
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        """Tell that the process lives."""
+        """Report that the process is alive."""
         return web.Response(text="alive\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        """Tell whether calls should be sent here; 503 says why not."""
+        """Report whether calls should be sent here. A 503 says why not."""
         reason = self._why_not_ready()
         return web.Response(status=503 if reason else 200, text=f"{reason or 'ready'}\n")
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        """The metrics, as Prometheus reads them."""
+        """Return the metrics in the text format of Prometheus."""
         return web.Response(body=self._engine.metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def _describe_api(self, _: web.Request) -> web.Response:
@@ -218,17 +218,17 @@ class AdminEndpoint:
         return web.json_response(openapi.document(self.operations))
 
     async def _describe_token(self, request: web.Request) -> web.Response:
-        """The name and the scopes of the token that asks."""
+        """Return the name and the scopes of the token that asks."""
         grant: Grant = request[GRANT]
         return web.json_response({"name": grant.name, "scopes": sorted(grant.scopes)})
 
     async def _issue_ticket(self, request: web.Request) -> web.Response:
-        """A ticket for one request of a page, which can add no token: `?ticket=`, within half a minute."""
+        """Issue a ticket, which stands for the token in one request within 30 s (`?ticket=…`), for web pages."""
         asked = await parse_body(request, TicketRequest)
         return web.json_response({"ticket": self._tickets.issue(asked.path, request[GRANT])})
 
     async def _stream_events(self, request: web.Request) -> web.StreamResponse:
-        """The events of one stream, by WebSocket; `type` and `after` as for those of all.
+        """Send the events of one stream by WebSocket. `type` and `after` are as for the events of all streams.
 
         A stream that is over is known as long as one of its events is kept.
         """

@@ -16,38 +16,38 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # The cases in which the API, /v1, refuses a request, by the reason of the refusal, besides those in which the
 # admin port refuses any request. docs/reference/refusals.md is generated from this table.
 REFUSALS = {
-    RefusalReason.BAD_QUERY: "a key of the query has a value that there is not",
-    RefusalReason.BAD_BODY: "the body is no JSON, has no end, or a field of it is missing, unknown or wrong",
-    RefusalReason.BAD_PATH: "`path` of the body is none of this server",
-    RefusalReason.BAD_TEXT: "a text cannot be spoken: a value is missing or wrong, or it is empty or too long",
-    RefusalReason.BAD_NAME: "no prompt may have this name; the line says why",
-    RefusalReason.RECORDINGS_OFF: "a stream is to be recorded, and `admin.recordings` is not set",
-    RefusalReason.UNLISTED_URL: "a file is to be played whose URL no entry of `admin.play_from` has",
-    RefusalReason.NOT_EDITABLE: "a prompt is to be changed, and `prompts.editable` is not set",
+    RefusalReason.BAD_QUERY: "a key of the query has a wrong value",
+    RefusalReason.BAD_BODY: "the body is not JSON or is cut short, or a field of it is missing, unknown or wrong",
+    RefusalReason.BAD_PATH: "`path` of the body is no path of the configuration",
+    RefusalReason.BAD_TEXT: "a text cannot be spoken: it is empty or too long, or a variable is missing or wrong",
+    RefusalReason.BAD_NAME: "no prompt may have this name; the answer says why",
+    RefusalReason.RECORDINGS_OFF: "the request records a stream, and `admin.recordings` is not set",
+    RefusalReason.UNLISTED_URL: "the request plays a URL that begins with no entry of `admin.play_from`",
+    RefusalReason.NOT_EDITABLE: "the request changes a prompt, and `prompts.editable` is not set",
     RefusalReason.UNKNOWN_STREAM: "there is no such stream in progress",
-    RefusalReason.UNKNOWN_PLAYBACK: "the sound is over, or was never played on this stream",
-    RefusalReason.UNKNOWN_RECORDING: "the recording is over, or was never begun on this stream",
+    RefusalReason.UNKNOWN_PLAYBACK: "the sound has ended, or was never played on this stream",
+    RefusalReason.UNKNOWN_RECORDING: "the recording has ended, or was never begun on this stream",
     RefusalReason.UNKNOWN_PATH: "no path of the configuration matches the path",
     RefusalReason.UNKNOWN_PROMPT: "there is no such prompt",
-    RefusalReason.UNKNOWN_VERSION: "the prompt has no such old version, or not any more",
-    RefusalReason.AMBIGUOUS: "the name stands for several streams; the line has their ids",
+    RefusalReason.UNKNOWN_VERSION: "the prompt has no such old version, or no longer has it",
+    RefusalReason.AMBIGUOUS: "several streams have this name; the answer has their ids",
     RefusalReason.PROMPT_CONFLICT: (
-        "a path needs the prompt, its other name is taken, a link is in its place, or a file in its folder's"
+        "a path needs the prompt, its new name is taken, or its place is taken by a link or a file"
     ),
     RefusalReason.SWITCHING: "the stream is being switched to another path already",
     RefusalReason.TOO_LARGE: "the file is larger than `prompts.upload_limit`",
     RefusalReason.BAD_KEY: "`Idempotency-Key` is too long, or was used for another request",
     RefusalReason.UNPLAYABLE: "the file of the URL cannot be played",
     RefusalReason.BAD_SOUND: "the uploaded file, or the old version, cannot be played",
-    RefusalReason.STREAM_BUSY: "the stream has as many sounds or marks that wait, or recordings, as it may",
-    RefusalReason.SOUNDS_FULL: "the sounds of URLs that play and wait have all the memory that they may have",
-    RefusalReason.NO_SOUND: "the server of the URL gives no file, or none in time",
-    RefusalReason.ENGINE: "no TTS engine has spoken the text",
-    RefusalReason.CONNECTIONS: "there are 16 requests that last, or 8 files are being received, already",
-    RefusalReason.NO_CALLS: "the server takes no calls, such as while it shuts down",
-    RefusalReason.PATH_FULL: "the path on which the stream is to go on has `max_streams` streams",
-    RefusalReason.NOT_WEBSOCKET: "the request is HTTP, and its answer is a WebSocket",
-    RefusalReason.STORAGE: "the prompt folder cannot be read or written, such as for a full disk",
+    RefusalReason.STREAM_BUSY: "the stream has the most sounds or marks that may wait, or the most recordings",
+    RefusalReason.SOUNDS_FULL: "the sounds of URLs that play and wait take all the memory that they may take",
+    RefusalReason.NO_SOUND: "the server of the URL sent no file, or not in time",
+    RefusalReason.ENGINE: "no TTS engine could speak the text",
+    RefusalReason.CONNECTIONS: "16 requests that last are in progress, or 8 uploads",
+    RefusalReason.NO_CALLS: "the server takes no calls, for example because it is shutting down",
+    RefusalReason.PATH_FULL: "the path to which the stream would be switched has `max_streams` streams already",
+    RefusalReason.NOT_WEBSOCKET: "the request is plain HTTP, and its answer would be a WebSocket",
+    RefusalReason.STORAGE: "the prompt folder cannot be read or written, for example because the disk is full",
 }
 _REF = "#/components/schemas/{model}"
 
@@ -96,7 +96,9 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
 def _describe(operation: Operation) -> dict[str, Any]:
     described: dict[str, Any] = {
         "summary": operation.summary,
-        "responses": {"default": {"description": "the answer, or an error: JSON with `error`, a line of text"}},
+        "responses": {
+            "default": {"description": "The answer, or an error: JSON whose `error` is a line of text."}
+        },
     }
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}

@@ -17,7 +17,7 @@ class PathRequests:
         self._engine = engine
 
     async def list_paths(self, _: web.Request) -> web.Response:
-        """Describe the paths in their configured order: handlers, prompts, menus, access, streams in progress."""
+        """List the paths in their configured order: handlers, prompts, menus, access, streams in progress."""
         return web.json_response({"paths": [self._describe(route) for route in self._engine.table]})
 
     def _describe(self, route: Route) -> dict[str, Any]:

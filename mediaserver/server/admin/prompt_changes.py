@@ -47,7 +47,7 @@ class PromptChanges:
         ]
 
     async def upload(self, request: web.Request) -> web.Response:
-        """Put a sound file of any kind in the place of a prompt, or make a new one (201), once it was checked.
+        """Replace a prompt by a sound file of any kind, or make a new one (201), after the file was checked.
 
         The name may end in the file's extension. Without it, `type` says the kind, such as `ulaw`, or the file's
         first bytes do. A file that cannot be played is refused with 422, and changes nothing.
@@ -61,7 +61,7 @@ class PromptChanges:
                 return self._placed(await self._editor.put(name, file, request[GRANT].caller))
 
     async def remove(self, request: web.Request) -> web.Response:
-        """Remove a prompt. One that a path needs is removed only with `force=true`."""
+        """Remove a prompt. A prompt that a path needs is removed only with `force=true`."""
         self._require_editable()
         name = validate_name(request.match_info["name"])
         if not parse_flag(request.query, "force"):
@@ -71,7 +71,7 @@ class PromptChanges:
         return web.Response(status=204)
 
     async def rename(self, request: web.Request) -> web.Response:
-        """Give a prompt and its history another name. One that a path needs is renamed only with `force=true`."""
+        """Rename a prompt, with its history. A prompt that a path needs is renamed only with `force=true`."""
         self._require_editable()
         asked = await parse_body(request, RenameRequest)
         name, to = validate_name(request.match_info["name"]), validate_name(asked.to)
@@ -85,7 +85,7 @@ class PromptChanges:
         return web.json_response(prompt.describe() | {"warnings": [*prompt.info.warnings]})
 
     async def say(self, request: web.Request) -> web.Response:
-        """Have a text spoken into a prompt, new or not: a WAV file, which is checked like one that is uploaded."""
+        """Let TTS speak a text into a new or existing prompt, a WAV file, which is checked like an upload."""
         self._require_editable()
         name, asked = validate_name(request.match_info["name"]), await parse_body(request, SayRequest)
         pcm = await self._speak(asked)
@@ -102,7 +102,7 @@ class PromptChanges:
         return web.json_response({"versions": [version.describe() for version in versions]})
 
     async def restore(self, request: web.Request) -> web.Response:
-        """Put an old version of a prompt into its place again. What it replaces becomes a version, too."""
+        """Restore an old version of a prompt. The version that it replaces is kept as an old version."""
         self._require_editable()
         name, version = request.match_info["name"], request.match_info["version"]
         with self._using_folder():

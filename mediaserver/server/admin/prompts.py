@@ -46,7 +46,7 @@ class PromptRequests:
         ]
 
     async def list_prompts(self, request: web.Request) -> web.Response:
-        """Describe the prompts that can be played, by name, a page at a time, and say which files cannot be."""
+        """List the prompts that can be played, by name, a page at a time, and the files that cannot be played."""
         settings = self._engine.settings.prompts
         library, limit, after = self._engine.library, parse_limit(request.query), request.query.get("after", "")
         names = sorted(library.prompts)
@@ -65,7 +65,7 @@ class PromptRequests:
         )
 
     async def audio(self, request: web.Request) -> web.StreamResponse:
-        """The sound of a prompt as callers hear it: WAV, 8 kHz; with `law=mulaw` or `law=alaw` as of G.711."""
+        """Return a prompt as callers hear it: WAV, 8 kHz. With `law=mulaw` or `law=alaw` it went through G.711."""
         law = _LAWS.get(request.query.get("law", ""))
         if law is None:
             raise RefusedError(RefusalReason.BAD_QUERY, "law should be mulaw or alaw")
@@ -83,7 +83,7 @@ class PromptRequests:
         return response
 
     async def waveform(self, request: web.Request) -> web.Response:
-        """The waveform of a prompt: the lowest and highest value of each of up to 400 parts, in percent."""
+        """Return the waveform of a prompt: the lowest and highest value of each of up to 400 parts, in percent."""
         encoded = await self._pcm_of(request.match_info["name"])
         columns, parts = min(_COLUMNS, encoded.samples), []
         for column in range(columns):

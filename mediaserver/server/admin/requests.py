@@ -40,12 +40,14 @@ class PressedKeys(Table):
 class PlayRequest(Table):
     """What is played on a stream, and when."""
 
-    play: PromptItems = Field((), max_length=100, description="prompts' names, and texts to be spoken")
-    url: str | None = Field(None, max_length=2000, description="in place of `play`: a sound file's URL")
+    play: PromptItems = Field((), max_length=100, description="Names of prompts, and texts to be spoken.")
+    url: str | None = Field(None, max_length=2000, description="In place of `play`: the URL of a sound file.")
     interrupt: bool = Field(
-        False, description="play at once; what it interrupts goes on afterwards. Else it waits for what plays"
+        False,
+        description="With true it is played at once, and what it interrupts goes on afterwards. With false it"
+        " waits for what plays.",
     )
-    repeat: int = Field(1, ge=1, le=1000, description="how many times it is played")
+    repeat: int = Field(1, ge=1, le=1000, description="How many times it is played.")
 
     @pydantic.model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -69,10 +71,12 @@ class WatchedStreams(Table):
 class BackgroundRequest(Table):
     """The sound that plays under all other sound of a stream, and alone while nothing else plays."""
 
-    prompt: str | None = Field(description="the prompt that is repeated; null for none")
-    level: float | None = Field(None, ge=-60, le=0, description="its active speech level in dBov")
+    prompt: str | None = Field(description="The prompt that is repeated, or null for none.")
+    level: float | None = Field(
+        None, ge=-60, le=0, description="The active speech level of the background in dBov."
+    )
     ducking: float | None = Field(
-        None, ge=0, le=60, description="dB by which it is lowered while something is played"
+        None, ge=0, le=60, description="By how many dB it is lowered while something is played."
     )
 
 
@@ -91,7 +95,7 @@ class RenameRequest(Table):
 class SayRequest(VoiceSettings, Table):
     """A text whose speech becomes a prompt's sound, and the voice that speaks it."""
 
-    say: str = Field(min_length=1, description="the text; braces in it are spoken as they are")
+    say: str = Field(min_length=1, description="The text. Braces in it are spoken as they are.")
 
 
 class TicketRequest(Table):

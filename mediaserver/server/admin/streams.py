@@ -67,7 +67,7 @@ class StreamRequests:
         return web.json_response({"id": stream}, status=202, headers={"Location": f"/v1/streams/{stream}"})
 
     async def list_streams(self, request: web.Request) -> web.Response:
-        """Describe the streams in progress, the oldest first, a page at a time: all, or those of a path, a call
+        """List the streams in progress, the oldest first, a page at a time: all, or those of a path, a call
         or a label.
         """
         query = request.query
@@ -116,12 +116,12 @@ class StreamRequests:
         return web.Response(status=204)
 
     async def set_variables(self, request: web.Request) -> web.Response:
-        """Set or remove variables of a stream, which its events have from now on."""
+        """Set or remove variables of a stream. Its later events have the new values."""
         asked = await parse_body(request, VariablesRequest)
         return web.json_response({"variables": self._find(request).operator.set_variables(asked.variables)})
 
     async def set_label(self, request: web.Request) -> web.Response:
-        """Give a stream a name by which requests may name it, or take that away; several may have the same."""
+        """Set or remove the label of a stream, by which requests may name it. Several streams may share one."""
         asked = await parse_body(request, LabelRequest)
         self._find(request).operator.update_stream(label=asked.label or "")
         return web.Response(status=204)

@@ -60,10 +60,16 @@ class FlowEndpoint:
         self._listeners: list[Listener] = []
         self.port = 0
         metrics = engine.metrics
-        metrics.gauge("flow_calls", "Calls whose flows ask us", lambda: len(self.calls))
-        metrics.gauge("flow_ports_leased", "Media ports that calls of flows have", lambda: self.calls.pool.leased)
+        metrics.gauge(
+            "flow_calls", "Calls in progress whose VoIPBIN flows fetch their actions here", lambda: len(self.calls)
+        )
+        metrics.gauge(
+            "flow_ports_leased", "Ports of flows.media_ports that calls have", lambda: self.calls.pool.leased
+        )
         results = self._webhooks.results
-        metrics.counter("platform_webhooks", "Webhooks of VoIPBIN's, by what became of them", lambda: results)
+        metrics.counter(
+            "platform_webhooks", "Webhooks received from VoIPBIN, by what they led to", lambda: results
+        )
         flows = engine.settings.flows
         ports = 2 * len(flows.ports) if flows.enabled else 0
         reserve_descriptors(ports + MAX_FLOW_CONNECTIONS if flows.listens else 0)

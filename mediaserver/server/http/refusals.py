@@ -10,33 +10,33 @@ from mediaserver.support.rate_limit import LogLimiter
 # The cases in which the media ports refuse a request, by the reason of the refusal. docs/reference/refusals.md is
 # generated from this table.
 REFUSALS = {
-    RefusalReason.BAD_QUERY: "the query sets what it cannot, has a value that there is not, or too many keys",
-    RefusalReason.BAD_TEXT: "a text cannot be spoken: a value is missing or wrong, or it is empty or too long",
+    RefusalReason.BAD_QUERY: "the query has a key that may not be set, a wrong value, or too many keys",
+    RefusalReason.BAD_TEXT: "a text cannot be spoken: it is empty or too long, or a variable is missing or wrong",
     RefusalReason.TOO_LONG: "a tone of the URL has more than 20 s in one pass, or more than 64 segments",
     RefusalReason.BAD_VARIABLE: "a variable of the URL would lead a configured URL to another server or path",
-    RefusalReason.BAD_HANDSHAKE: "the WebSocket handshake is wrong; the line says what",
+    RefusalReason.BAD_HANDSHAKE: "the WebSocket handshake is wrong; the answer says how",
     RefusalReason.MALFORMED: (
-        "the request is no HTTP/1.0 or HTTP/1.1, or, with AudioSocket, the first message is no UUID"
+        "the request is not HTTP/1.0 or HTTP/1.1, or, with AudioSocket, the first message is not a UUID"
     ),
-    RefusalReason.TLS: "the TLS handshake failed, or there was none; the log says what",
-    RefusalReason.UNAUTHORISED: "the path asks for a token, and there is none, or a wrong one",
-    RefusalReason.NETWORK: "`allow` does not have the peer's network",
+    RefusalReason.TLS: "the TLS handshake failed, or the peer does not speak TLS; the log says why",
+    RefusalReason.UNAUTHORISED: "the path asks for a token, and the request has none, or a wrong one",
+    RefusalReason.NETWORK: "the peer's address is in no network of `allow`",
     RefusalReason.SIGNATURE: "the link was signed for another URL, or with another token",
-    RefusalReason.EXPIRED: "the time of a signed link is over",
+    RefusalReason.EXPIRED: "the signed link has expired",
     RefusalReason.UNKNOWN_PATH: "no path of the configuration matches the URL",
-    RefusalReason.UNKNOWN_PROMPT: "there is no such prompt, tone, or other thing that the URL names",
-    RefusalReason.METHOD: "the request is no GET",
+    RefusalReason.UNKNOWN_PROMPT: "the URL names a prompt, a tone or something else that does not exist",
+    RefusalReason.METHOD: "the request's method is not GET",
     RefusalReason.SLOW_HANDSHAKE: "TLS, the request or the UUID took longer than `server.handshake_timeout`",
     RefusalReason.LONG_PATH: "the path of the URL is longer than 2048 characters, or has more than 64 segments",
-    RefusalReason.NOT_WEBSOCKET: "the request is HTTP, and asks for no WebSocket",
+    RefusalReason.NOT_WEBSOCKET: "the request is plain HTTP, and does not ask for a WebSocket",
     RefusalReason.TOO_MANY_TEXTS: "the peer had more texts spoken in a minute than `server.max_texts_per_peer`",
     RefusalReason.HEADERS: "the head of the request is larger than `server.max_header_bytes`",
-    RefusalReason.FULL: "there are `server.max_streams` streams",
-    RefusalReason.PATH_FULL: "the path has `max_streams` streams",
-    RefusalReason.PEER_FULL: "the peer's address has `server.max_streams_per_peer` streams",
+    RefusalReason.FULL: "there are `server.max_streams` streams already",
+    RefusalReason.PATH_FULL: "the path has `max_streams` streams already",
+    RefusalReason.PEER_FULL: "the peer's address has `server.max_streams_per_peer` streams already",
     RefusalReason.BUSY: "there were more handshakes in this second than `server.handshake_rate`",
     RefusalReason.DESCRIPTORS: "the process has no file descriptors left",
-    RefusalReason.DRAINING: "the server shuts down",
+    RefusalReason.DRAINING: "the server is shutting down",
 }
 
 log = structlog.get_logger()

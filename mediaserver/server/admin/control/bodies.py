@@ -13,33 +13,39 @@ _WEEK = 7 * 86_400  # number of seconds in a week
 class GainRequest(Table):
     """The gain of all that we send on a stream, from the next frame on."""
 
-    gain: float = Field(ge=LEAST_GAIN, le=MOST_GAIN, description="dB; 0 sends all as it is")
+    gain: float = Field(
+        ge=LEAST_GAIN, le=MOST_GAIN, description="The gain in dB. With 0, everything is sent as it is."
+    )
 
 
 class MarkRequest(Table):
     """A request to report a mark once all audio now queued on a stream has been played or stopped."""
 
-    name: str = Field(min_length=1, max_length=100, description="what the event `mark` calls it")
+    name: str = Field(min_length=1, max_length=100, description="The name that the event `mark` will have.")
 
 
 class RecordRequest(Table):
     """How a stream is recorded."""
 
-    seconds: float | None = Field(None, gt=0, le=_WEEK, description="after which it ends")
-    stereo: bool = Field(False, description="the caller on the left, what we send on the right")
+    seconds: float | None = Field(None, gt=0, le=_WEEK, description="Seconds after which the recording ends.")
+    stereo: bool = Field(
+        False,
+        description="Whether there are two channels: the caller on the left, what the server sends on the right.",
+    )
 
 
 class SwitchRequest(Table):
     """The path on which a stream continues."""
 
-    path: str = Field(pattern="^/", max_length=8000, description="with its query, as a URL has it")
+    path: str = Field(pattern="^/", max_length=8000, description="The path with its query, as in a URL.")
 
 
 class LabelRequest(Table):
     """A name by which requests may name a stream."""
 
     label: str | None = Field(
-        pattern=r"^\w[\w.@:+-]{0,99}$", description="letters, digits and `_ . @ : + -`, 100 at most; null for none"
+        pattern=r"^\w[\w.@:+-]{0,99}$",
+        description="At most 100 letters, digits and `_ . @ : + -`, or null for none.",
     )
 
 
@@ -48,6 +54,6 @@ class MuteRequest(Table):
 
     muted: bool
     side: Literal["us", "caller"] = Field(
-        description="`us`: silence is sent, and what plays goes on in time; `caller`: silence is heard in place of"
-        " what the caller says, but by recordings and listeners"
+        description="With `us`, silence is sent, and what plays goes on in time. With `caller`, the handler hears"
+        " silence in place of the caller, while recordings and listeners hear the caller."
     )

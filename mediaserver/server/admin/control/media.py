@@ -45,7 +45,7 @@ class MediaRequests:
         ]
 
     async def play(self, request: web.Request) -> web.Response:
-        """Play prompts and spoken texts, or a file of another server, and answer with the playback's id."""
+        """Play prompts and spoken texts, or a sound file by its URL, and return the id of the playback."""
         asked = await parse_body(request, PlayRequest)
         session, fetched = self._find(request), list[Segment]()
         if asked.url is not None:
@@ -63,23 +63,23 @@ class MediaRequests:
         return web.json_response({"id": playback}, status=202)
 
     async def stop(self, request: web.Request) -> web.Response:
-        """Stop a sound that a request has played."""
+        """Stop a sound that a request plays."""
         self._find(request).operator.stop(request.match_info["playback"])
         return web.Response(status=204)
 
     async def clear(self, request: web.Request) -> web.Response:
-        """Stop all that plays and waits on a stream, also what its handler plays; what is endless falls silent."""
+        """Stop all sound that plays or waits on a stream, including that of its handler."""
         self._find(request).operator.clear()
         return web.Response(status=204)
 
     async def mark(self, request: web.Request) -> web.Response:
-        """Have the event `mark` emitted when all that plays and waits now was sent, or was stopped."""
+        """Emit the event `mark` when all sound that plays or waits now has been sent, or was stopped."""
         asked = await parse_body(request, MarkRequest)
         self._find(request).operator.marks.add(asked.name)
         return web.json_response({"name": asked.name}, status=202)
 
     async def set_background(self, request: web.Request) -> web.Response:
-        """Repeat a prompt under all that is played on a stream, or end that."""
+        """Set or remove the background of a stream: a prompt that is repeated under all that is played."""
         asked = await parse_body(request, BackgroundRequest)
         session = self._find(request)
         try:
@@ -90,13 +90,13 @@ class MediaRequests:
         return web.Response(status=204)
 
     async def set_gain(self, request: web.Request) -> web.Response:
-        """Make all that we send on a stream louder or softer from the next frame on."""
+        """Set the gain of all that the server sends on a stream, from the next frame on."""
         asked = await parse_body(request, GainRequest)
         self._find(request).operator.set_gain(asked.gain)
         return web.Response(status=204)
 
     async def mute(self, request: web.Request) -> web.Response:
-        """Mute or unmute what we send on a stream, or what its handler hears of the caller."""
+        """Mute or unmute what the server sends on a stream, or what its handler hears of the caller."""
         asked = await parse_body(request, MuteRequest)
         self._find(request).operator.mute(Side(asked.side), asked.muted)
         return web.Response(status=204)

@@ -34,7 +34,7 @@ class RecordingRequests:
         ]
 
     async def start(self, request: web.Request) -> web.Response:
-        """Record a stream into a file of the folder `admin.recordings`, and answer with its name and an id."""
+        """Record a stream into a file in `admin.recordings`, and return its name and the recording's id."""
         asked = await parse_body(request, RecordRequest)
         session, folder = self._find(request), self._settings().recordings
         if not folder:
@@ -54,6 +54,6 @@ class RecordingRequests:
         return web.Response(status=204)
 
     async def stop(self, request: web.Request) -> web.Response:
-        """End a recording that a request has begun."""
+        """End a recording that a request began."""
         self._find(request).operator.recordings.stop(request.match_info["recording"])
         return web.Response(status=204)

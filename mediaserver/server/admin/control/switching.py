@@ -26,7 +26,7 @@ class SwitchRequests:
         return [Operation("POST", "/v1/streams/{id}/switch", Scope.CONTROL, self.switch, SwitchRequest)]
 
     async def switch(self, request: web.Request) -> web.Response:
-        """Replace a stream's handler by that of another path, on the same connection."""
+        """Switch a stream to another path: that path's handler takes over, on the same connection."""
         asked = await parse_body(request, SwitchRequest)
         path = switch_stream(self._engine, self._find(request), asked.path, request[GRANT].caller)
         return web.json_response({"path": path}, status=202)

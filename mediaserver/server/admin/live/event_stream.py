@@ -19,7 +19,7 @@ class EventStreams:
         self._hub = hub
 
     async def serve(self, request: web.Request, stream: str = "") -> web.WebSocketResponse:
-        """The events of all streams, by WebSocket, as webhooks have them.
+        """Send the events of all streams by WebSocket, in the form that webhooks have.
 
         With a `stream`, only its own. The query filters: `type=digits,menu.*`, `path=/menu`. `after=<sequence>`
         continues after the last event that the peer has seen. The first message says from where on events come,

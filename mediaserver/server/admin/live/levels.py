@@ -76,7 +76,7 @@ class LevelStreams:
         self._closed.set()
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        """The levels of `streams=<id>,<id>` by WebSocket, five times a second, in dBFS; null for silence.
+        """Send the levels of `streams=<id>,<id>` in dBFS by WebSocket, five times a second. Silence is null.
 
         The peer may look at other streams by a text message, `{"streams": ["<id>"]}`.
         """

@@ -41,7 +41,7 @@ class ListenRequests:
         self._session_of, self._timeout = session_of, timeout
 
     async def serve_wav(self, request: web.Request) -> web.StreamResponse:
-        """The sound of a stream, as it goes on: a WAV file without end, of 16 bits at 8 kHz.
+        """Send the live sound of a stream as an endless WAV file of 16 bits at 8 kHz.
 
         `side`: `both` in stereo, the caller left and what we send right; `caller` or `us` alone. It ends with the
         stream.
@@ -64,7 +64,7 @@ class ListenRequests:
         return response
 
     async def serve_audio(self, request: web.Request) -> web.WebSocketResponse:
-        """The sound of a stream, as it goes on, by WebSocket: PCM of 16 bits at 8 kHz, a message a frame of 20 ms.
+        """Send the live sound of a stream by WebSocket: 16-bit PCM at 8 kHz, one message for each 20 ms.
 
         `side` is as for a WAV file. With `role=whisper` or `role=barge`, for which a token needs the scope
         `control` as well, mono PCM that the peer sends is played over what plays, or in its place.

@@ -34,7 +34,7 @@ class PathCalls:
         self._media, self._why_closed = media, why_closed
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Call `path`, such as `/menu?customer=7`, by WebSocket: PCM of 16 bits at 8 kHz both ways.
+        """Call `path`, such as `/menu?customer=7`, by WebSocket, with 16-bit PCM at 8 kHz in both directions.
 
         The path's tokens and networks are not asked for; all else is as in a call by the media port. The first
         message is text, and names the stream. A call that is refused is closed with 4000 and the HTTP status, and
