@@ -19,7 +19,7 @@ _REFUSALS = {
     429: "too many requests: set voipbin.dial_rate lower, and see what else asks the platform for this customer",
 }
 
-NO_CREDENTIAL = "there is no voipbin.token, and no voipbin.access_key: VoIPBIN wants one"
+NO_CREDENTIAL = "VoIPBIN wants a credential: set voipbin.token or voipbin.access_key"
 
 
 def on_failure(error: PeerError, resource: str, credential: Credential | None) -> str:
@@ -58,7 +58,7 @@ def on_break(code: int) -> str:
     return f"the connection broke ({code})" if code == CloseCode.ABNORMAL else f"closed by the peer with {code}"
 
 
-TEXT = "the peer sends text messages: audio is in binary ones; is this a media stream?"
+TEXT = "audio comes in binary messages: check that the URL is that of a media stream"
 DROPPED = (
     "the connection breaks as soon as we speak: the peer does not take the audio's format; "
     "leave framing and rtp_payload at auto, or try another encapsulation"

@@ -79,7 +79,7 @@ class PlatformControl(PeerControl):
             why = "" if status < 300 or (body is None and status in _OVER_STATUS) else f"VoIPBIN answers {status}"
         facts = {"what": what, "resource": session.stream.resource}
         if why:
-            log.error("VoIPBIN does not do what the handler asks", stream=session.stream.id, why=why, **facts)
+            log.error("call control failed", stream=session.stream.id, why=why, **facts)
             session.call.notify(EventKind.CONTROL_FAILED, {"what": what, "why": why})
         else:
-            log.info("VoIPBIN does what the handler asks", stream=session.stream.id, **facts)
+            log.info("call control done", stream=session.stream.id, **facts)

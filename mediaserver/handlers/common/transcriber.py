@@ -110,12 +110,12 @@ class Transcriber:
                 start = round(utterance.start, 3)
                 facts = {"keyword": keyword, "text": text, "utterance": utterance.number, "start_s": start}
                 self._call.notify(EventKind.KEYWORD, facts | {"final": final})
-                log.info("keyword", stream=stream.id, path=stream.path, keyword=keyword, start_s=start)
+                log.info("keyword spotted", stream=stream.id, path=stream.path, keyword=keyword, start_s=start)
 
     def _report_failure(self, utterance: Utterance, why: str, dropped: bool = False) -> None:
         facts = _times(utterance) | {"why": why}
         self._call.notify(EventKind.RECOGNITION_FAILED, facts | {"dropped": dropped})
-        log.warning("not recognised", stream=self._call.stream.id, path=self._call.stream.path, **facts)
+        log.warning("recognition failed", stream=self._call.stream.id, path=self._call.stream.path, **facts)
 
     async def _write(self, utterance: Utterance, facts: dict[str, Any]) -> None:
         transcript, stream = self._transcript, self._call.stream
