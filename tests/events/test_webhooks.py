@@ -397,8 +397,8 @@ async def test_too_many_are_dropped_and_two_lines_say_so(backend: Backend, logs:
         hooks.emit(Event("s", "dtmf", {}))
         assert await settled(hooks) == results(sent=6, dropped=7)
     assert [line["event"] for line in logs] == [
-        "webhook events are dropped: too many wait",
-        "webhook events are dropped no more",
+        "webhook queue full",
+        "webhook queue recovered",
     ]
     assert backend.sequences() == [1, 2, 3, 4, 11, 13]  # the gaps show a receiver what it missed
 
@@ -430,7 +430,7 @@ async def test_a_payload_that_is_not_json_is_logged_as_our_bug(
         assert await settled(hooks) == results(sent=1, failed=1)
     assert backend.sequences() == [2]
     (line,) = logs
-    assert (line["event"], line["stream"], line["type"]) == ("webhook event is not JSON", "s", "dtmf")
+    assert (line["event"], line["stream"], line["type"]) == ("webhook event not serializable", "s", "dtmf")
     assert line["log_level"] == "error"
     assert line["exc_info"]
 
@@ -514,7 +514,7 @@ async def test_closing_takes_no_longer_than_it_may(backend: Backend, backoff: fl
         assert hooks.results == results(dropped=7)
         with pytest.raises(WebhookError, match="shutting down"):
             await hooks.ask(backend.url(), {})
-    assert logs == [{"event": "webhook events dropped at the end", "log_level": "warning", "events": 6}]
+    assert logs == [{"event": "webhook events dropped on shutdown", "log_level": "warning", "events": 6}]
 
 
 # Questions

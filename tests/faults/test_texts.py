@@ -47,7 +47,7 @@ def serving(directory: Path, most: int) -> Iterator[ServerProcess]:
     program = ["sh", "-c", f"sleep {SPEAKS}; cat {directory}/sound.wav"]
     paths = PATHS.format(timeout=TIMEOUT, program=json.dumps(program))
     with counting_server(directory, paths, max_texts_per_peer=most) as server:
-        server.wait_for_event("processes are ready")  # of the engine
+        server.wait_for_event("worker processes ready")  # of the engine
         yield server
 
 
