@@ -184,10 +184,11 @@ class StreamRegistry:
         # For a stream that the server dialled, which has a resource, the client logs advice of its own.
         if misframed and not session.stream.resource:
             log.warning(
-                "the peer dropped the stream within a second of its first frame: is the framing what it expects?",
+                "peer dropped stream after first frames",
                 stream=session.stream.id,
                 sent=summary["wire"],
-                hint="try framing = message (or pcm) for audiosocket, another rtp_payload for rtp",
+                hint="is the framing what it expects? try framing = message (or pcm) for audiosocket, "
+                "another rtp_payload for rtp",
             )
 
     def _count_faults(self, summary: Mapping[str, Any]) -> None:

@@ -586,9 +586,7 @@ async def test_a_cache_folder_that_cannot_be_made_is_reported_in_one_line(tmp_pa
     with capture_logs() as logged:
         library = open_library(Settings(prompts=prompts))
         await library.load()
-    assert [(line["event"], line["why"]) for line in logged] == [
-        ("decoded prompts are not kept on disk: every start decodes them anew", "Not a directory")
-    ]
+    assert [(line["event"], line["why"]) for line in logged] == [("prompt cache unavailable", "Not a directory")]
 
 
 @pytest.mark.parametrize(

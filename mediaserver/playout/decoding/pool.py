@@ -156,7 +156,7 @@ class DecodePool:
             self.decodes += 1
             self.decode_seconds += seconds
         if problem and problem != self._logged_problem:  # log a problem once, not for each file
-            log.warning("decoded prompts are not kept on disk", folder=self._store_arguments[0], why=problem)
+            log.warning("prompt cache write failed", folder=self._store_arguments[0], why=problem)
             self._logged_problem = problem
 
     async def release_decoders(self) -> None:

@@ -101,7 +101,7 @@ class ChangeEvents:
                     return
         except Exception as error:  # for example, the limit of watches is reached, or the folder is removed
             log.warning(
-                "no change events for the prompt folder: it is scanned every now and then",
+                "prompt folder polled instead of watched",
                 folder=str(self._directory),
                 why=error_text(error),
             )
