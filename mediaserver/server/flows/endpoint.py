@@ -34,7 +34,7 @@ _MAX_BODY = 16 * 1024  # the most bytes of a fetch's body
 _MAX_WEBHOOK = 256 * 1024  # the most bytes of a webhook's body; webhooks of types that we ignore may be large
 _PREFIX = "flow"  # the first segment of the URLs of fetches
 _WEBHOOK = "/webhook"
-_OPEN = "whoever reaches the media ports may take the media of a call that begins: name the networks that may"
+_OPEN = "anybody who reaches the media ports may take the media of a call that begins: set who may connect"
 # One refusal for a wrong secret, path or method, so that a stranger cannot find out which of them is wrong.
 _NOT_FOUND = RefusedError(RefusalReason.UNKNOWN_PATH, "not found", logged="no flow, or not with the secret")
 
@@ -75,7 +75,7 @@ class FlowEndpoint:
             return
         problems: list[str] = []
         if flows.enabled and not flows.allow:
-            log.warning(_OPEN, key="flows.allow", ports=flows.media_ports)
+            log.warning("media ports open to all networks", key="flows.allow", ports=flows.media_ports, why=_OPEN)
         app = web.Application()
         aiohttp_defaults.apply(app)
         app.router.add_route("*", "/{path:.*}", self._handle)

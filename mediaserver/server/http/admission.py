@@ -127,7 +127,7 @@ class AdmissionControl:
         key, hint = next(((key, hint) for key in unknown if (hint := did_you_mean(key, QUERY_KEYS))), ("", ""))
         if hint and (unlogged := self._misspelt_key_log.try_acquire()) is not None:
             hint = hint.strip(" ()")
-            log.warning("unknown key in the URL's query", path=path, key=key, hint=hint, **unlogged)
+            log.warning("query key unknown", path=path, key=key, hint=hint, **unlogged)
 
 
 def _without_credentials(route: Route, query: Mapping[str, str]) -> dict[str, str]:

@@ -107,7 +107,7 @@ class Listener:
                 try:
                     await self._start_accepting()
                 except OSError as error:  # other code has taken the free file descriptors meanwhile
-                    log.warning("cannot accept connections yet", why=error_text(error))
+                    log.warning("listener resume failed", why=error_text(error))
                     self._stop_accepting()
                 else:
                     return
