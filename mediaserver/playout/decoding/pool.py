@@ -167,7 +167,7 @@ class DecodePool:
 def _why_dead(killed_by: int) -> str:
     """Why a decoder died, by the number of the signal that ended it: SIGKILL mostly means that memory ran out."""
     if killed_by != signal.SIGKILL:
-        return "the decoder died of it"
+        return "the decoder crashed on it"
     return (
         "its decoder was killed, most likely because the memory was used up: "
         "convert it to WAV, 8000 Hz, 16-bit, mono, or give the server more memory"
