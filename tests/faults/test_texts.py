@@ -114,5 +114,5 @@ async def test_an_open_path_says_no_text_of_a_url_but_where_it_is_told_to(strict
     status, text = await refusal(strict.url("/off?text=Hello"))
     assert (status, text) == (
         400,
-        "text: this path says no text of a URL: set tokens, or text_from_url = true, in its configuration\n",
+        "text: this path does not speak text of a URL: set tokens or text_from_url = true for it\n",
     )

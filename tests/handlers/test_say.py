@@ -126,7 +126,7 @@ async def test_a_text_among_prompts_is_gapless_to_the_sample(server: ServerProce
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ("/say", "there is no text: ?text= says it"),
+        ("/say", "no text is set: add ?text=… to the URL"),
         ("/say?text=", "the text is empty: there is nothing to say"),
         ("/say?text=%20.%0A", "the text is empty: there is nothing to say"),
         (f"/say?text={'a' * 1001}", "the text has 1001 characters: speech.max_characters is 1000"),

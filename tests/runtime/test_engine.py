@@ -50,7 +50,7 @@ async def test_a_misspelt_event_type_is_logged_at_the_start_and_at_each_reload(t
     settings = Settings(prompts=PromptSettings(directory=tmp_path, cache="off"), events=events, paths={})
     told = {
         "event": "event type unknown",
-        "why": 'c: events.types: no event of ours is "digitz" (did you mean "digits"?)',
+        "why": 'c: events.types: unknown event type "digitz" (did you mean "digits"?)',
         "log_level": "warning",
     }
     engine = Engine(settings, "c")

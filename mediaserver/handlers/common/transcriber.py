@@ -66,7 +66,7 @@ class Transcriber:
 
     def on_dropped(self, utterance: Utterance) -> None:
         """Report an utterance that was dropped because too much audio was pending."""
-        self._report_failure(utterance, "more is said than can be recognised in time", dropped=True)
+        self._report_failure(utterance, "speech comes faster than it can be recognised", dropped=True)
 
     async def _recognise(self, utterance: Utterance) -> None:
         self._last_partial, self._next_partial_at, self._spotted = "", 0.0, set()

@@ -252,7 +252,7 @@ async def test_all_mistakes_are_reported_at_once_by_their_ports(tmp_path: Path) 
         " set tokens = [] on that path, and audiosocket.allow",
         f"c: audiosocket.ports.9002: {not_a_path}",
         "c: audiosocket.ports.9003: framing and rtp_payload in the query:"
-        " this wire is AudioSocket over TCP in any case",
+        " leave it out, as such a port always speaks AudioSocket",
         f"c: audiosocket.ports.9006: {not_a_path}",
         'c: audiosocket.ports.9004: no prompt "nope"',
         "c: audiosocket.ports.9005: repeat is not for /silence, which does not repeat anything",
