@@ -84,7 +84,7 @@ class Attacher:
         try:
             url = URL(request.path)
         except ValueError as error:
-            raise RefusedError(RefusalReason.BAD_PATH, f"{request.path} is no path") from error
+            raise RefusedError(RefusalReason.BAD_PATH, f"{request.path} is not a valid path") from error
         route, variables = await engine.table.match_route(url)
         variables |= request.variables
         handler = route.build_handler(variables, url.query, engine.library.snapshot, self._giving)

@@ -43,7 +43,9 @@ class PlatformControl(PeerControl):
     def require(self, destination: Destination | Sequence[Action]) -> None:
         """Raise CallControlError, except for a transfer in a conference to a destination that can be called."""
         if not isinstance(destination, Destination):
-            raise CallControlError("the call cannot be led through actions on a stream that we dialled")
+            raise CallControlError(
+                "the call cannot be given actions on a stream that we dialled: that takes a path with flow = true"
+            )
         if self._kind != "conferences":
             raise CallControlError(
                 "the call cannot be transferred on its media stream: let it join a conference, and attach to that"

@@ -44,7 +44,7 @@ class _Delivery:
     sequence: int
     body: bytes
     deadline: float  # on the event loop's clock
-    why: str = "its turn never came"  # why the event has not been delivered so far
+    why: str = "it waited too long behind others"  # why the event has not been delivered so far
 
 
 @dataclass(slots=True)

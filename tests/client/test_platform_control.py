@@ -124,7 +124,7 @@ async def test_without_an_answer_the_credential_is_in_no_message(tmp_path: Path)
         (
             "conferences/1",
             ({"type": "hangup"},),
-            "the call cannot be led through actions on a stream",
+            "the call cannot be given actions on a stream",
         ),
     ],
 )
