@@ -26,10 +26,10 @@ _LOGGED_LINES = 1  # log lines a second about refusals
 # For each reason of a refusal: when the admin port refuses a request for it. docs/reference/refusals.md is
 # generated from this table.
 REFUSALS = {
-    RefusalReason.MALFORMED: "the request is no HTTP, or its `Host` or `Origin` is none",
+    RefusalReason.MALFORMED: "the request is not valid HTTP, or its `Host` or `Origin` is invalid",
     RefusalReason.UNAUTHORISED: "there is a token, and the request has none, or a wrong one",
     RefusalReason.SCOPE: "the token lacks the scope that the request needs; see `admin.tokens`",
-    RefusalReason.HOST: "without a token: `Host` is none of the server's names; see `admin.hosts`",
+    RefusalReason.HOST: "without a token: `Host` is not a name of the server; see `admin.hosts`",
     RefusalReason.ORIGIN: "without a token: a page of another site asks",
     RefusalReason.SLOW: "half a request, or an answer that is not taken, within `server.handshake_timeout`",
     RefusalReason.CONNECTIONS: (

@@ -16,9 +16,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # For each reason of a refusal: when the API, /v1, refuses a request for it, beside those for which the admin port
 # refuses any request. docs/reference/refusals.md is generated from this table.
 REFUSALS = {
-    RefusalReason.BAD_QUERY: "a key of the query has a value that there is not",
-    RefusalReason.BAD_BODY: "the body is no JSON, has no end, or a field of it is missing, unknown or wrong",
-    RefusalReason.BAD_PATH: "`path` of the body is none of this server",
+    RefusalReason.BAD_QUERY: "a key of the query has an invalid value",
+    RefusalReason.BAD_BODY: "the body is not JSON, is incomplete, or a field of it is missing, unknown or wrong",
+    RefusalReason.BAD_PATH: "`path` of the body is not a path of this server",
     RefusalReason.BAD_TEXT: "a text cannot be spoken: a value is missing or wrong, or it is empty or too long",
     RefusalReason.BAD_NAME: "no prompt may have this name; the line says why",
     RefusalReason.RECORDINGS_OFF: "a stream is to be recorded, and `admin.recordings` is not set",

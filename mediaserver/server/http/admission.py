@@ -64,7 +64,7 @@ class AdmissionControl:
         if request.method != "GET":
             raise RefusedError(
                 RefusalReason.METHOD,
-                f"{request.method} is not for a media path: GET with a WebSocket upgrade is",
+                f"{request.method} is not allowed on a media path: use GET with a WebSocket upgrade",
             )
         route.access.authorize(peer.address, url, request.headers.get("Authorization", ""), time.time())
         self._connections.admit_handshake()  # checked after the access, so that only peers with access count

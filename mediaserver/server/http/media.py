@@ -23,7 +23,7 @@ from mediaserver.transport.server_websocket import ServerWebSocket
 from mediaserver.wire.encapsulation import Encapsulation
 from mediaserver.wire.wire import Wire
 
-_NOT_HTTP_1 = RefusedError(RefusalReason.MALFORMED, "a WebSocket begins with HTTP/1.1")
+_NOT_HTTP_1 = RefusedError(RefusalReason.MALFORMED, "a WebSocket needs HTTP/1.1")
 
 log = structlog.get_logger()
 

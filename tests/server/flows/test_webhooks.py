@@ -189,7 +189,7 @@ async def test_what_voipbin_has_not_signed_does_nothing(server: ServerProcess, t
     unsigned = (403, "the signature does not fit the body\n")
     assert await tell(server, "call_progressing", call.id, secret="guessed") == unsigned
     assert await send(server, b"{}", secret="") == unsigned
-    assert await send(server, b"{", method="PUT") == (405, "a webhook is a POST\n")
+    assert await send(server, b"{", method="PUT") == (405, "a webhook is sent by POST\n")
     assert await send(server, b"{") == (400, "body: is not JSON\n")
     assert await send(server, b'{"type": "call_hangup"}') == (400, "body: data.id should be the id of a call\n")
     assert await send(server, b" " * 300_000) == (400, "body: is larger than 262144 bytes\n")
