@@ -461,7 +461,7 @@ async def test_it_speaks_and_recognises_where_nothing_can_be_written(tmp_path: P
         assert heard.close_code == 1000
         assert any(map(any, heard.messages))
         assert all(line.startswith("{") for line in server.log_file.read_text().splitlines())
-        assert not server.events("a process printed")
+        assert not server.events("process wrote to stderr")
     finally:
         process.kill()
         process.wait()

@@ -90,7 +90,7 @@ async def _soak(
         end=end,
         changes=prompts.changes,
         reloads=server.reloads,
-        taken_in=sum(line["event"] == "configuration taken in" for line in server.log()),
+        taken_in=sum(line["event"] == "configuration reloaded" for line in server.log()),
         errors=server.errors(),
         unfinished=[file.name for file in server.recordings.glob("*.part")],
         own_lag=lag.worst,

@@ -154,12 +154,12 @@ def with_scale(file: Wav, parts: Iterable[Wav]) -> Wav:
         )
     warnings = [*file.warnings]
     if damaged:
-        warnings.append("holds values that are no numbers: silence is played for them")
+        warnings.append("holds samples that are not numbers (NaN or infinite): silence is played in their place")
     if peak <= _LOUDEST_FLOAT:
         return replace(file, warnings=tuple(warnings))
     scale = next((scale for scale in _INTEGER_SCALES if peak <= scale), None)
     if scale is None:
-        raise PromptError("is a damaged WAV file: it holds values that are no sound")
+        raise PromptError("is a damaged WAV file: its samples have values beyond any known scale")
     warnings.append(f"is a float file with values up to {peak:.0f}: they are taken for integers")
     return replace(file, scale=scale, warnings=tuple(warnings))
 
@@ -237,7 +237,7 @@ def _data_size(
 ) -> int:
     """The number of data bytes to play. The header promises `size` bytes, and the file has `present` bytes."""
     if not size and present >= file.block_align and read(body, 4) not in _CHUNKS:
-        warnings.append(f"has no sound by its header, and {present} bytes of it")
+        warnings.append(f"has {present} bytes of sound, though its header says 0: they are played")
         size = present
     if size > present:
         if size < _STREAMED:

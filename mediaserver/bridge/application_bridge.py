@@ -134,7 +134,7 @@ class ApplicationBridge:
             except PeerError as error:
                 if self._is_out_of_time:
                     raise
-                log.warning("bridge: tries again", stream=self._call.stream.id, why=str(error))
+                log.warning("bridge dial attempt failed", stream=self._call.stream.id, why=str(error))
 
     @property
     def _is_out_of_time(self) -> bool:

@@ -80,7 +80,7 @@ class ApplicationConnection(DialledConnection):
         frame = frames.text(message) if isinstance(message, str) else frames.binary(message)
         self.transport.write(frames.mask(frame, random_key()))
         if self.transport.get_write_buffer_size() > _MAX_BUFFERED_BYTES:
-            self._abort("it does not read what it is told")
+            self._abort("it does not read what we send")
 
     async def wait_closed(self) -> None:
         """Wait until the application hangs up; PeerError if the connection ends in any other way.
@@ -105,7 +105,7 @@ class ApplicationConnection(DialledConnection):
                     self.malformed += 1
                     malformed += 1
                     if malformed >= _MAX_MALFORMED:
-                        return f"it does not speak the protocol: {error}"
+                        return f"it sent an invalid message: {error}"
             elif (end := await handle_control(self._websocket, message, self._on_pong)) is not None:
                 return self._abort_reason or _describe_failure(end)
             await throttle.wait(len(message.data))
@@ -130,7 +130,7 @@ class ApplicationConnection(DialledConnection):
                 self._buffer.push_audio(pcm)
             case Mark(name):
                 if not self._buffer.add_mark(partial(self._send_mark, name)):
-                    raise ProtocolError("more marks than may be pending")
+                    raise ProtocolError("too many pending marks")
             case Clear():
                 self._buffer.clear()
             case HangUp():

@@ -58,7 +58,7 @@ async def dial(client: aiohttp.ClientSession, endpoint: ApplicationEndpoint) -> 
             case DialFailureKind.TIMEOUT:
                 return PeerError(f"{host}: no answer within {endpoint.connect_timeout:g} s")
             case DialFailureKind.INVALID_URL:
-                return FinalError("the application's URL is no valid ws:// or wss:// URL")
+                return FinalError("the application's URL is not a valid ws:// or wss:// URL")
             case DialFailureKind.BROKEN:
                 return PeerError(f"{host}: the connection broke off amid the handshake")
         return PeerError(f"{host}: {failure.text}")

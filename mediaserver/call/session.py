@@ -133,7 +133,7 @@ class Session:
         self._lifetime.finish(end)
 
     def _on_listener_error(self, error: BaseException) -> None:
-        log.error("handler failed: it cannot listen", stream=self.stream.id, path=self.stream.path, exc_info=error)
+        log.error("handler failed on received audio", stream=self.stream.id, path=self.stream.path, exc_info=error)
         self.finish(End(EndReason.ERROR, CloseCode.INTERNAL_ERROR, "the handler failed"))
 
     # -- what the peer sends -------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ class Session:
         try:
             channel, self._lifetime.stream = self._start.start_channel(text, self.stream, write_text)
         except ProtocolError as error:
-            log.warning("Asterisk's channel cannot be served", stream=self.stream.id, why=str(error))
+            log.warning("Asterisk channel rejected", stream=self.stream.id, why=str(error))
             self.finish(End(EndReason.PROTOCOL_ERROR, CloseCode.UNSUPPORTED, str(error)))
             return
         previous, self.control = self.control, channel
@@ -229,7 +229,7 @@ class Session:
         self.inbound_problems.append(problem)
         facts = {"problem": str(problem), "inbound": str(self.receiver.wire.inbound.codec)}
         hint = problem.hint(dialled=bool(self.stream.resource))
-        log.warning("inbound media", stream=self.stream.id, path=self.stream.path, hint=hint, **facts)
+        log.warning("inbound media problem", stream=self.stream.id, path=self.stream.path, hint=hint, **facts)
         self.call.notify(EventKind.STREAM_INBOUND, facts)
 
     # -- the connection ------------------------------------------------------------------------------------------

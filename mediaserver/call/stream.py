@@ -74,7 +74,7 @@ def peer_variables(named: Mapping[str, str], stream: str = "", path: str = "") -
     if len(found) < len(named) and (unlogged := _LEFT_OUT.try_acquire()) is not None:
         left_out = [key[:MAX_VARIABLE_NAME] for key in named if key not in found]
         log.warning(
-            "variables left out: too many, or too long",
+            "peer variables exceed limits",
             **({"stream": stream} if stream else {}),  # the stream may have no id yet
             path=path,
             keys=left_out[:5],

@@ -144,7 +144,7 @@ async def collect_findings(
     notes += configuration.misspelt_events
     notes += [
         f'{settings.source(where, ("paths", path))}: paths."{path}": several of its variables may match the same'
-        f" text, which takes long to be tried: paths of more than {MAX_SLOW_PATH} characters are refused, on all"
+        f" text, so that matching takes long: paths of more than {MAX_SLOW_PATH} characters are refused, on all"
         " paths; better let each match up to the next slash"
         for path in configuration.table.slow
     ]

@@ -25,7 +25,7 @@ def missing_variants(routes: Iterable[Route], snapshot: PromptSnapshot) -> Itera
     for tag in found:
         missing = [name for name in sorted(played - own) if languages.find_variant(variants, name, tag) is None]
         if missing:
-            yield f'no "{tag}" of {", ".join(missing)}, which callers of this language hear as they are'
+            yield f'no "{tag}" variant of {", ".join(missing)}: callers of this language hear them as they are'
 
 
 def _played(routes: Iterable[Route], snapshot: PromptSnapshot) -> tuple[set[str], set[str]]:

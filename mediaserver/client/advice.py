@@ -13,13 +13,13 @@ POOR_LOSS = 0.01  # the fraction of lost packets above which clicks and missing 
 POOR_JITTER = 30.0  # the jitter in milliseconds above which a small jitter buffer does not hide it
 
 _REFUSALS = {
-    400: "the request is not understood: check the id and the encapsulation",
-    404: "it is not there: check the id, and that the call is answered and not over",
-    410: "it is over: check the id",
-    429: "too many requests: set voipbin.dial_rate lower, and see what else asks the platform for this customer",
+    400: "the platform does not accept the request: check the id and the encapsulation",
+    404: "no such call or conference: check the id, and that the call is answered and not over",
+    410: "the call or conference is over: check the id",
+    429: "too many requests: set voipbin.dial_rate lower, and check what else uses this account",
 }
 
-NO_CREDENTIAL = "there is no voipbin.token, and no voipbin.access_key: VoIPBIN wants one"
+NO_CREDENTIAL = "VoIPBIN wants a credential: set voipbin.token or voipbin.access_key"
 
 
 def on_failure(error: PeerError, resource: str, credential: Credential | None) -> str:
@@ -49,7 +49,7 @@ def on_close(code: int, resource: str, credential: Credential | None) -> str:
     elif code in (1002, 1003, 1007, 1009):
         why = "the peer does not take our messages: check encapsulation and framing"
     else:
-        why = "it gives no reason that we know"
+        why = "no cause of this close code is known"
     return f"{resource}: closed by the peer with {code}: {why}"
 
 
@@ -58,7 +58,7 @@ def on_break(code: int) -> str:
     return f"the connection broke ({code})" if code == CloseCode.ABNORMAL else f"closed by the peer with {code}"
 
 
-TEXT = "the peer sends text messages: audio is in binary ones; is this a media stream?"
+TEXT = "audio comes in binary messages: check that the URL is that of a media stream"
 DROPPED = (
     "the connection breaks as soon as we speak: the peer does not take the audio's format; "
     "leave framing and rtp_payload at auto, or try another encapsulation"

@@ -89,7 +89,7 @@ class AsteriskConnection(asyncio.Protocol):
             return f"what listens there speaks TLS: dial it by wss://host:port/path. {_PORTS_HINT}"
         if self._first_bytes:
             return f"what listens there does not speak AudioSocket. {_PORTS_HINT}"
-        return f"the server closed the connection without a word. {_PORTS_HINT}" if self.over.is_set() else ""
+        return f"the server closed the connection without an answer. {_PORTS_HINT}" if self.over.is_set() else ""
 
     async def hang_up(self) -> None:
         """Send the hang-up message, and wait at most CLOSE_TIMEOUT seconds until the server closes, too."""

@@ -84,7 +84,7 @@ class Attacher:
         try:
             url = URL(request.path)
         except ValueError as error:
-            raise RefusedError(RefusalReason.BAD_PATH, f"{request.path} is no path") from error
+            raise RefusedError(RefusalReason.BAD_PATH, f"{request.path} is not a valid path") from error
         route, variables = await engine.table.match_route(url)
         variables |= request.variables
         handler = route.build_handler(variables, url.query, engine.library.snapshot, self._giving)
@@ -125,7 +125,7 @@ def _log_failure(stream: str, task: asyncio.Task[End]) -> None:
     if not task.cancelled() and task.exception() is None:
         end = task.result()
         if end.text and end.reason is not EndReason.DRAINED:
-            log.error("no media stream", stream=stream, why=end.text)
+            log.error("attach failed", stream=stream, why=end.text)
 
 
 async def attach(
@@ -146,7 +146,8 @@ async def attach(
     attacher = Attacher(engine, _give_by_options)
 
     if not (settings.voipbin.token.get_secret_value() or settings.voipbin.access_key.get_secret_value()):
-        log.warning(NO_CREDENTIAL)  # the warning comes first, because dialling may take a while to fail
+        # The warning comes first, because dialling may take a while to fail.
+        log.warning("VoIPBIN credential not set", why=NO_CREDENTIAL)
     try:
         await engine.load(progress)
         session = (attachment := await attacher.prepare(request)).session

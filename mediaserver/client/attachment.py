@@ -127,7 +127,7 @@ class Attachment:
             await asyncio.wait((connecting,))
             streams.unregister(session)
             for problem in advice.on_quality(session):
-                log.warning(problem, stream=session.stream.id)
+                log.warning("inbound media advice", stream=session.stream.id, why=problem)
         return session.end or _GONE_AWAY
 
     async def _perform(self) -> None:
@@ -135,7 +135,7 @@ class Attachment:
         try:
             await self._control.perform(self.session)
         except ConfigError as error:  # the credential cannot be read: its file is gone
-            log.error("VoIPBIN cannot be asked", stream=self.session.stream.id, why=str(error))
+            log.error("call control failed", stream=self.session.stream.id, why=str(error))
 
     async def _stay_connected(self) -> End:
         """Make one connection after another until one ends for good, and return how the last connection ended."""
@@ -213,11 +213,11 @@ class Attachment:
             if self._handling is not None:
                 session.resume()
                 session.call.notify(EventKind.STREAM_RECONNECTED, {"lost": session.lost})
-                log.info("connected again", resource=session.stream.resource, lost=session.lost)
+                log.info("stream reconnected", resource=session.stream.resource, lost=session.lost)
             else:
                 self._handling = asyncio.create_task(sessions.run_handler(session, self._handler))
                 session.call.notify(EventKind.STREAM_STARTED, session.wire_facts)
-                log.info("attached", resource=session.stream.resource, path=session.stream.path)
+                log.info("stream attached", resource=session.stream.resource, path=session.stream.path)
             return await reading
         finally:
             reading.cancel()
@@ -229,7 +229,7 @@ class Attachment:
         """The end of a stream that could not be dialled, or not be dialled again after its connection broke."""
         resource = self.session.stream.resource
         if broken is not None and isinstance(error, UpgradeRefusedError) and error.status in _OVER_STATUS:
-            log.info("the platform has it no longer: the call is over", resource=resource)
+            log.info("call ended while disconnected", resource=resource)
             return CALL_OVER
         text = f"{resource}: {error}" if error is broken else advice.on_failure(error, resource, self._credential)
         if isinstance(error, UpgradeRefusedError):
@@ -253,7 +253,7 @@ def _is_transient(resource: str, deadline: float, error: Exception) -> bool | fl
     else:
         transient = isinstance(error, PeerError)
     if transient and not isinstance(error, _BrokenError):
-        log.warning("not connected: trying again", resource=resource, why=str(error))
+        log.warning("dial attempt failed", resource=resource, why=str(error))
     if transient and isinstance(error, UpgradeRefusedError) and error.retry_after:
         return max(0.0, min(error.retry_after, deadline - asyncio.get_running_loop().time()))
     return transient

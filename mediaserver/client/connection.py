@@ -87,7 +87,7 @@ class PlatformConnection(DialledConnection):
             while True:
                 frames = session.frames
                 if not await self._ping(str(frames).encode(), _PONG_TIMEOUT):
-                    log.warning("the peer does not answer pings any more", seconds=_PONG_TIMEOUT)
+                    log.warning("pings not answered", seconds=_PONG_TIMEOUT)
                     self.transport.abort()
                     return
                 self._confirmed = frames
@@ -98,11 +98,11 @@ class PlatformConnection(DialledConnection):
         if self._session is not None:
             self._session.receive_text(text)
             if self._session.texts == 1:
-                log.warning(advice.TEXT)
+                log.warning("peer sends text messages", hint=advice.TEXT)
 
     async def _expect_media(self, session: Session) -> None:
         """End the stream if no binary message arrives within 5 seconds, because the call is then over."""
         await asyncio.sleep(_NO_MEDIA)
         if not self.received_media:
-            log.info("connected again, and no media comes: the call is over", seconds=_NO_MEDIA)
+            log.info("no media after reconnect", seconds=_NO_MEDIA)
             session.finish(CALL_OVER)

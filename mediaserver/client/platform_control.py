@@ -43,7 +43,9 @@ class PlatformControl(PeerControl):
     def require(self, destination: Destination | Sequence[Action]) -> None:
         """Raise CallControlError, except for a transfer in a conference to a destination that can be called."""
         if not isinstance(destination, Destination):
-            raise CallControlError("the call cannot be led through actions on a stream that we dialled")
+            raise CallControlError(
+                "the call cannot be given actions on a stream that we dialled: that takes a path with flow = true"
+            )
         if self._kind != "conferences":
             raise CallControlError(
                 "the call cannot be transferred on its media stream: let it join a conference, and attach to that"
@@ -79,7 +81,7 @@ class PlatformControl(PeerControl):
             why = "" if status < 300 or (body is None and status in _OVER_STATUS) else f"VoIPBIN answers {status}"
         facts = {"what": what, "resource": session.stream.resource}
         if why:
-            log.error("VoIPBIN does not do what the handler asks", stream=session.stream.id, why=why, **facts)
+            log.error("call control failed", stream=session.stream.id, why=why, **facts)
             session.call.notify(EventKind.CONTROL_FAILED, {"what": what, "why": why})
         else:
-            log.info("VoIPBIN does what the handler asks", stream=session.stream.id, **facts)
+            log.info("call control done", stream=session.stream.id, **facts)

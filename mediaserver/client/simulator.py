@@ -150,7 +150,9 @@ async def _simulate_asterisk(
 ) -> Report:
     """Make a call as Asterisk does: send frames from the start, of silence while the caller sends nothing."""
     if call.encapsulation not in (None, Encapsulation.AUDIOSOCKET) or call.framing == Framing.PCM:
-        raise PeerError("a tcp:// URL stands for AudioSocket, in whole messages")
+        raise PeerError(
+            "a tcp:// URL always speaks AudioSocket in messages: leave out --encapsulation and --framing"
+        )
     settings = WireSettings(inbound=InboundCodec.SLIN)  # Asterisk accepts only slin, whatever codec it sends
     meter = FrameMeter(call, on_frame, Wire(settings, carrier=Carrier.TCP))
     connection = await _dial_unless(hang_up, asterisk.dial(call.url, meter.receive))

@@ -47,7 +47,7 @@ MESSAGES: dict[str, str] = {
     "model_type": "should be a table, such as {{ key = value }}",
     "none_required": "should not be given",
     "path_type": "should be a path, in quotes",
-    "recursion_loop": "holds itself",
+    "recursion_loop": "contains itself",
     "string_pattern_mismatch": "should match the pattern {pattern}",
     "string_too_long": "should be of at most {max_length} characters",
     "string_too_short": "should be of at least {min_length} characters",
@@ -57,7 +57,7 @@ MESSAGES: dict[str, str] = {
     "too_short": "should have at least {min_length} entries, not {actual_length}",
     "tuple_type": 'should be a list, such as ["a", "b"]',
     "union_tag_invalid": "should be {expected_tags}",
-    "union_tag_not_found": "should name what it is: {discriminator}",
+    "union_tag_not_found": "should have the key {discriminator}",
     "value_error": "{error}",
 }
 MISSING, UNKNOWN = (

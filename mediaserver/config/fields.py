@@ -98,8 +98,8 @@ def validate_host_name(name: str) -> str:
     """Return a host name in lower case, without the dot at its end; ValueError where the text is no host name."""
     if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?", name):
         raise ValueError(
-            "should be the whole name of a host, such as media.internal, with no scheme and no port; addresses"
-            " pass without one"
+            "should be the whole name of a host, such as media.internal, with no scheme and no port;"
+            " IP addresses need no entry"
         )
     return name.lower().removesuffix(".")
 
@@ -157,7 +157,7 @@ def _port(value: object) -> object:
 
 def _validate_not_blank(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value().strip():
-        raise ValueError("an empty token is none")
+        raise ValueError("a token must not be empty")
     return secret
 
 

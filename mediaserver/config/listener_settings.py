@@ -105,7 +105,7 @@ class AdminTokenSettings(Table):
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
         if not self.token.get_secret_value().strip():
-            raise ValueError('token is empty: say one, or its place, as in "env:NAME"')
+            raise ValueError('token is empty: set one, or where to read it, as in "env:NAME"')
         return self
 
 
@@ -126,8 +126,8 @@ class AdminSettings(Table):
     def _guarded(self) -> Self:
         if not (_is_loopback(self.host) or self.token.get_secret_value().strip() or self.tokens or self.open):
             raise ValueError(
-                f"{self.host} can be reached from elsewhere: set a token, or open = true where none but your own"
-                " systems get there"
+                f"{self.host} can be reached from elsewhere: set a token, or open = true if only your own"
+                " systems can reach it"
             )
         return self
 

@@ -38,7 +38,7 @@ def _listed(names: Sequence[str]) -> str:
 
 def _without_repetition(engines: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(engines)) < len(engines):
-        raise ValueError("names an engine twice: each has its turn only once")
+        raise ValueError("names an engine twice: name each only once")
     return engines
 
 

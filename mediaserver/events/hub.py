@@ -83,7 +83,7 @@ class EventHub:
         try:
             text = event.envelope(self.sequence)
         except Exception:  # a bug in an event must not stop the call
-            log.exception("event is not JSON", stream=event.stream, type=event.kind)
+            log.exception("event not serializable", stream=event.stream, type=event.kind)
             return
         kept = HubEvent(self.sequence, event.stream, event.kind, event.data, text)
         self._kept.append(kept)

@@ -44,7 +44,7 @@ class _Delivery:
     sequence: int
     body: bytes
     deadline: float  # the time at which the event is dropped, by the event loop's clock
-    why: str = "its turn never came"  # the reason why the event has not been delivered so far
+    why: str = "it waited too long behind others"  # the reason why the event has not been delivered so far
 
 
 @dataclass(slots=True)
@@ -100,13 +100,13 @@ class Webhooks:
             self.results["dropped"] += 1
             if not self._dropping:
                 self._dropping = True
-                log.warning("webhook events are dropped: too many wait", host=host_of(settings.url))
+                log.warning("webhook queue full", host=host_of(settings.url))
             return
         try:
             body = event.envelope(state.sequence).encode()
         except Exception:  # a bug in an event must not stop the call
             self.results["failed"] += 1
-            log.exception("webhook event is not JSON", stream=stream, type=kind, sequence=state.sequence)
+            log.exception("webhook event not serializable", stream=stream, type=kind, sequence=state.sequence)
             return
         loop = asyncio.get_running_loop()
         state.waiting.append(_Delivery(kind, state.sequence, body, loop.time() + settings.give_up))
@@ -150,7 +150,7 @@ class Webhooks:
             await asyncio.gather(*senders, return_exceptions=True)
             if self.waiting:
                 self.results["dropped"] += self.waiting
-                log.warning("webhook events dropped at the end", events=self.waiting)
+                log.warning("webhook events dropped on shutdown", events=self.waiting)
             self.waiting = 0
             self._streams.clear()
             await self._client.close()
@@ -166,7 +166,7 @@ class Webhooks:
                 self._dropping and self.waiting <= self._settings.queue // 2
             ):  # not before half the queue is free: else the log would say in turns that dropping begins and ends
                 self._dropping = False
-                log.warning("webhook events are dropped no more", dropped=self.results["dropped"])
+                log.warning("webhook queue recovered", dropped=self.results["dropped"])
         state.sender = None
         self._free(stream, state)
 

@@ -132,7 +132,7 @@ def _webhook_error(error: Exception, host: str, limit: float, status: int | None
 def describe_http_error(error: Exception, status: int | None) -> str:
     """What went wrong with a request, in plain words. `status` is the answer's HTTP status, None without one."""
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | UnicodeError):
-        return "that is no URL with http:// or https://"
+        return "it is not an http:// or https:// URL"
     if isinstance(error, aiohttp.ClientSSLError):
         return f"cannot connect by TLS: {error.os_error.strerror or error.os_error}"
     if isinstance(error, aiohttp.ClientConnectorError):

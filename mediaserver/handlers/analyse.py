@@ -54,7 +54,7 @@ class Analyse(files.FileModeSettings, Handler):
         report = analysis.report() | {"final": final}
         call.notify(EventKind.ANALYSIS, report)
         if path is None:
-            log.info("analysis", stream=call.stream.id, path=call.stream.path, **report)
+            log.info("analysis report", stream=call.stream.id, path=call.stream.path, **report)
             return
         line = {"time": files.utc_timestamp(), "stream": call.stream.id, "path": call.stream.path} | report
         await analysis.writer.write(path, files.append_json_lines, self.directory, path, [line], self.modes)

@@ -20,7 +20,7 @@ _FINISH_TIMEOUT = 2.0  # the seconds after a call to recognise its last utteranc
 
 def _validate_keywords(keywords: tuple[str, ...]) -> tuple[str, ...]:
     if not all(any(map(str.isalnum, keyword)) for keyword in keywords):
-        raise ValueError("should be words or phrases: one of them has none")
+        raise ValueError("should be words or phrases: one of them is empty")
     return keywords
 
 

@@ -69,5 +69,5 @@ class Say(RepeatSettings, VoiceSettings, Ending, PlaybackSettings, Handler):
     def _phrase(self, query: Mapping[str, str]) -> SpokenPrompt:
         text = Template((), query["text"]) if "text" in query else self.text  # a URL's text has no variables
         if text is None:
-            raise ValueError("there is no text: ?text= says it")
+            raise ValueError("no text is set: add ?text=… to the URL")
         return self.spoken_prompt(text)

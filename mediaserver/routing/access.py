@@ -48,7 +48,7 @@ class Access:
         not allowed, or if a link is forged or expired; 401 if there is no valid token.
         """
         if self.networks and not _is_in_networks(address, self.networks):
-            raise RefusedError(RefusalReason.NETWORK, "not from your network")
+            raise RefusedError(RefusalReason.NETWORK, "not allowed from your network")
         if not self.tokens:
             return
         offered = [*url.query.getall(TOKEN, ()), *tokens_in_header(authorization)]
@@ -80,7 +80,7 @@ class Access:
         credentials.
         """
         if not self.tokens:
-            raise ValueError("there are no tokens on this path: anybody may dial it as it is")
+            raise ValueError("this path has no tokens, so its links need no signature: anybody may dial it")
         if named := CREDENTIALS & url.query.keys():
             raise ValueError(f"has {' and '.join(sorted(named))} in its query already")
         return f"{EXPIRES}={expires}&{SIGNATURE}={_signature(url, str(expires), self.tokens[0])}"

@@ -115,5 +115,7 @@ def _build_port(number: int, path: str, table: RouteTable) -> Port:
             " set tokens = [] on that path, and audiosocket.allow"
         )
     if named := sorted(WIRE_KEYS & url.query.keys()):
-        raise ValueError(f"{' and '.join(named)} in the query: this wire is AudioSocket over TCP in any case")
+        raise ValueError(
+            f"{' and '.join(named)} in the query: leave it out, as such a port always speaks AudioSocket"
+        )
     return Port(number, url, route, variables)

@@ -149,7 +149,7 @@ class Configuration:
         """
         by = self.settings.source(self.where, ("events", "types"))
         return [
-            f'{by}: events.types: no event of ours is "{name}"{hint}'
+            f'{by}: events.types: unknown event type "{name}"{hint}'
             for name in self.settings.events.types
             if name not in set(EventKind) and (hint := did_you_mean(name, EventKind))
         ]
@@ -202,7 +202,7 @@ def prompt_cache_problems(prompts: PromptSettings, where: str) -> list[str]:
         if cache is None or not Path(os.path.realpath(cache)).is_relative_to(os.path.realpath(prompts.directory)):
             return []
     except ValueError as error:  # the cache's folder has a character that file paths cannot have
-        return [f"{where}: prompts: directory or cache is no path: {error}"]
+        return [f"{where}: prompts: directory or cache is not a valid path: {error}"]
     return [f'{where}: prompts.cache: {cache} is in the prompt folder: name another one, or "off"']
 
 

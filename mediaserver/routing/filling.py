@@ -63,7 +63,7 @@ def fill_variables(value: Any, variables: Mapping[str, str], except_keys: frozen
     if isinstance(value, str):
         filled = _filled_url(value, variables) if "://" in value else _filled(value, variables)
         if "://" in filled and "://" not in value:
-            raise UnsafeVariableError(_names_in(value, variables), variables, "no URL may stand there")
+            raise UnsafeVariableError(_names_in(value, variables), variables, "a value may not be a URL there")
         return value if filled == value else RawText(filled)
     if isinstance(value, dict):
         return {

@@ -46,8 +46,8 @@ def pattern_problems(pattern: str, place: str) -> list[str]:
         return [f"{place}: is not a path pattern such as /play/{{name}}"]
     if backtracks_exponentially(pattern):
         return [
-            f"{place}: a path could take for ever to be held against it, as a part that is repeated has parts of"
-            " many lengths: write one set, such as {name:[a-z0-9-]+}, or put between them what none of them has"
+            f"{place}: matching could take very long, as a repeated group holds parts of variable length: use one"
+            " set, such as {name:[a-z0-9-]+}, or separate the parts by a character that none of them matches"
         ]
     return []
 

@@ -45,7 +45,7 @@ DescribeInput = Callable[[Sequence[str]], str]
 
 def describe_query(names: Sequence[str]) -> str:
     """Return a text that tells a caller how to give the values of these variables in a URL's query."""
-    return f"a URL has {'it' if len(names) == 1 else 'them'} as ?{'&'.join(f'{name}=…' for name in names)}"
+    return f"add ?{'&'.join(f'{name}=…' for name in names)} to the URL"
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class Route:
                     raise RefusedError(
                         RefusalReason.BAD_QUERY,
                         f'{key}="{query[key]}" {rule}',
-                        logged=f"{key}: what the URL says {rule}",
+                        logged=f"{key}: the value in the URL {rule}",
                     ) from None
         return replace(self.wire, **given) if given else self.wire
 
@@ -212,7 +212,7 @@ class Route:
         # RefusedError is raised after the `except` block, so that its context is no ValidationError. The garbage
         # collector cannot traverse a ValidationError, so the peer's connection would stay in memory.
         if key in asked:
-            raise RefusedError(RefusalReason.BAD_QUERY, line, logged=f"{key}: what the URL says is no value of it")
+            raise RefusedError(RefusalReason.BAD_QUERY, line, logged=f"{key}: the value in the URL is not valid")
         raise RefusedError(RefusalReason.TOO_LONG if too_long else RefusalReason.UNKNOWN_PROMPT, line)
 
     def _validate_language(self, handler: Handler) -> None:

@@ -27,7 +27,7 @@ def speaks_text_of_url(route: Route) -> bool:
 def validate_text_query(route: Route, query: Mapping[str, str]) -> None:
     """Raise RefusedError 400 if a URL has `?text=`, and its path could speak such texts but must not."""
     if _has_text_query(route) and "text" in query and not speaks_text_of_url(route):
-        why = "text: this path says no text of a URL: set tokens, or text_from_url = true, in its configuration"
+        why = "text: this path does not speak text of a URL: set tokens or text_from_url = true for it"
         raise RefusedError(RefusalReason.BAD_QUERY, why)
 
 
@@ -37,9 +37,9 @@ def open_text_notes(routes: Iterable[Route]) -> Iterator[tuple[Route, str]]:
         if not _has_text_query(route) or not route.access.is_open:
             continue
         if speaks_text_of_url(route):
-            yield route, "text_from_url: anybody who reaches the port has it say what they like (?text=)"
+            yield route, "text_from_url: anybody who reaches the port can have it speak any text (?text=)"
         elif route.settings.get("text") is None:
-            yield route, "there is no text, and ?text= is not said where anybody may dial: set text or tokens"
+            yield route, "no text is set, and ?text= is not allowed where anybody may dial: set text or tokens"
 
 
 def _has_text_query(route: Route) -> bool:

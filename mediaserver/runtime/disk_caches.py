@@ -54,7 +54,7 @@ def _sound_cache_folder(prompts: PromptSettings, *, make: bool) -> Path | None:
         except OSError as error:
             why = error_text(error)
     log.warning(
-        "decoded prompts are not kept on disk: every start decodes them anew",
+        "prompt cache unavailable",
         key="prompts.cache",
         folder=str(folder or prompts.cache),
         why=why,

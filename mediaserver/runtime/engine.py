@@ -99,7 +99,7 @@ class Engine:
         await self.library.load(self.prompts.first_encodings(), progress)
         for file, problem in self.library.problems.items():
             if file != os.curdir:  # if the whole folder has a problem, `missing_prompts` reports it
-                log.error("prompt left out", file=file, why=problem)
+                log.error("prompt rejected", file=file, why=problem)
         problems = [*configuration.problems, *configuration.missing_prompts(self.library)]
         if problems:
             raise ConfigError(problems)
@@ -113,7 +113,7 @@ class Engine:
         self.speech.preload(self._awaited)
         if self.library.store.cache.evictions:
             log.warning(
-                "the prompts do not fit into memory: some are decoded again when they are asked for",
+                "prompts exceed memory limit",
                 key="prompts.memory_limit",
                 limit_mb=configuration.settings.prompts.memory_limit,
             )
@@ -123,11 +123,11 @@ class Engine:
         await asyncio.to_thread(self.uploads.remove_abandoned)
         folder = self.settings.prompts.directory
         if why := await asyncio.to_thread(why_unwritable, folder):
-            log.error("prompts cannot be changed", key="prompts.editable", folder=str(folder), why=why)
+            log.error("prompt folder not writable", key="prompts.editable", folder=str(folder), why=why)
 
     def _warn_of_misspelt_events(self) -> None:
         for problem in self.configuration.misspelt_events:
-            log.warning("an event type is unknown", why=problem)
+            log.warning("event type unknown", why=problem)
 
     @property
     def why_not_ready(self) -> str:

@@ -46,11 +46,11 @@ class PromptMonitor:
         library = self._library
         self._left_out = self._configuration().missing_default_prompts(library)
         for problem in self._left_out:
-            log.warning("a built-in path is left out until its prompts are there", why=problem)
+            log.warning("built-in path disabled", why=problem)
         for link, why in library.skipped.items():
-            log.warning("a folder is not walked", folder=link, why=why)
+            log.warning("linked folder skipped", folder=link, why=why)
         if not library.prompts:
-            log.warning("there are no prompts", folder=str(library.directory.absolute()), do=NO_PROMPTS)
+            log.warning("no prompts found", folder=str(library.directory.absolute()), do=NO_PROMPTS)
 
     def preload_backgrounds(self) -> asyncio.Future[list[EncodedFrames]]:
         """Prepare the background sounds of paths at their configured levels, so that no caller waits for them.
@@ -110,18 +110,18 @@ class PromptMonitor:
         if reloaded.added or reloaded.replaced or reloaded.removed:
             self._metrics.reloads.labels("ok").inc()
             log.info(
-                "prompts taken in", added=reloaded.added, replaced=reloaded.replaced, removed=reloaded.removed
+                "prompts reloaded", added=reloaded.added, replaced=reloaded.replaced, removed=reloaded.removed
             )
             self.preload_backgrounds()
         self.report_oddities([*reloaded.added, *reloaded.replaced])
         folder = str(self._library.directory)
         for file, why in reloaded.failed.items():
             if file == os.curdir:
-                log.error("the prompt folder is gone: all prompts stay as they were", folder=folder, why=why)
+                log.error("prompt folder unreadable", folder=folder, why=why)
             else:
-                log.error("prompt not taken in", file=file, why=why)
+                log.error("prompt rejected", file=file, why=why)
         for name in reloaded.readable_again:
-            log.info("the prompt folder can be read again", folder=os.path.normpath(f"{folder}/{name}"))
+            log.info("prompt folder readable again", folder=os.path.normpath(f"{folder}/{name}"))
         if reloaded.failed:
             self._metrics.reloads.labels("failed").inc()
         self._report_removed(reloaded)
@@ -133,11 +133,11 @@ class PromptMonitor:
         """
         names = list(names)
         for warning in self._library.warnings(names):
-            log.warning("a prompt is played, and odd", why=warning)
+            log.warning("prompt has defects", why=warning)
         passed_over = list(self._library.passed_over(names))
         if passed_over:
             log.info(
-                "files passed over for better ones of their names",
+                "duplicate prompt files ignored",
                 files=len(passed_over),
                 such_as=passed_over[:_SHOWN],
                 do='"mediaserver check" lists them all',
@@ -154,4 +154,4 @@ class PromptMonitor:
         problems = [*configuration.missing_prompts(self._library), *lost]
         self.missing = len(problems)
         for problem in problems if reloaded.removed else ():
-            log.error("a path lacks its prompt", why=problem)
+            log.error("prompt missing", why=problem)

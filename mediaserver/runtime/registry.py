@@ -189,10 +189,11 @@ class StreamRegistry:
         # Only streams that the server dialled have a resource. For them, the code that dialled logs other advice.
         if misframed and not session.stream.resource:
             log.warning(
-                "the peer dropped the stream within a second of its first frame: is the framing what it expects?",
+                "peer dropped stream after first frames",
                 stream=session.stream.id,
                 sent=summary["wire"],
-                hint="try framing = message (or pcm) for audiosocket, another rtp_payload for rtp",
+                hint="is the framing what it expects? try framing = message (or pcm) for audiosocket, "
+                "another rtp_payload for rtp",
             )
 
     def _count_faults(self, summary: Mapping[str, Any]) -> None:

@@ -61,9 +61,9 @@ def switch_stream(engine: Engine, session: Session, path: str, by: str) -> str:
     try:
         url = URL(path)
     except ValueError as error:
-        raise RefusedError(RefusalReason.BAD_PATH, f"{path} is no path") from error
+        raise RefusedError(RefusalReason.BAD_PATH, f"{path} is not a valid path") from error
     if url.absolute:
-        raise RefusedError(RefusalReason.BAD_PATH, f"{path} is no path: it names a server")
+        raise RefusedError(RefusalReason.BAD_PATH, f"{path} should be a path alone, without a server")
     route, named = engine.table.match_route_now(url)
     stream, query = session.stream, {key: value for key, value in url.query.items() if key not in CREDENTIALS}
     handler = route.build_handler({**stream.variables, **named}, query, engine.library.snapshot)

@@ -67,7 +67,7 @@ class Reloader:
             await self.reload()
         except Exception:
             self._engine.metrics.reloads.labels("failed").inc()
-            log.exception("reloading failed")
+            log.exception("reload failed")
 
     async def reload(self) -> None:
         """Apply the configuration that the files hold now. Log its problems, if any, and keep the old one then."""
@@ -85,7 +85,7 @@ class Reloader:
             engine.metrics.reloads.labels("failed").inc()
             engine.is_configuration_current = False
             for problem in error.problems:
-                log.error("configuration not taken in", why=problem)
+                log.error("configuration rejected", why=problem)
             return
         engine.is_configuration_current = True
         settings = configuration.settings
@@ -93,7 +93,7 @@ class Reloader:
         logging.configure(settings.log.level, settings.log.format)
         engine.metrics.reloads.labels("ok").inc()
         log.info(
-            "configuration taken in", paths=len(configuration.table), **({"modules": modules} if modules else {})
+            "configuration reloaded", paths=len(configuration.table), **({"modules": modules} if modules else {})
         )
 
     def _build(self) -> Configuration:
@@ -146,7 +146,7 @@ async def watch_handlers(changed: asyncio.Event) -> None:
                     break
         except Exception as error:  # for example, the limit of inotify watches is reached, or a folder is gone
             if error_text(error) != logged:
-                log.warning("handlers cannot be watched", folders=sorted(map(str, folders)), why=error_text(error))
+                log.warning("handler watch failed", folders=sorted(map(str, folders)), why=error_text(error))
             logged = error_text(error)
             await asyncio.sleep(_POLL_INTERVAL)
 

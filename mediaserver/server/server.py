@@ -218,7 +218,7 @@ async def serve(
         await stop
         if not await server.drain():
             streams = [session.stream.id for session in server.engine.streams]
-            log.error("handlers do not let their streams end", streams=streams)
+            log.error("handlers stuck after drain", streams=streams)
             os._exit(EXIT_UNCLEAN)
         log.info("drained", cut=server.engine.streams.closed_by_drain)
     finally:
@@ -233,7 +233,7 @@ def _install_signal_handlers(stopping: asyncio.Event, reloading: asyncio.Event) 
 
     def on_signal() -> None:
         if stopping.is_set():
-            log.warning("ended at once by a second signal")
+            log.warning("stopped by second signal")
             os._exit(EXIT_UNCLEAN)
         stopping.set()
 
@@ -244,7 +244,7 @@ def _install_signal_handlers(stopping: asyncio.Event, reloading: asyncio.Event) 
             reloading.set()
         elif not stopping.is_set():  # the kernel and the shell may each send SIGHUP; the second has no effect
             terminal.detach()
-            log.info("the terminal is gone")
+            log.info("terminal closed")
             stopping.set()
 
     loop = asyncio.get_running_loop()

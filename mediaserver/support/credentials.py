@@ -65,7 +65,7 @@ def resolve_secret(setting: SecretStr, key: str) -> str:
     kind, _, place = text.partition(":")
     kind = kind.lower()
     if kind in ("env", "file") and not place.strip():
-        raise ConfigError([f"{key}: {kind}: names nothing: it is env:NAME, or file:PATH"])
+        raise ConfigError([f"{key}: {kind}: is incomplete: write env:NAME or file:PATH"])
     if kind == "env":
         secret = os.environ.get(place, "").strip()
         if not secret:

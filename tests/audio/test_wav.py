@@ -146,7 +146,7 @@ def rf64(size):
 @pytest.mark.parametrize(
     ("content", "warnings"),
     [
-        (riff(fmt(), data(0)), ["has no sound by its header, and 6 bytes of it"]),
+        (riff(fmt(), data(0)), ["has 6 bytes of sound, though its header says 0: they are played"]),
         (
             riff(fmt(), data(0x7FFEFFFF)),
             ["is cut short: its header promises 2147418111 bytes of sound, 6 are there"],
@@ -301,7 +301,7 @@ def test_floats_far_beyond_full_scale_are_taken_for_integers(peak, scale):
 
 
 def test_floats_beyond_all_integers_are_no_sound():
-    with pytest.raises(PromptError, match=r"it holds values that are no sound$"):
+    with pytest.raises(PromptError, match=r"its samples have values beyond any known scale$"):
         floats(2.0**31 * 1.01)
 
 
@@ -309,7 +309,9 @@ def test_floats_beyond_all_integers_are_no_sound():
 def test_silence_is_played_for_values_that_are_no_numbers(value):
     file = floats(0.25, value, 0.5)
     assert file.signal().tolist() == [0.25, 0, 0.5]
-    assert file.warnings == ("holds values that are no numbers: silence is played for them",)
+    assert file.warnings == (
+        "holds samples that are not numbers (NaN or infinite): silence is played in their place",
+    )
 
 
 def test_a_compressed_file_tells_its_samples():

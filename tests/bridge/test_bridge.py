@@ -343,8 +343,8 @@ async def dying(connection: BotConnection) -> None:
         (
             "/twilio/echo",
             garbage,
-            {"it does not speak the protocol: a text message that is not JSON"},
-            "it does not speak the protocol: a text message that is not JSON",
+            {"it sent an invalid message: a text message that is not JSON"},
+            "it sent an invalid message: a text message that is not JSON",
         ),
         ("/pcm/plain", None, set(), "127.0.0.1:PORT: refused with HTTP status 500"),
         ("/pcm/unknown", echo, set(), "127.0.0.1:PORT: refused with HTTP status 404"),
@@ -470,7 +470,7 @@ async def test_a_bot_that_requests_marks_and_never_reads_is_given_up(lab: Lab) -
     lab.bots.bots["plain"] = asking
     async with lab.call("/pcm/plain"):
         await eventually(lambda: lab.events("bridge.lost"))
-    assert lab.reasons("bridge.lost") == {"it does not read what it is told"}
+    assert lab.reasons("bridge.lost") == {"it does not read what we send"}
 
 
 async def hanging_up(connection: BotConnection) -> None:

@@ -427,7 +427,7 @@ async def test_a_listener_that_fails_is_the_handlers_fault(
     end = await caller.call(run, 500)
     assert end is not None
     assert (end.reason, end.code) == ("error", 1011)
-    assert "handler failed: it cannot listen" in capfd.readouterr().out
+    assert "handler failed on received audio" in capfd.readouterr().out
 
 
 @in_virtual_time

@@ -97,7 +97,7 @@ async def test_an_event_that_is_almost_one_of_ours_is_worth_a_look(tmp_path: Pat
     events = '[events]\ntypes = ["digitz", "digits", "bridge.ended", "order.placed"]\n'
     findings = await found(tmp_path, f'{events}[paths."/silence"]\nhandler = "silence"\n')
     assert findings.all_is_well
-    assert findings.notes[1:] == ['c.toml: events.types: no event of ours is "digitz" (did you mean "digits"?)']
+    assert findings.notes[1:] == ['c.toml: events.types: unknown event type "digitz" (did you mean "digits"?)']
 
 
 async def test_a_path_that_is_slow_to_match_is_worth_a_look(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ async def test_paths_on_which_anybody_may_have_said_what_they_like(tmp_path: Pat
     write_wav(tmp_path / "prompts/a.wav", speechlike(100))
     findings = await found(tmp_path, f'[speech.openai]\ntoken = "t"\n{text}')
     assert findings.notes == [
-        'c.toml: paths."/let": text_from_url: anybody who reaches the port has it say what they like (?text=)',
-        'c.toml: paths."/open": there is no text, and ?text= is not said where anybody may dial: '
+        'c.toml: paths."/let": text_from_url: anybody who reaches the port can have it speak any text (?text=)',
+        'c.toml: paths."/open": no text is set, and ?text= is not allowed where anybody may dial: '
         "set text or tokens",
     ]

@@ -232,7 +232,7 @@ def test_a_broken_file_that_no_path_names_does_not_stop_serve(tmp_path: Path) ->
     config = write_config(tmp_path, PATHS)
     (tmp_path / "prompts/broken.wav").write_bytes(b"no sound")
     with serving(config) as server:
-        (line,) = server.events("prompt left out")
+        (line,) = server.events("prompt rejected")
         assert (line["file"], line["level"]) == ("broken.wav", "error")
 
 
@@ -268,7 +268,7 @@ def test_an_address_in_use_is_said_plainly(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == (
         f"{config}: server.port: cannot listen on 127.0.0.1:{port}: Address already in use:"
-        " end what listens there, or choose another port\n"
+        " stop the program that listens there, or choose another port\n"
     )
 
 

@@ -48,18 +48,18 @@ def empty(tmp_path: Path) -> Iterator[ServerProcess]:
 def test_prompts_of_one_s_own_are_served_without_a_configuration(tmp_path: Path) -> None:
     write_wav(tmp_path / "prompts/mine.wav", from_bytes(SOUND))
     with listening(without_a_config(tmp_path)) as server:
-        told = [line["why"] for line in server.events("a built-in path is left out until its prompts are there")]
+        told = [line["why"] for line in server.events("built-in path disabled")]
         assert told == [
             'defaults: paths."/audio-stream": no prompt "welcome"',
             'defaults: paths."/hold": no prompt matches "music/*"',
         ]
-        assert not server.events("there are no prompts")
+        assert not server.events("no prompts found")
         done = run("call", server.url("/play/mine"), "--json")
         assert (done.returncode, done.stderr) == (0, "")
 
 
 async def test_an_empty_folder_is_served_and_filled_while_it_is(empty: ServerProcess) -> None:
-    (told,) = empty.events("there are no prompts")
+    (told,) = empty.events("no prompts found")
     assert told["folder"] == str(empty.log_file.parent / "prompts")
     assert "mediaserver init" in told["do"]
     assert await refusal(empty.url("/audio-stream")) == (404, 'no prompt "welcome"\n')
@@ -67,10 +67,10 @@ async def test_an_empty_folder_is_served_and_filled_while_it_is(empty: ServerPro
     assert "mediaserver_paths_without_prompts 0.0" in (await get(empty.admin_url("/metrics")))[1]
     welcome = empty.log_file.parent / "prompts/welcome.wav"
     write_wav(welcome, from_bytes(SOUND))
-    await eventually(lambda: empty.events("prompts taken in"))
+    await eventually(lambda: empty.events("prompts reloaded"))
     assert b"".join((await listen(empty.url("/audio-stream"))).messages).startswith(SOUND)
     welcome.unlink()
-    await eventually(lambda: empty.events("a path lacks its prompt"))
+    await eventually(lambda: empty.events("prompt missing"))
     assert "mediaserver_paths_without_prompts 1.0" in (await get(empty.admin_url("/metrics")))[1]
 
 

@@ -168,4 +168,4 @@ async def test_a_flow_is_created_and_updated_at_the_platform(
     assert "wr0ng" not in wrong.stderr
     without = await create("")
     assert without.returncode == 2
-    assert "there is no voipbin.token" in without.stderr
+    assert "set voipbin.token or voipbin.access_key" in without.stderr

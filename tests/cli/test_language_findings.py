@@ -32,7 +32,7 @@ prompt = "{prompt}"
 PLAIN = ("welcome", "menu/main", "music/a", "music/b", "bye", "unused")
 
 
-AS_THEY_ARE = "which callers of this language hear as they are"
+AS_THEY_ARE = "callers of this language hear them as they are"
 PLAYBACK = """
 [paths."{path}"]
 handler = "playback"
@@ -58,8 +58,8 @@ def configured(text: str, folder: Path) -> Configuration:
         (
             ("welcome.de", "de/music/a", "fr/bye"),
             [
-                f'no "de" of bye, menu/main, music/b, {AS_THEY_ARE}',
-                f'no "fr" of menu/main, music/a, music/b, welcome, {AS_THEY_ARE}',
+                f'no "de" variant of bye, menu/main, music/b: {AS_THEY_ARE}',
+                f'no "fr" variant of menu/main, music/a, music/b, welcome: {AS_THEY_ARE}',
             ],
         ),
         (("de/welcome", "de/menu/main", "music/a.de", "music/b.DE", "bye.de", "bye.de_AT"), []),
@@ -76,14 +76,14 @@ def test_a_code_of_three_letters_counts_where_a_path_has_it(tmp_path: Path) -> N
     )
     snapshot = library_with("bye", "bye.fil", "hi", "hi.one").snapshot
     table = configured(paths, tmp_path).table
-    assert list(missing_variants(table, snapshot)) == [f'no "fil" of hi, {AS_THEY_ARE}']
+    assert list(missing_variants(table, snapshot)) == [f'no "fil" variant of hi: {AS_THEY_ARE}']
 
 
 async def test_check_tells_it_as_a_note(tmp_path: Path) -> None:
     for name in (*PLAIN, "bye.de"):
         write_wav(tmp_path / f"prompts/{name}.wav", VOICE)
     findings = await found(tmp_path, PATHS)
-    note = f'{tmp_path / "prompts"}: no "de" of menu/main, music/a, music/b, welcome, {AS_THEY_ARE}'
+    note = f'{tmp_path / "prompts"}: no "de" variant of menu/main, music/a, music/b, welcome: {AS_THEY_ARE}'
     assert findings.notes == [note]
     assert findings.all_is_well
     assert json.loads(json.dumps(findings.as_json()))["notes"] == [note]

@@ -52,7 +52,7 @@ async def test_a_sound_voice_has_its_figures_and_no_warning(tmp_path: Path) -> N
         (VOICE + 3604, "has a DC offset of 11.0 % of full scale, which is removed"),
         (
             np.concatenate((VOICE[:8000], VOICE[8000:] + 3000)),
-            "has a mean of 4.6 % of full scale, which is left in, as it does not last",
+            "has a DC offset of 4.6 % of full scale that varies, so it is not removed",
         ),
         (
             np.concatenate((sine(500, 1, 44_100, 0.1), sine(500, 0.01, 44_100, 1.5))),

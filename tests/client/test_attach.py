@@ -90,7 +90,12 @@ async def test_the_calls_end_is_the_streams_end(ours: Desk, twin: Twin, code: in
     [
         ("wrong", False, 401, "the token is not accepted: check that voipbin.token is valid and not expired"),
         ("t0ken", True, 403, "the token may not do this"),
-        ("t0ken", False, 404, "it is not there: check the id, and that the call is answered and not over"),
+        (
+            "t0ken",
+            False,
+            404,
+            "no such call or conference: check the id, and that the call is answered and not over",
+        ),
     ],
 )
 async def test_refusals_are_final_and_say_what_to_check(
@@ -360,7 +365,7 @@ async def test_a_long_outage_is_not_a_slow_disk(tmp_path: Path, twin: Twin) -> N
     [
         (1008, "closed by the peer with 1008: the platform's policy: check that voipbin.token is still valid"),
         (1003, "closed by the peer with 1003: the peer does not take our messages"),
-        (4321, "closed by the peer with 4321: it gives no reason that we know"),
+        (4321, "closed by the peer with 4321: no cause of this close code is known"),
     ],
 )
 async def test_a_close_that_is_not_normal_is_final_and_explained(

@@ -291,7 +291,7 @@ async def test_a_call_that_had_media_is_over_if_a_new_connection_has_none(
             end = await (await ours.attach("calls/1", "/silence")).end()
             await eventually(lambda: silent.codes)
     assert (end.reason, end.normal, end.text) == (EndReason.PEER_CLOSED, True, "")
-    assert [entry["seconds"] for entry in logged if entry["event"].endswith("the call is over")] == [0.3 * UNIT]
+    assert [entry["seconds"] for entry in logged if entry["event"] == "no media after reconnect"] == [0.3 * UNIT]
     assert silent.codes == [1000]
     assert len(server.asked) == 2
 
@@ -311,7 +311,9 @@ async def test_a_call_that_never_had_media_is_not_over_without_it(
             assert attached.session.end is None
             assert attached.session.connected
     assert len(server.asked) == 2
-    assert [entry["problem"] for entry in logged if entry["event"] == "inbound media"] == ["no-audio"]  # once
+    assert [entry["problem"] for entry in logged if entry["event"] == "inbound media problem"] == [
+        "no-audio"
+    ]  # once
 
 
 async def test_a_platform_that_drops_connections_is_dialled_again(tmp_path: Path) -> None:

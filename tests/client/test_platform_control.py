@@ -69,7 +69,7 @@ async def test_a_call_in_no_conference_is_hung_up_in_place_of_a_transfer(tmp_pat
         async with desk(tmp_path, twin, PATHS) as office:
             await (await office.attach(f"calls/{call.id}", "/transfer")).end()
     assert twin.posted == [(f"/v1.0/calls/{call.id}/hangup", None)]
-    (line,) = (line for line in logs if line["event"].startswith("hung up"))
+    (line,) = (line for line in logs if line["event"] == "call control failed")
     assert line["why"].startswith("the call cannot be transferred on its media stream")
 
 
@@ -91,7 +91,7 @@ async def test_what_voipbin_refuses(
         async with desk(tmp_path, twin, PATHS, more="dial_rate = 100") as office:
             await (await office.attach(f"calls/{twin.call().id}", "/hang-up")).end()
     assert len(twin.posted) == posted
-    failed = [line["why"] for line in logs if line["event"] == "VoIPBIN does not do what the handler asks"]
+    failed = [line["why"] for line in logs if line["event"] == "call control failed"]
     assert failed == [why] * bool(why)
     assert "t0ken" not in str(logs)
 
@@ -124,7 +124,7 @@ async def test_without_an_answer_the_credential_is_in_no_message(tmp_path: Path)
         (
             "conferences/1",
             ({"type": "hangup"},),
-            "the call cannot be led through actions on a stream",
+            "the call cannot be given actions on a stream",
         ),
     ],
 )

@@ -266,7 +266,7 @@ async def test_a_server_that_cannot_be_reached(url: str, why: str) -> None:
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "what listens there speaks HTTP: dial it by ws://host:port/path"),
         (b"\x15\x03\x03\x00\x02\x02\x46", "what listens there speaks TLS: dial it by wss://host:port/path"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "what listens there does not speak AudioSocket"),
-        (b"", "the server closed the connection without a word"),
+        (b"", "the server closed the connection without an answer"),
     ],
 )
 async def test_a_port_of_something_else_is_named(answer: bytes, why: str) -> None:
@@ -284,7 +284,7 @@ async def test_a_port_of_something_else_is_named(answer: bytes, why: str) -> Non
     [{"encapsulation": Encapsulation.RTP}, {"encapsulation": Encapsulation.SLN}, {"framing": Framing.PCM}],
 )
 async def test_tcp_is_audiosocket_whatever_the_options(options: dict[str, Any]) -> None:
-    with pytest.raises(PeerError, match="AudioSocket, in whole messages"):
+    with pytest.raises(PeerError, match="always speaks AudioSocket in messages"):
         await simulator.simulate(SimulatedCall("tcp://127.0.0.1:9000", **options))
 
 

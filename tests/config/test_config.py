@@ -576,7 +576,7 @@ def test_a_cache_folder_behind_a_link_loop_is_logged(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_path_is_a_mistake(tmp_path: Path, key: str) -> None:
     prompts = PromptSettings.model_validate({"cache": str(tmp_path / "cache"), key: "a\0b"})
     (problem,) = Configuration.build(Settings(prompts=prompts), "config.toml").problems
-    assert problem.startswith("config.toml: prompts: directory or cache is no path: ")
+    assert problem.startswith("config.toml: prompts: directory or cache is not a valid path: ")
     open_library(Settings(prompts=prompts))
 
 
@@ -586,9 +586,7 @@ async def test_a_cache_folder_that_cannot_be_made_is_reported_in_one_line(tmp_pa
     with capture_logs() as logged:
         library = open_library(Settings(prompts=prompts))
         await library.load()
-    assert [(line["event"], line["why"]) for line in logged] == [
-        ("decoded prompts are not kept on disk: every start decodes them anew", "Not a directory")
-    ]
+    assert [(line["event"], line["why"]) for line in logged] == [("prompt cache unavailable", "Not a directory")]
 
 
 @pytest.mark.parametrize(

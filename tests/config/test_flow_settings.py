@@ -66,7 +66,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
             FLOWS.replace('"media.example.com"', '"media.example.com:9100"'),
             [
                 "c.toml: flows.media_host: should be the whole name of a host, such as media.internal, with no"
-                " scheme and no port; addresses pass without one (it is 'media.example.com:9100')",
+                " scheme and no port; IP addresses need no entry (it is 'media.example.com:9100')",
             ],
         ),
         (

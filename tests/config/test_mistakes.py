@@ -254,10 +254,10 @@ TABLE = [
     ),
     ("[server]\nport = 8081", "admin.port: is server.port as well: choose another port"),
     # secrets
-    ("[events]\nsecret = 'env:'", "events.secret: env: names nothing: it is env:NAME, or file:PATH"),
+    ("[events]\nsecret = 'env:'", "events.secret: env: is incomplete: write env:NAME or file:PATH"),
     (
         "[defaults]\ntokens = ['a', 'file: ']",
-        "defaults.tokens[1]: file: names nothing: it is env:NAME, or file:PATH",
+        "defaults.tokens[1]: file: is incomplete: write env:NAME or file:PATH",
     ),
     (
         "[chat]\nurl = ''\n[paths.'/a']\nhandler = 'assistant'\ninstructions = 'Hi'\n",
@@ -361,7 +361,7 @@ async def test_all_kinds_of_mistakes_are_reported_at_once_and_none_twice(tmp_pat
         'prots: unknown setting (did you mean "prompts"?)',
         f"{menu}: menus.main.keys.2.hangup: should be true or false (it is 1)",
         f"{menu}: menus.main.keys.3: goes on in more than one way:"
-        " give a menu, webhook, transfer, actions or hangup",
+        " give only one of a menu, webhook, transfer, actions and hangup",
         f'{menu}: menus.main.retry: unknown setting (did you mean "retries"?)',
         f"{menu}: menus.pin.collect: min 5 is more than max 4",
         f'{menu}: start: no menu "mian" (did you mean "main"?)',

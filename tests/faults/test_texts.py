@@ -47,7 +47,7 @@ def serving(directory: Path, most: int) -> Iterator[ServerProcess]:
     program = ["sh", "-c", f"sleep {SPEAKS}; cat {directory}/sound.wav"]
     paths = PATHS.format(timeout=TIMEOUT, program=json.dumps(program))
     with counting_server(directory, paths, max_texts_per_peer=most) as server:
-        server.wait_for_event("processes are ready")  # of the engine
+        server.wait_for_event("worker processes ready")  # of the engine
         yield server
 
 
@@ -114,5 +114,5 @@ async def test_an_open_path_says_no_text_of_a_url_but_where_it_is_told_to(strict
     status, text = await refusal(strict.url("/off?text=Hello"))
     assert (status, text) == (
         400,
-        "text: this path says no text of a URL: set tokens, or text_from_url = true, in its configuration\n",
+        "text: this path does not speak text of a URL: set tokens or text_from_url = true for it\n",
     )

@@ -126,7 +126,7 @@ async def test_a_text_among_prompts_is_gapless_to_the_sample(server: ServerProce
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ("/say", "there is no text: ?text= says it"),
+        ("/say", "no text is set: add ?text=… to the URL"),
         ("/say?text=", "the text is empty: there is nothing to say"),
         ("/say?text=%20.%0A", "the text is empty: there is nothing to say"),
         (f"/say?text={'a' * 1001}", "the text has 1001 characters: speech.max_characters is 1000"),
@@ -175,7 +175,7 @@ async def test_an_engine_that_fails_is_a_fallback_an_event_and_a_count(server: S
     assert float(values['mediaserver_events_total{type="speech.failed"}']) == 3
     assert float(values['mediaserver_sentences_total{result="failed"}']) == 3
     assert float(values["mediaserver_speech_wait_seconds_count"]) >= 1
-    told = [line["why"] for line in server.events("a sentence cannot be spoken")]
+    told = [line["why"] for line in server.events("synthesis failed")]
     assert told == ["the program ended with 1: no voice today"]  # once, not for every caller
 
 

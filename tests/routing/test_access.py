@@ -54,7 +54,7 @@ def test_a_network_of_ipv4_mapped_addresses_is_kept_as_ipv4(network: str, is_of:
 def test_a_mapped_address_passes_as_ipv4(address: str) -> None:
     access = Access(TypeAdapter(Networks).validate_python(("::ffff:10.0.0.0/104",)))
     assert told(access, "/a", address=address) is None
-    assert told(access, "/a", address="::ffff:11.1.2.3") == (403, "not from your network")
+    assert told(access, "/a", address="::ffff:11.1.2.3") == (403, "not allowed from your network")
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ BLANK = ["", " ", "\t\n "]
 @pytest.mark.parametrize("blank", BLANK)
 def test_a_blank_token_is_none(blank: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever it is kept: a peer that offers nothing would have it."""
-    with pytest.raises(ValidationError, match="an empty token is none"):
+    with pytest.raises(ValidationError, match="a token must not be empty"):
         TypeAdapter(Tokens).validate_python(["sesame", blank])
     (tmp_path / "token").write_text(blank)
     monkeypatch.setenv("BLANK_TOKEN", blank)
@@ -160,13 +160,13 @@ def test_a_path_without_tokens_is_open() -> None:
 )
 def test_networks(address: str, passes: bool) -> None:
     access = Access(networks=(ipaddress.ip_network("10.1.0.0/16"), ipaddress.ip_network("2001:db8::/32")))
-    assert told(access, "/a", address=address) == (None if passes else (403, "not from your network"))
+    assert told(access, "/a", address=address) == (None if passes else (403, "not allowed from your network"))
 
 
 def test_network_and_token_are_both_needed() -> None:
     access = Access((ipaddress.ip_network("10.0.0.0/8"),), ("sesame",))
     assert told(access, "/a?token=sesame", address="10.0.0.1") is None
-    assert told(access, "/a?token=sesame") == (403, "not from your network")
+    assert told(access, "/a?token=sesame") == (403, "not allowed from your network")
     assert told(access, "/a", address="10.0.0.1") == (401, TOLD)
 
 
@@ -223,7 +223,7 @@ def test_a_request_with_bytes_that_are_no_text_is_refused_like_others() -> None:
 
 
 def test_a_path_without_tokens_cannot_be_signed() -> None:
-    with pytest.raises(ValueError, match="there are no tokens on this path"):
+    with pytest.raises(ValueError, match="this path has no tokens"):
         Access().sign(URL("/a"), 1)
 
 

@@ -71,7 +71,7 @@ def test_dots_do_not_come_together_in_a_segment(url: str, variables: dict[str, s
     ("setting", "value"), [("{x}", "ws://evil/"), ("ws:/{x}", "/evil"), ("w{x}", "s://evil"), ("ws:{x}", "//evil")]
 )
 def test_no_value_makes_a_url_of_a_text_that_is_none(setting: str, value: str) -> None:
-    with pytest.raises(UnsafeVariableError, match="no URL may stand there"):
+    with pytest.raises(UnsafeVariableError, match="a value may not be a URL there"):
         fill_variables(setting, {"x": value}, NONE)
 
 
@@ -128,7 +128,7 @@ def test_a_variable_in_the_host_of_a_url_is_a_mistake(tmp_path: Path, settings: 
     [
         (BRIDGE + '"ws://h/public/{a}/{b}"', "no segment of a path may be empty there"),
         (MENU % "https://h/public/{a}/{b}", "no segment of a path may be empty there"),
-        (f'handler = "{__name__}:Own"\nurl = "{{a}}"', "no URL may stand there"),
+        (f'handler = "{__name__}:Own"\nurl = "{{a}}"', "a value may not be a URL there"),
     ],
 )
 def test_a_call_whose_variables_lead_elsewhere_is_refused(tmp_path: Path, settings: str, why: str) -> None:

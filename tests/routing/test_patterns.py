@@ -33,8 +33,8 @@ def test_a_pattern_that_backtracks_in_three_repetitions_is_slow(pattern: str) ->
 )
 def test_a_pattern_that_backtracks_exponentially_is_a_mistake(expression: str) -> None:
     assert patterns.pattern_problems(f"/{{a:{expression}}}", "here") == [
-        "here: a path could take for ever to be held against it, as a part that is repeated has parts of many"
-        " lengths: write one set, such as {name:[a-z0-9-]+}, or put between them what none of them has"
+        "here: matching could take very long, as a repeated group holds parts of variable length: use one set,"
+        " such as {name:[a-z0-9-]+}, or separate the parts by a character that none of them matches"
     ]
 
 

@@ -38,8 +38,8 @@ async def test_a_prompt_folder_that_is_gone_and_comes_back_is_logged_once_each(t
     finally:
         await engine.close()
     assert [(line["event"], line["folder"]) for line in logged] == [
-        ("the prompt folder is gone: all prompts stay as they were", str(folder)),
-        ("the prompt folder can be read again", str(folder)),
+        ("prompt folder unreadable", str(folder)),
+        ("prompt folder readable again", str(folder)),
     ]
     assert engine.configuration.missing_prompts(engine.library) == []
     assert list(engine.library.prompts) == ["a"]
@@ -49,8 +49,8 @@ async def test_a_misspelt_event_type_is_logged_at_the_start_and_at_each_reload(t
     events = EventSettings(types=("digitz", "digits", "order.placed"))
     settings = Settings(prompts=PromptSettings(directory=tmp_path, cache="off"), events=events, paths={})
     told = {
-        "event": "an event type is unknown",
-        "why": 'c: events.types: no event of ours is "digitz" (did you mean "digits"?)',
+        "event": "event type unknown",
+        "why": 'c: events.types: unknown event type "digitz" (did you mean "digits"?)',
         "log_level": "warning",
     }
     engine = Engine(settings, "c")

@@ -39,10 +39,10 @@ class Configured:
         self.ask()
 
     def taken(self) -> int:
-        return len(self.server.events("configuration taken in"))
+        return len(self.server.events("configuration reloaded"))
 
     def told(self) -> list[str]:
-        return [line["why"] for line in self.server.events("configuration not taken in")]
+        return [line["why"] for line in self.server.events("configuration rejected")]
 
     async def status(self, path: str) -> int:
         return (await refusal(self.server.url(path)))[0]
@@ -165,12 +165,12 @@ async def test_changed_prompts_are_played_to_the_next_caller(configured: Configu
     async with connected(configured.server.url("/long")) as call:
         heard = await call.receive_bytes()
         write_wav(configured.directory / "prompts/long.wav", from_bytes(other))
-        await eventually(lambda: configured.server.events("prompts taken in"))
-        assert configured.server.events("prompts taken in")[0]["replaced"] == ["long"]
+        await eventually(lambda: configured.server.events("prompts reloaded"))
+        assert configured.server.events("prompts reloaded")[0]["replaced"] == ["long"]
         assert b"".join((await listen(configured.server.url("/long"))).messages) == other
         assert heard + b"".join([message.data async for message in call]) == LONG
     (configured.directory / "prompts/long.wav").unlink()
-    await eventually(lambda: configured.server.events("a path lacks its prompt"))
+    await eventually(lambda: configured.server.events("prompt missing"))
     assert await configured.status("/long") == 404
     assert await configured.reloads() == (2, 0)
 
@@ -182,5 +182,5 @@ async def test_unwatched_prompts_are_refreshed_by_sighup(tmp_path: Path) -> None
     with serving(config) as server:
         write_wav(tmp_path / "prompts/b.wav", from_bytes(SOUND))
         server.process.send_signal(signal.SIGHUP)
-        await eventually(lambda: server.events("prompts taken in"))
+        await eventually(lambda: server.events("prompts reloaded"))
         assert (await listen(server.url("/play/b"), frames=1)).messages == [SOUND[:320]]

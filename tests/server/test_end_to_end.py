@@ -301,7 +301,7 @@ async def test_the_peer_vanishes_and_the_log_hints_at_the_framing(server: Server
     assert (line["reason"], line["code"]) == ("peer-vanished", 1006)
 
     def levels() -> list[str]:
-        hints = (hint for hint in server.log if "is the framing what it expects" in hint["event"])
+        hints = (hint for hint in server.log if hint["event"] == "peer dropped stream after first frames")
         return [hint["level"] for hint in hints if hint["stream"] == line["stream"]]
 
     await eventually(levels)  # it is logged after the end

@@ -35,10 +35,10 @@ class Edited:
             (self.folder / f"{name}.py").write_text(text)
 
     def taken(self) -> list[list[str]]:
-        return [line["modules"] for line in self.server.events("configuration taken in") if "modules" in line]
+        return [line["modules"] for line in self.server.events("configuration reloaded") if "modules" in line]
 
     def refused(self) -> list[str]:
-        return [line["why"] for line in self.server.events("configuration not taken in")]
+        return [line["why"] for line in self.server.events("configuration rejected")]
 
     async def heard(self) -> bytes:
         """What the next caller receives."""
@@ -79,7 +79,7 @@ async def test_sighup_reloads_an_edited_module_for_calls_to_come(asked: Edited) 
         assert await asked.heard() == FRAMES["b"]
         assert {await call.receive_bytes() for _ in range(20)} == {FRAMES["a"]}  # its own words, to its end
     asked.server.process.send_signal(signal.SIGHUP)
-    await eventually(lambda: len(asked.server.events("configuration taken in")) == 2)
+    await eventually(lambda: len(asked.server.events("configuration reloaded")) == 2)
     assert len(asked.taken()) == 1  # nothing has changed since
 
 

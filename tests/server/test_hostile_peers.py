@@ -119,7 +119,7 @@ async def test_a_handler_that_will_not_end_does_not_hold_up_the_shutdown_for_eve
         await websocket.receive_bytes()
         server.process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(server.process.wait, PATIENCE) == 1
-    assert server.events("handlers do not let their streams end")
+    assert server.events("handlers stuck after drain")
 
 
 async def test_few_messages_with_much_in_them_are_a_flood_too(server: ServerProcess) -> None:
@@ -171,15 +171,15 @@ async def test_tokens_reach_no_log_by_any_way(server: ServerProcess) -> None:
 async def test_misspelt_keys_are_logged_once_a_request_and_throttled(server: ServerProcess) -> None:
     for _ in range(12):
         await listen(server.url("/silence?" + "&".join(f"repea{n}=" for n in range(90))), frames=1)
-    told = server.events("unknown key in the URL's query")
+    told = server.events("query key unknown")
     assert told[0]["key"] == "repea0"
     await asyncio.sleep(1)  # by then one more may be logged
     await listen(server.url("/silence?repea0=1"), frames=1)
-    told = server.events("unknown key in the URL's query")
+    told = server.events("query key unknown")
     assert len(told) + sum(line.get("unlogged", 0) for line in told) == 13
 
 
 async def test_a_misspelt_key_of_a_query_is_logged_with_a_hint(server: ServerProcess) -> None:
     await listen(server.url("/silence?encapsulaton=rtp&token=secret"), frames=1)
-    (warning,) = server.events("unknown key in the URL's query")
+    (warning,) = server.events("query key unknown")
     assert (warning["key"], warning["hint"]) == ("encapsulaton", 'did you mean "encapsulation"?')

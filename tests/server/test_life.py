@@ -196,7 +196,7 @@ async def test_an_engine_that_does_not_start_is_the_reason_of_readyz(tmp_path: P
             while "cannot start" not in (answered := await get(server.admin_url("/readyz")))[1]:
                 await asyncio.sleep(0.01)
         assert answered[0] == 503
-        printed = await asyncio.to_thread(server.wait_for_event, "a process printed")
+        printed = await asyncio.to_thread(server.wait_for_event, "process wrote to stderr")
         assert (printed["module"], printed["text"]) == (
             "mediaserver.speech.tts.hibari_process",
             "no model here",

@@ -85,7 +85,7 @@ def test_a_log_in_a_file_has_that_the_terminal_is_gone(tmp_path: Path) -> None:
         ServerProcess(server.process, log).wait_for_event("listening")
         server.close()
         assert server.process.wait(PATIENCE) == 0
-    assert '"the terminal is gone"' in log.read_text()
+    assert '"terminal closed"' in log.read_text()
     assert '"drained"' in log.read_text()
 
 
@@ -93,7 +93,7 @@ def test_sighup_reloads_while_the_terminal_is_there(tmp_path: Path) -> None:
     with on_terminal(write_config(tmp_path, SILENCE)) as server:
         server.read_until("open to anybody")
         server.process.send_signal(signal.SIGHUP)
-        server.read_until("configuration taken in")
+        server.read_until("configuration reloaded")
         server.process.send_signal(signal.SIGTERM)
         server.read_until('"drained"')
         assert server.process.wait(PATIENCE) == 0
@@ -103,7 +103,7 @@ def test_without_a_terminal_of_its_own_sighup_reloads(tmp_path: Path) -> None:
     config = write_config(tmp_path, SILENCE)
     with listening(start(["setsid", *MEDIASERVER, "serve", "--config", str(config)], tmp_path / "log")) as server:
         server.process.send_signal(signal.SIGHUP)
-        server.wait_for_event("configuration taken in")
+        server.wait_for_event("configuration reloaded")
         assert server.stop() == 0
 
 
@@ -115,7 +115,7 @@ def test_nohup_keeps_a_server_running_when_its_terminal_is_closed(tmp_path: Path
     ):
         ServerProcess(server.process, log).wait_for_event("listening")
         server.close()
-        ServerProcess(server.process, log).wait_for_event("configuration taken in")
+        ServerProcess(server.process, log).wait_for_event("configuration reloaded")
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(PATIENCE) == 0
 

@@ -62,37 +62,35 @@ async def test_a_process_that_dies_at_its_start_is_not_started_for_every_caller(
     with capture_logs() as told:
         found = await asyncio.gather(*(workshop.run_job(text="a") for _ in range(50)), return_exceptions=True)
         assert all(isinstance(each, EngineError) for each in found)
-        assert [str(each) for each in found].count("processes die before they are ready: some_child") >= 48
+        assert [str(each) for each in found].count("worker processes fail to start: some_child") >= 48
         assert starts(place) in (2, 3)  # two at once: the other one had begun
         (place / "ill").unlink()
-        with pytest.raises(EngineError, match="die before"):
+        with pytest.raises(EngineError, match="fail to start"):
             await workshop.run_job(text="b")
         monkeypatch.setattr(pool, "_PAUSE", 0.0)  # it is over
         assert await workshop.run_job(text="c") == b"c"
     assert [line["event"] for line in told] == [
-        "processes die before they are ready",
-        "processes start again",
-        "processes are ready",
+        "worker processes fail to start",
+        "worker processes recovered",
+        "worker processes ready",
     ]
 
 
 async def test_that_a_process_is_ready_and_that_it_dies_is_logged(place: Path, workshop: WorkerPool) -> None:
     with capture_logs() as told:
         assert await workshop.run_job(text="a") == b"a"
-        assert [(line["event"], line["module"]) for line in told] == [("processes are ready", "some_child")]
+        assert [(line["event"], line["module"]) for line in told] == [("worker processes ready", "some_child")]
         (idle,) = workshop._pool._idle
         os.kill(idle.pid, signal.SIGKILL)
         await eventually(lambda: len(told) > 1)  # at once, and not when it is needed next
-        assert [(line["event"], line["pid"]) for line in told[1:]] == [
-            ("a process died while it was idle", idle.pid)
-        ]
+        assert [(line["event"], line["pid"]) for line in told[1:]] == [("idle worker process died", idle.pid)]
         assert await workshop.run_job(text="b") == b"b"  # by another
         assert not workshop.not_ready_reason
         with contextlib.suppress(EOFError):
             async with workshop._pool.acquire() as busy:
                 os.kill(busy.pid, signal.SIGKILL)
                 await busy.receive(1)
-        assert [(line["event"], line["pid"]) for line in told[2:]] == [("a process died at its work", busy.pid)]
+        assert [(line["event"], line["pid"]) for line in told[2:]] == [("worker process died", busy.pid)]
 
 
 async def test_an_idle_process_that_just_died_is_not_used(place: Path, workshop: WorkerPool) -> None:
@@ -102,7 +100,7 @@ async def test_an_idle_process_that_just_died_is_not_used(place: Path, workshop:
         os.kill(idle.pid, signal.SIGKILL)
         os.waitid(os.P_PID, idle.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222 - the loop is not to turn
         assert await workshop.run_job(text="b") == b"b"
-    assert [(line["event"], line["pid"]) for line in told] == [("a process died while it was idle", idle.pid)]
+    assert [(line["event"], line["pid"]) for line in told] == [("idle worker process died", idle.pid)]
 
 
 async def test_a_death_before_ready_counts_as_a_failed_start_without_a_caller(
@@ -117,7 +115,7 @@ async def test_a_death_before_ready_counts_as_a_failed_start_without_a_caller(
             await eventually(lambda: not workshop._pool._idle)
         await eventually(lambda: told)
         workshop.preload()
-    assert [line["event"] for line in told] == ["processes die before they are ready"]
+    assert [line["event"] for line in told] == ["worker processes fail to start"]
     assert starts(place) == 3
 
 
@@ -130,7 +128,7 @@ async def test_a_process_that_becomes_ready_while_idle_is_still_watched(place: P
     with capture_logs() as told:
         os.kill(idle.pid, signal.SIGKILL)
         await eventually(lambda: told)
-    assert [(line["event"], line["pid"]) for line in told] == [("a process died while it was idle", idle.pid)]
+    assert [(line["event"], line["pid"]) for line in told] == [("idle worker process died", idle.pid)]
 
 
 async def test_a_start_that_a_caller_gave_up_serves_the_next_caller(place: Path, workshop: WorkerPool) -> None:
@@ -201,11 +199,11 @@ async def test_what_a_process_prints_is_a_line_of_the_log(
     (place / "prints").write_text("\x1b[0;93mit is\nlate\x1b[m")
     with capture_logs() as told:
         assert await workshop.run_job(text="a") == b"a"
-        await eventually(lambda: any(line["event"] == "a process printed" for line in told))
-    (line,) = [line for line in told if line["event"] == "a process printed"]
+        await eventually(lambda: any(line["event"] == "process wrote to stderr" for line in told))
+    (line,) = [line for line in told if line["event"] == "process wrote to stderr"]
     assert line.pop("pid") > 0
     assert line == {
-        "event": "a process printed",
+        "event": "process wrote to stderr",
         "log_level": "warning",
         "module": "some_child",
         "text": "it is\nlate",
@@ -219,7 +217,7 @@ async def test_the_last_text_that_a_process_prints_is_logged(
     (place / "some_child.py").write_text("raise SystemExit('no model here')")
     with capture_logs() as told, pytest.raises(EngineError):
         await workshop.run_job(text="a")
-    assert [line["text"] for line in told if line["event"] == "a process printed"] == ["no model here"] * 2
+    assert [line["text"] for line in told if line["event"] == "process wrote to stderr"] == ["no model here"] * 2
 
 
 async def test_text_printed_without_end_is_bounded_and_counted(

@@ -167,7 +167,7 @@ async def test_variables_of_a_query_are_bounded(serve: Serve, backend: Backend) 
         first, second = backend.questions
         assert first["variables"] == {f"v{n}": str(n) for n in range(50)}
         assert second["variables"] == {"fits": "y" * 1000}
-        warnings = server.events("variables left out: too many, or too long")
+        warnings = server.events("peer variables exceed limits")
         assert [(line["left_out"], line["path"]) for line in warnings] == [(40, "/menu"), (2, "/menu")]
         assert all("stream" not in line for line in warnings)  # there is none yet
 
@@ -231,7 +231,7 @@ async def test_a_handler_that_hears_nothing_is_told_in_log_event_and_metric(
             await eventually(lambda: backend.told("stream.inbound"), 20)
             _, metrics = await get(server.admin_url("/metrics"))
         assert f"{counter} 1.0" in metrics
-        (line,) = server.events("inbound media")
+        (line,) = server.events("inbound media problem")
         assert line["hint"].startswith("no audio received in 5 s, though the handler listens")
     (told,) = backend.told("stream.inbound")
     assert told["problem"] == "no-audio"

@@ -70,7 +70,7 @@ async def test_an_engine_that_is_killed_in_mid_sentence_is_replaced_by_another_v
             engine.kill()
             await listening
             _, metrics = await get(server.admin_url("/metrics"))
-            failures = server.events("an engine fails")
+            failures = server.events("engine failed")
             log_text = server.log_file.read_text()
     spans = [(voice, len(list(frames))) for voice, frames in groupby(map(voice_of, heard.messages))]
     assert heard.close_code == 1000

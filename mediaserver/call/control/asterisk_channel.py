@@ -58,9 +58,7 @@ class AsteriskChannel(PeerControl):
         try:
             await asyncio.wait_for(self._drained.wait(), _DRAIN_TIMEOUT)
         except TimeoutError:
-            log.warning(
-                "Asterisk does not say that its queue is empty", stream=self._stream, seconds=_DRAIN_TIMEOUT
-            )
+            log.warning("Asterisk queue drain timed out", stream=self._stream, seconds=_DRAIN_TIMEOUT)
 
     def hang_up(self) -> None:
         """Have Asterisk hang up the channel, which ends the call."""
@@ -92,7 +90,7 @@ class AsteriskChannel(PeerControl):
             self._drained.set()
         if not self._refusal_logged:
             self._refusal_logged = True
-            log.warning("Asterisk refuses a command", stream=self._stream, why=why)
+            log.warning("Asterisk command refused", stream=self._stream, why=why)
 
     def _on_event(self, event: ControlEvent) -> None:
         match event.name:

@@ -122,7 +122,7 @@ class ChannelStart:
         looks_like = chan_websocket.guess_format(first)
         if looks_like is not None:
             self._set_media_format(looks_like)
-        log.warning("Asterisk sends no MEDIA_START", stream=stream, taken_for=self._receiver.wire.name)
+        log.warning("Asterisk MEDIA_START missing", stream=stream, taken_for=self._receiver.wire.name)
 
     def _set_media_format(self, media_format: chan_websocket.MediaFormat) -> None:
         self._receiver.wire.set_media_format(media_format)

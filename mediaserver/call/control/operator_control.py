@@ -114,7 +114,7 @@ class OperatorControl:
         changed = {**stream.variables, **changes}
         variables = {key: value for key, value in changed.items() if value is not None}
         if len(variables) > max(MAX_VARIABLES, len(stream.variables)):
-            raise RefusedError(RefusalReason.BAD_BODY, f"variables: a stream has {MAX_VARIABLES} at most")
+            raise RefusedError(RefusalReason.BAD_BODY, f"variables: a stream may have at most {MAX_VARIABLES}")
         return variables
 
     def set_variables(self, changes: Mapping[str, str | None]) -> Mapping[str, str]:

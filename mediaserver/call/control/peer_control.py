@@ -34,7 +34,7 @@ class PeerControl:
 
     def require(self, destination: Destination | Sequence[Action]) -> None:
         """Raise CallControlError if the peer cannot transfer the call to a destination, or execute actions."""
-        what = "transferred" if isinstance(destination, Destination) else "led through actions"
+        what = "transferred" if isinstance(destination, Destination) else "given actions"
         raise CallControlError(f"the call cannot be {what} on this stream: that takes a path with flow = true")
 
     def lead_to(self, destination: Destination | Sequence[Action]) -> None:

@@ -23,7 +23,7 @@ _PAGE, _MAX_PAGES = 100, 50
 _MAX_SHOWN = 200  # the maximum number of characters of the platform's answer that an error message shows
 _REASONS = {
     401: "the {name} is not accepted: check that {setting} is valid and not expired",
-    403: "the {name} may not do this: check whose it is",
+    403: "the {name} may not do this: check that it is of the right account",
     429: "too many requests: try again later",
 }
 

@@ -218,7 +218,7 @@ class FlowEngine:
 
     def _start_media(self, action: Action, now: float) -> Command:
         if len(self._media) >= MAX_MEDIA:
-            raise FlowError(f"the call has {MAX_MEDIA} external medias already")
+            raise FlowError(f"the call has {MAX_MEDIA} external media streams already")
         request = media_request(action, self._started_media + 1)
         self._started_media += 1
         self._media.add(request.number)

@@ -42,7 +42,11 @@ class FlowStacks:
         if NIL in ids:
             return f"action {ids.index(NIL) + 1} has no id, so the platform ends the flow there"
         repeated = next((number for number, each in enumerate(ids, 1) if each in ids[: number - 1]), 0)
-        return f"action {repeated} has the id of an earlier one, which the platform confuses" if repeated else ""
+        return (
+            f"action {repeated} has the id of an earlier one, so the platform confuses them: give each its own"
+            if repeated
+            else ""
+        )
 
     def go_to(self, target: UUID) -> None:
         """Execute the action with the id `target` next; FlowError if no stack has an action with this id."""

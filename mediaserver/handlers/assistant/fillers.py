@@ -35,7 +35,7 @@ class Fillers:
             try:
                 await self._call.play(self._sounds[(self._next - 1) % len(self._sounds)])
             except MediaServerError as error:
-                log.warning("a filler cannot be played", stream=self._call.stream.id, why=str(error))
+                log.warning("filler failed", stream=self._call.stream.id, why=str(error))
 
 
 class FilledPause:

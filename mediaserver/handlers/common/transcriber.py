@@ -66,7 +66,7 @@ class Transcriber:
 
     def on_dropped(self, utterance: Utterance) -> None:
         """Report an utterance that was dropped because too much audio was pending."""
-        self._report_failure(utterance, "more is said than can be recognised in time", dropped=True)
+        self._report_failure(utterance, "speech comes faster than it can be recognised", dropped=True)
 
     async def _recognise(self, utterance: Utterance) -> None:
         self._last_partial, self._next_partial_at, self._spotted = "", 0.0, set()
@@ -110,12 +110,12 @@ class Transcriber:
                 start = round(utterance.start, 3)
                 facts = {"keyword": keyword, "text": text, "utterance": utterance.number, "start_s": start}
                 self._call.notify(EventKind.KEYWORD, facts | {"final": final})
-                log.info("keyword", stream=stream.id, path=stream.path, keyword=keyword, start_s=start)
+                log.info("keyword spotted", stream=stream.id, path=stream.path, keyword=keyword, start_s=start)
 
     def _report_failure(self, utterance: Utterance, why: str, dropped: bool = False) -> None:
         facts = _times(utterance) | {"why": why}
         self._call.notify(EventKind.RECOGNITION_FAILED, facts | {"dropped": dropped})
-        log.warning("not recognised", stream=self._call.stream.id, path=self._call.stream.path, **facts)
+        log.warning("recognition failed", stream=self._call.stream.id, path=self._call.stream.path, **facts)
 
     async def _write(self, utterance: Utterance, facts: dict[str, Any]) -> None:
         transcript, stream = self._transcript, self._call.stream

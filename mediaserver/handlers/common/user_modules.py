@@ -30,7 +30,7 @@ def load_module(name: str) -> ModuleType:
     try:
         module = importlib.import_module(name)
     except SystemExit as error:
-        raise ImportError(f"it ends the program, as by sys.exit({error.code!r})") from error
+        raise ImportError(f"it calls sys.exit({error.code!r}) while it is imported") from error
     top = sys.modules[name.partition(".")[0]]
     places = list(getattr(top, "__path__", ())) or [top.__file__ or ""]
     _folders.update(Path(place).absolute().parent for place in places if place)

@@ -133,7 +133,7 @@ class _CallFlow:
             step = await self._run_step(step)
             fast_steps = fast_steps + 1 if clock() - began < _FAST_STEP else 0
             if fast_steps > MAX_FAST_STEPS:
-                log.error("the menu goes round in circles: hung up", stream=self._call.stream.id, menu=self._menu)
+                log.error("menu loop detected", stream=self._call.stream.id, menu=self._menu)
                 return
 
     async def _run_step(self, step: Step) -> Step | None:
@@ -164,7 +164,7 @@ class _CallFlow:
             else:
                 self._call.hang_up()
         except CallControlError as error:
-            log.error("hung up, as the menu cannot lead on", stream=self._call.stream.id, why=str(error))
+            log.error("call control failed", stream=self._call.stream.id, why=str(error))
             self._call.hang_up()
 
     async def _run_menu(self, name: str) -> Step:
@@ -289,5 +289,5 @@ class _CallFlow:
         self._call.notify(EventKind.SPEECH_FAILED, {"why": why})
         if self._flow.fallback is None:
             raise EngineError(f'a text cannot be said in menu "{self._menu}": {why}')
-        log.error("a text cannot be said", stream=stream.id, path=stream.path, menu=self._menu, why=why)
+        log.error("speech failed", stream=stream.id, path=stream.path, menu=self._menu, why=why)
         return self._call.prompts.get(self._flow.fallback)

@@ -92,7 +92,9 @@ class Step(Table):
     @model_validator(mode="after")
     def _one_exit(self) -> "Step":
         if self.exits > 1:
-            raise ValueError(f"goes on in more than one way: give {_EXITS} or hangup")
+            raise ValueError(
+                "goes on in more than one way: give only one of a menu, webhook, transfer, actions and hangup"
+            )
         if self.collect is not None and self.record is not None:
             raise ValueError('cannot "collect" and "record" at once')
         return self

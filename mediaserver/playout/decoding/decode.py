@@ -140,7 +140,9 @@ def _open_raw(
         middle = _head_at(file, max(0, size - signatures.HEAD_BYTES) // 2 & ~1)
         mulaw = pcm == "mulaw" or g711.looks_like_mulaw(middle[: len(middle) & ~1])
         if mulaw and pcm == "auto":
-            warnings.append("is taken for µ-law, as Asterisk has it, by its samples (see prompts.pcm)")
+            warnings.append(
+                "is played as µ-law, as Asterisk writes it: its samples look like that (see prompts.pcm)"
+            )
         raw = RawFormat("mulaw") if mulaw else raw
     if raw.codec == "linear":
         if size % SAMPLE_BYTES:

@@ -99,4 +99,6 @@ def _keep_tail(stderr: IO[bytes], tail: bytearray) -> None:
 def _last_message(messages: bytes, path: Path) -> str:
     """ffmpeg's last line of error messages, without the file's path, which is shown to users anyway."""
     lines = [line.strip() for line in messages.decode(errors="replace").splitlines() if line.strip()]
-    return (lines[-1] if lines else "it says nothing").replace(f"file:{path}: ", "").replace(f"file:{path}", "it")
+    return (
+        (lines[-1] if lines else "it gave no reason").replace(f"file:{path}: ", "").replace(f"file:{path}", "it")
+    )

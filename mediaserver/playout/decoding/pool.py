@@ -156,7 +156,7 @@ class DecodePool:
             self.decodes += 1
             self.decode_seconds += seconds
         if problem and problem != self._logged_problem:  # log a problem once, not for each file
-            log.warning("decoded prompts are not kept on disk", folder=self._store_arguments[0], why=problem)
+            log.warning("prompt cache write failed", folder=self._store_arguments[0], why=problem)
             self._logged_problem = problem
 
     async def release_decoders(self) -> None:
@@ -167,7 +167,7 @@ class DecodePool:
 def _why_dead(killed_by: int) -> str:
     """Why a decoder died, by the number of the signal that ended it: SIGKILL mostly means that memory ran out."""
     if killed_by != signal.SIGKILL:
-        return "the decoder died of it"
+        return "the decoder crashed on it"
     return (
         "its decoder was killed, most likely because the memory was used up: "
         "convert it to WAV, 8000 Hz, 16-bit, mono, or give the server more memory"

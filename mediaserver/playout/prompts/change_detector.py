@@ -72,5 +72,7 @@ class ChangeDetector:
         if self._folder in (None, scan.folder) or scan.files:
             self._folder = scan.folder or self._folder
             return scan
-        unmounted = FileSnapshot(None, {os.curdir: "is another folder than it was, and empty"}, ())
+        unmounted = FileSnapshot(
+            None, {os.curdir: "was replaced by an empty folder: is its file system still mounted?"}, ()
+        )
         return FolderScan({"": unmounted}, scan.ignored, scan.folder, scan.skipped)

@@ -102,7 +102,7 @@ class ChangeEvents:
         # Watching failed, for example because the limit of watches is reached, or the folder was removed.
         except Exception as error:
             log.warning(
-                "no change events for the prompt folder: it is scanned every now and then",
+                "prompt folder polled instead of watched",
                 folder=str(self._directory),
                 why=error_text(error),
             )

@@ -50,7 +50,7 @@ def _warnings(prompt: Prompt, measured: Measurement, step: tuple[float, bool] | 
     wanders = abs(measured.offset) > OFFSET_THRESHOLD and not measured.offset_removed
     if wanders and prompt.samples >= SHORTEST:
         share = f"{100 * abs(measured.offset):.1f} %"
-        warnings.append(f"has a mean of {share} of full scale, which is left in, as it does not last")
+        warnings.append(f"has a DC offset of {share} of full scale that varies, so it is not removed")
     if measured.clipped_runs:
         warnings.append(f"is clipped at {_places(measured.clipped_runs)}, which is heard as a crackle")
     if measured.silence_before > LONGEST_BEFORE:

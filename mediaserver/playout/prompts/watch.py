@@ -43,9 +43,7 @@ async def watch_prompts(
                 last_error = ""
             except Exception as error:  # go on after any error, because the next refresh may succeed
                 if repr(error) != last_error:  # log an error only once while it repeats
-                    log.exception(
-                        "the prompt folder cannot be scanned", folder=str(library.directory), why=error_text(error)
-                    )
+                    log.exception("prompt scan failed", folder=str(library.directory), why=error_text(error))
                 last_error = repr(error)
             await _wait_for_next_scan(library, settings, events)
     finally:

@@ -51,7 +51,7 @@ class LevelledPrompt:
             return frames if isinstance(frames, EncodedFrames) else await asyncio.shield(frames)
         # The error is most likely a PromptError: the prompt's file is gone, and its frames were evicted.
         except Exception as error:
-            log.warning("a background is silent for a while", prompt=self.prompt.name, why=str(error))
+            log.warning("background replaced by silence", prompt=self.prompt.name, why=str(error))
             return silence(_RETRY_MS).get_frames(encoding)
 
     def amplified(self, measured: float) -> Prompt | AmplifiedPrompt:

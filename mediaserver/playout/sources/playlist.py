@@ -80,7 +80,7 @@ def _result_of(pending: PendingFrames, segment: Segment, encoding: Encoding) -> 
     try:
         return pending.result()
     except PromptError as error:  # the prompt was evicted from memory, and its file is gone or broken
-        log.error("a prompt is silent", prompt=name_of(segment), why=str(error))
+        log.error("prompt replaced by silence", prompt=name_of(segment), why=str(error))
         return silence(_SILENCE_MS).get_frames(encoding)
 
 

@@ -108,5 +108,5 @@ def authorize(authorization: str, grants: Mapping[Grant, str]) -> Grant:
     # All tokens are compared, so that the time taken does not tell which of the tokens is the right one.
     matching = [grant for grant, token in grants.items() if any_token_matches(offered, [token])]
     if not matching:
-        raise RefusedError(RefusalReason.UNAUTHORISED, "needs the token: Authorization: Bearer")
+        raise RefusedError(RefusalReason.UNAUTHORISED, "needs a token: Authorization: Bearer")
     return matching[0]

@@ -91,7 +91,7 @@ class AdminConnections:
         """Count a refusal, and log it unless another was logged within the last second."""
         self._refused.labels(error.reason).inc()
         if self._log_rate.try_acquire(_LOGGED_LINES):
-            log.warning("refused on the admin port", peer=peer, reason=error.reason, why=error.logged, **facts)
+            log.warning("admin request refused", peer=peer, reason=error.reason, why=error.logged, **facts)
 
 
 class AdminConnection(HttpProtocol):

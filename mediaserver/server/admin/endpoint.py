@@ -182,7 +182,7 @@ class AdminEndpoint:
             if request.writer.output_size:  # the answer has begun, and can only be broken off
                 raise
             log.exception("request failed", method=request.method, path=request.path)
-            return _fault_response("a fault of the server: its log says more")
+            return _fault_response("internal error: see the server's log")
 
     def _authorize(self, request: web.Request) -> Grant:
         """What a request may do. RefusedError where it lacks a token, or was made by a page of another site."""

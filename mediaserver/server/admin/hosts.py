@@ -22,11 +22,14 @@ def validate_host(headers: Sequence[str], names: Collection[str]) -> None:
     there is not exactly one valid header, 403 where the header has a name that is not in `names`.
     """
     if len(headers) != 1 or not re.fullmatch(_AUTHORITY, headers[0]):
-        raise RefusedError(RefusalReason.MALFORMED, "needs a header Host that is a host and perhaps a port")
+        raise RefusedError(
+            RefusalReason.MALFORMED,
+            "the header Host is missing or invalid: it should be a host, and perhaps a port",
+        )
     host = headers[0].rpartition("]")[0][1:] or headers[0].partition(":")[0]
     name = host.lower().removesuffix(".")
     if not (_is_address(name) or name == "localhost" or name in names):
-        raise RefusedError(RefusalReason.HOST, f"{name} is none of this server's names: see admin.hosts")
+        raise RefusedError(RefusalReason.HOST, f"{name} is not a name of this server: add it to admin.hosts")
 
 
 def validate_origin(origins: Sequence[str], hosts: Sequence[str]) -> None:
@@ -36,9 +39,9 @@ def validate_origin(origins: Sequence[str], hosts: Sequence[str]) -> None:
     """
     for origin in origins:
         if not (found := _ORIGIN.fullmatch(origin)):
-            raise RefusedError(RefusalReason.MALFORMED, "the header Origin is no origin")
+            raise RefusedError(RefusalReason.MALFORMED, "the header Origin is not a valid origin")
         if found[1] is None or [found[1].lower()] != [host.lower() for host in hosts]:
-            raise RefusedError(RefusalReason.ORIGIN, "not for pages of other sites")
+            raise RefusedError(RefusalReason.ORIGIN, "pages of other sites may not send requests")
 
 
 def _is_address(host: str) -> bool:

@@ -16,7 +16,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # The cases in which the API, /v1, refuses a request, by the reason of the refusal, besides those in which the
 # admin port refuses any request. docs/reference/refusals.md is generated from this table.
 REFUSALS = {
-    RefusalReason.BAD_QUERY: "a key of the query has a wrong value",
+    RefusalReason.BAD_QUERY: "a key of the query has an invalid value",
     RefusalReason.BAD_BODY: "the body is not JSON or is cut short, or a field of it is missing, unknown or wrong",
     RefusalReason.BAD_PATH: "`path` of the body is no path of the configuration",
     RefusalReason.BAD_TEXT: "a text cannot be spoken: it is empty or too long, or a variable is missing or wrong",

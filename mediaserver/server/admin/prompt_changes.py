@@ -158,7 +158,7 @@ class PromptChanges:
                         connection.extend_timeout()
                         await upload.feed(data)
                 except (ConnectionError, web.RequestPayloadError) as error:
-                    raise RefusedError(RefusalReason.BAD_BODY, "body: it has no end") from error
+                    raise RefusedError(RefusalReason.BAD_BODY, "body: is incomplete") from error
                 yield upload
         finally:
             self._uploads -= 1

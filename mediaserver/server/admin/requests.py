@@ -109,7 +109,7 @@ async def read_body(request: web.Request) -> bytes:
     try:
         return await request.read()
     except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone or slow, or its body is no HTTP
-        raise RefusedError(RefusalReason.BAD_BODY, "body: it has no end") from error
+        raise RefusedError(RefusalReason.BAD_BODY, "body: is incomplete") from error
 
 
 async def parse_body(request: web.Request, model: type[B]) -> B:

@@ -164,7 +164,9 @@ class FlowCall:
     def _on_no_fetch(self) -> None:
         """End the stream, as the next fetch has not come: the call is over, but Asterisk may keep its media up."""
         if self.session is not None and self.session.end is None:
-            self.session.finish(End(EndReason.PEER_HUNG_UP, CloseCode.NORMAL, "the flow of the call asks no more"))
+            self.session.finish(
+                End(EndReason.PEER_HUNG_UP, CloseCode.NORMAL, "the flow of the call has stopped asking")
+            )
         self.close()
 
     def _on_decision(self, decision: Sequence[Action]) -> None:

@@ -132,9 +132,9 @@ class FlowCalls:
         try:
             status = await self._platform.post(f"calls/{call}/hangup")
         except (PeerError, ConfigError) as error:
-            log.warning("VoIPBIN hangs the call up only when its flow asks", call=call, why=str(error))
+            log.warning("hangup request failed", call=call, why=str(error))
         else:
-            log.debug("asked VoIPBIN to hang up", call=call, status=status)
+            log.debug("hangup requested", call=call, status=status)
 
     async def close(self) -> None:
         """Forget all calls, and stop all timers and requests."""

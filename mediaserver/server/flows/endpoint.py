@@ -34,9 +34,9 @@ _MAX_BODY = 16 * 1024  # the most bytes of a fetch's body
 _MAX_WEBHOOK = 256 * 1024  # the most bytes of a webhook's body; webhooks of types that we ignore may be large
 _PREFIX = "flow"  # the first segment of the URLs of fetches
 _WEBHOOK = "/webhook"
-_OPEN = "whoever reaches the media ports may take the media of a call that begins: name the networks that may"
+_OPEN = "anybody who reaches the media ports may take the media of a call that begins: set who may connect"
 # One refusal for a wrong secret, path or method, so that a stranger cannot find out which of them is wrong.
-_NOT_FOUND = RefusedError(RefusalReason.UNKNOWN_PATH, "not found", logged="no flow, or not with the secret")
+_NOT_FOUND = RefusedError(RefusalReason.UNKNOWN_PATH, "not found", logged="the secret, path or method is wrong")
 
 log = structlog.get_logger()
 
@@ -81,7 +81,7 @@ class FlowEndpoint:
             return
         problems: list[str] = []
         if flows.enabled and not flows.allow:
-            log.warning(_OPEN, key="flows.allow", ports=flows.media_ports)
+            log.warning("media ports open to all networks", key="flows.allow", ports=flows.media_ports, why=_OPEN)
         app = web.Application()
         aiohttp_defaults.apply(app)
         app.router.add_route("*", "/{path:.*}", self._handle)
@@ -133,7 +133,7 @@ class FlowEndpoint:
 
     async def _take_webhook(self, request: web.Request) -> web.Response:
         if request.method != "POST":
-            raise RefusedError(RefusalReason.METHOD, "a webhook is a POST")
+            raise RefusedError(RefusalReason.METHOD, "a webhook is sent by POST")
         body = await _read_body(request, _MAX_WEBHOOK)
         await self._webhooks.take(body, request.headers.get(webhooks.SIGNATURE_HEADER, ""))
         return web.Response()
@@ -145,7 +145,7 @@ class FlowEndpoint:
         if not is_known or (empty, prefix) != ("", _PREFIX):
             raise _NOT_FOUND
         if request.method != "POST":
-            raise RefusedError(RefusalReason.METHOD, "a fetch is a POST: set event_method to POST")
+            raise RefusedError(RefusalReason.METHOD, "a fetch is sent by POST: set event_method to POST")
         rest = rest.lstrip("/")
         url = URL(f"/{rest}", encoded=True).with_query(request.rel_url.query)
         fetch = await _parse_fetch(request)
@@ -160,7 +160,7 @@ async def _read_body(request: web.Request, most: int) -> bytes:
     try:
         return await request.clone(client_max_size=most).read()
     except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone or slow, or its body is no HTTP
-        raise RefusedError(RefusalReason.BAD_BODY, "body: does not end") from error
+        raise RefusedError(RefusalReason.BAD_BODY, "body: is incomplete") from error
     except web.HTTPRequestEntityTooLarge as error:
         raise RefusedError(RefusalReason.BAD_BODY, f"body: is larger than {most} bytes") from error
 

@@ -87,7 +87,7 @@ class PlatformWebhooks:
         try:
             attachment = await self._attacher.prepare(request)
         except RefusedError as error:
-            log.error("a call has no stream", why=str(error), **facts)
+            log.error("attach refused", why=str(error), **facts)
             if error.status == RefusalReason.FULL.status:
                 self._recent.discard((event.type, event.call))  # else VoIPBIN's repeated webhook would be ignored
                 raise RefusedError(RefusalReason.FULL, "not attached: try again later") from error

@@ -64,7 +64,7 @@ class AdmissionControl:
         if request.method != "GET":
             raise RefusedError(
                 RefusalReason.METHOD,
-                f"{request.method} is not for a media path: GET with a WebSocket upgrade is",
+                f"{request.method} is not allowed on a media path: use GET with a WebSocket upgrade",
             )
         route.access.authorize(peer.address, url, request.headers.get("Authorization", ""), time.time())
         self._connections.admit_handshake()  # after the access check: strangers must not use up the rate
@@ -127,7 +127,7 @@ class AdmissionControl:
         key, hint = next(((key, hint) for key in unknown if (hint := did_you_mean(key, QUERY_KEYS))), ("", ""))
         if hint and (unlogged := self._misspelt_key_log.try_acquire()) is not None:
             hint = hint.strip(" ()")
-            log.warning("unknown key in the URL's query", path=path, key=key, hint=hint, **unlogged)
+            log.warning("query key unknown", path=path, key=key, hint=hint, **unlogged)
 
 
 def _without_credentials(route: Route, query: Mapping[str, str]) -> dict[str, str]:

@@ -32,9 +32,7 @@ def raise_descriptor_limit(streams: int) -> None:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if soft < streams + reserved:
-        log.warning(
-            "fewer file descriptors than streams", key="server.max_streams", streams=streams, descriptors=soft
-        )
+        log.warning("file descriptor limit too low", key="server.max_streams", streams=streams, descriptors=soft)
 
 
 def max_connections() -> int:

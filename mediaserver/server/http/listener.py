@@ -107,7 +107,7 @@ class Listener:
                 try:
                     await self._start_accepting()
                 except OSError as error:  # other code has taken the free file descriptors meanwhile
-                    log.warning("cannot accept connections yet", why=error_text(error))
+                    log.warning("listener resume failed", why=error_text(error))
                     self._stop_accepting()
                 else:
                     return
@@ -127,7 +127,7 @@ def _explain(error: Exception, host: str, port: int, keys: AddressKeys) -> str:
     number = error.errno if isinstance(error, OSError) else None
     key, advice = keys.host, "name an address of this machine, or 0.0.0.0 for all of them"
     if number == errno.EADDRINUSE:
-        key, advice = keys.port, "end what listens there, or choose another port"
+        key, advice = keys.port, "stop the program that listens there, or choose another port"
     elif number == errno.EACCES:
         key, advice = keys.port, "choose a port from 1024 up, or let this user have lower ones"
     return f"{key}: cannot listen on {host}:{port}: {error_text(error)}: {advice}"

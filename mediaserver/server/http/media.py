@@ -23,7 +23,7 @@ from mediaserver.transport.server_websocket import ServerWebSocket
 from mediaserver.wire.encapsulation import Encapsulation
 from mediaserver.wire.wire import Wire
 
-_NOT_HTTP_1 = RefusedError(RefusalReason.MALFORMED, "a WebSocket begins with HTTP/1.1")
+_NOT_HTTP_1 = RefusedError(RefusalReason.MALFORMED, "a WebSocket needs HTTP/1.1")
 
 log = structlog.get_logger()
 
@@ -54,7 +54,7 @@ class MediaEndpoint:
             self.connections.refusals.record(error, peer.name, request.path)
             return refusals.response(error)
         except ConnectionResetError:
-            log.debug("the peer was gone before the upgrade", path=request.path, peer=peer.name)
+            log.debug("peer gone before upgrade", path=request.path, peer=peer.name)
         else:  # nothing was awaited since the admission, so the stream's place is still free
             has_media_start = upgrade.select_subprotocol(request) is not None
             self.begin(admitted, websocket, has_media_start=has_media_start)
@@ -65,7 +65,7 @@ class MediaEndpoint:
         peer = resolve_peer(http.peername, forwarded, self._engine.settings.server.trusted_proxies)
         if forwarded and peer.is_direct and not self._warned_of_proxy:
             self._warned_of_proxy = True
-            log.warning("X-Forwarded-For from none of server.trusted_proxies is not believed", peer=peer.name)
+            log.warning("X-Forwarded-For ignored", key="server.trusted_proxies", peer=peer.name)
         return peer
 
     def begin(

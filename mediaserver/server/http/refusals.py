@@ -10,7 +10,7 @@ from mediaserver.support.rate_limit import LogLimiter
 # The cases in which the media ports refuse a request, by the reason of the refusal. docs/reference/refusals.md is
 # generated from this table.
 REFUSALS = {
-    RefusalReason.BAD_QUERY: "the query has a key that may not be set, a wrong value, or too many keys",
+    RefusalReason.BAD_QUERY: "the query has a key that the path does not take, an invalid value, or too many keys",
     RefusalReason.BAD_TEXT: "a text cannot be spoken: it is empty or too long, or a variable is missing or wrong",
     RefusalReason.TOO_LONG: "a tone of the URL has more than 20 s in one pass, or more than 64 segments",
     RefusalReason.BAD_VARIABLE: "a variable of the URL would lead a configured URL to another server or path",

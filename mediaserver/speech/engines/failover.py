@@ -103,14 +103,14 @@ class Failover:
         state.retry_at = self.clock() + PASSED_OVER
         if state.is_healthy:
             state.is_healthy = False
-            log.warning("an engine fails", kind=self.kind, engine=engine, why=why)
+            log.warning("engine failed", kind=self.kind, engine=engine, why=why)
 
     def on_trial_end(self, engine: str, *, succeeded: bool) -> None:
         """Note the end of an engine's trial: the engine works, or the request was cancelled before an answer."""
         state = self._state(engine)
         if succeeded:
             state.is_healthy = True
-            log.info("an engine works again", kind=self.kind, engine=engine)
+            log.info("engine recovered", kind=self.kind, engine=engine)
         else:
             state.retry_at = -math.inf  # from now on, the next request tries the engine
 

@@ -69,7 +69,7 @@ class ChatClient:
                 if piece:
                     yield piece
                 if length > MAX_ANSWER_CHARACTERS:
-                    log.warning("a model's answer is cut off", host=self._host, characters=length)
+                    log.warning("model answer truncated", host=self._host, characters=length)
                     return
         for call in reader.tool_calls.values():
             yield call

@@ -77,7 +77,7 @@ class _VoskConnection:
                 self._texts.append(str(answer["text"]))
                 self._confidences += _word_confidences(answer)
             else:
-                raise EngineError(f"{self._host}: an answer that is none of vosk's")
+                raise EngineError(f"{self._host}: an answer that vosk does not give")
             self._unanswered -= 1
         known = self._confidences
         return Recognition(self._joined_text(), round(sum(known) / len(known), 3) if known else None)

@@ -104,7 +104,7 @@ class _VoiceDownload:
         if self._thread.is_alive():
             raise EngineError(f'the voice "{self._name}" is not ready yet: it is being downloaded')
         if self._error:
-            raise EngineError(f'the voice "{self._name}" cannot be had: {self._error}')
+            raise EngineError(f'the voice "{self._name}" cannot be loaded: {self._error}')
 
 
 def _trim_silence(signal: Signal) -> Signal:

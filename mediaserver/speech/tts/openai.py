@@ -115,14 +115,14 @@ def _decode_wav(content: bytes) -> bytes:
     try:
         file = wav.parse(content)
         if not file.data:
-            raise EngineError("what was answered has no sound in it")
+            raise EngineError("the answer has no sound in it")
         if file.native:
             return pad_to_frames(to_bytes(file.samples()))
         return pad_to_frames(
             to_bytes(quantize(soxr.resample(file.signal(), file.rate, SAMPLE_RATE, quality="VHQ")))
         )
     except PromptError as error:
-        raise EngineError(f"what was answered {error}") from error
+        raise EngineError(f"the answer {error}") from error
 
 
 def _shown_text(media_type: str, content: bytes) -> str:

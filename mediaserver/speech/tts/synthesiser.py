@@ -53,7 +53,9 @@ class Synthesiser:
                 async with asyncio.timeout(attempt.seconds_left):
                     await stack.enter_async_context(self._queue.slot(job.new_ticket(self._queue)))
             except TimeoutError:
-                raise RejectedError(f"no sound within {attempt.allotted}: others are spoken first") from None
+                raise RejectedError(
+                    f"no sound within {attempt.allotted}: the engine is busy with other texts"
+                ) from None
             # The time-out of the first audio includes the wait in the queue, so it is not begun anew here.
             audio = await stack.enter_async_context(contextlib.aclosing(self.engine.synthesise(text, voice)))
             while (pcm := await _next(audio, attempt)) is not None:

@@ -137,7 +137,7 @@ class TtsCache:
             self._log_failure(engines, error)
         except Exception:
             error, result = "the engine failed", "failed"
-            log.exception("a sentence cannot be spoken", engine=engines)
+            log.exception("synthesis failed", engine=engines)
         finally:
             sentence.finish(error)
             self.results[result] += 1
@@ -199,7 +199,7 @@ class TtsCache:
         """Log why a sentence failed: the same reason at most once a minute. `results` counts every failure."""
         logged, at = self._logged_failure
         if why != logged or time.monotonic() - at > _LOG_INTERVAL:
-            log.warning("a sentence cannot be spoken", engine=engine, why=why)
+            log.warning("synthesis failed", engine=engine, why=why)
             self._logged_failure = why, time.monotonic()
 
     async def _save(self, key: str, pcm: bytes) -> None:
@@ -210,7 +210,7 @@ class TtsCache:
             await asyncio.to_thread(self._store.put, key, pcm)
         except OSError as error:
             if (reason := error_text(error)) != self._store_error:
-                log.warning("what was spoken is not kept on disk", why=reason)
+                log.warning("speech cache write failed", why=reason)
                 self._store_error = reason
 
     def _add_and_evict(self, key: str, new: SentenceAudio) -> None:

@@ -86,7 +86,7 @@ class StderrReader:
         counts["logged"] += logged
         counts["dropped"] += len(text.splitlines()) - logged
         if shown:
-            log.warning("a process printed", module=self._module, pid=self._process, text=shown)
+            log.warning("process wrote to stderr", module=self._module, pid=self._process, text=shown)
 
     def _end(self) -> None:
         self._timer = None

@@ -86,7 +86,7 @@ class ProcessPool:
                     yield child
                 except BaseException as error:
                     if isinstance(error, DEAD) and not isinstance(error, TimeoutError):
-                        log.warning("a process died at its work", module=self._module, pid=child.pid)
+                        log.warning("worker process died", module=self._module, pid=child.pid)
                     await child.kill()
                     raise
                 self._return_idle(child)
@@ -120,21 +120,21 @@ class ProcessPool:
             await self._note_failed_start(child)
             raise EOFError from None
         if self._failed_starts >= _FAILED_STARTS:
-            log.info("processes start again", module=self._module)
+            log.info("worker processes recovered", module=self._module)
         if self.why_not_ready and self._kept:
-            log.info("processes are ready", module=self._module)
+            log.info("worker processes ready", module=self._module)
         self._failed_starts, self.why_not_ready = 0, ""
         return child
 
     async def _note_failed_start(self, child: ChildProcess) -> None:
         self._failed_starts, self._failed_at = self._failed_starts + 1, time.monotonic()
         if self._failed_starts == _FAILED_STARTS:  # log one line for each series of failed starts
-            log.error("processes die before they are ready", module=self._module, retry_s=_PAUSE)
+            log.error("worker processes fail to start", module=self._module, retry_s=_PAUSE)
         await child.kill()
 
     def _start(self) -> ChildProcess:
         if self._failed_starts >= _FAILED_STARTS and time.monotonic() < self._failed_at + _PAUSE:
-            raise NoProcessError(f"processes die before they are ready: {self._module}")
+            raise NoProcessError(f"worker processes fail to start: {self._module}")
         return ChildProcess(self._module, *self._arguments(), spare_first_core=self._spare_first_core)
 
     def _cancel_idle_timer(self) -> None:
@@ -164,7 +164,7 @@ class ProcessPool:
     def _reap(self, child: ChildProcess) -> None:
         """Clean up after a child that died while it was idle. `acquire` starts another when one is needed."""
         if child.ready:
-            log.warning("a process died while it was idle", module=self._module, pid=child.pid)
+            log.warning("idle worker process died", module=self._module, pid=child.pid)
         work = child.kill() if child.ready else self._note_failed_start(child)
         task = asyncio.get_running_loop().create_task(work)
         self._reaping.add(task)

@@ -96,11 +96,11 @@ def _problem(action: Any) -> str:
         return "option: should be a table"
     try:
         if "id" in action and not uuid.UUID(action["id"]).int:
-            return "id: VoIPBIN takes one of zeros for none: leave it out, and it gets one"
+            return "id: VoIPBIN ignores an id of zeros: leave it out, and the action gets one"
     except (ValueError, AttributeError, TypeError):
-        return "id: should be a UUID; without one, it gets one"
+        return "id: should be a UUID; leave it out, and the action gets one"
     try:
         json.dumps(action, allow_nan=False)
     except (TypeError, ValueError) as error:
-        return f"has what JSON has not: {error}"
+        return f"has a value that JSON does not have: {error}"
     return ""

@@ -288,7 +288,7 @@ async def test_a_listening_handler_without_audio_is_reported_once(
         await caller.call(run, 30_000, *acts)
     assert told == [0, listens]
     assert caller.backend.events_of("stream.inbound") == [{"problem": "no-audio", "inbound": "auto"}] * listens
-    hints = [entry["hint"] for entry in logged if entry["event"] == "inbound media"]
+    hints = [entry["hint"] for entry in logged if entry["event"] == "inbound media problem"]
     assert len(hints) == listens
     assert all(hint.startswith("no audio received in 5 s, though the handler listens") for hint in hints)
 

@@ -242,7 +242,7 @@ def test_an_id_that_is_there_twice_is_told_of() -> None:
     run = Run(FETCH)
     run.commands += run.engine.fetched(parse_actions([{"type": "answer", "id": same}] * 2), 0.1)
     assert run.notes == [
-        "action 2 has the id of an earlier one, which the platform confuses",
+        "action 2 has the id of an earlier one, so the platform confuses them: give each its own",
         "more than 100 actions were executed: the platform hangs up",
     ]
     assert run.engine.ended == "more than 100 actions were executed"
@@ -274,7 +274,9 @@ def test_media_goes_on_until_it_is_stopped_and_no_more_than_five_of_it() -> None
     run = Run(*6 * [start], "external_media_stop", start, ("sleep", {"duration": 1000}))
     assert [each.number for each in run.commands if isinstance(each, MediaRequest)] == [1, 2, 3, 4, 5, 6]
     assert isinstance(run.commands[5], StopMedia)
-    assert run.notes == ["the call has 5 external medias already: the platform goes on with the next action"]
+    assert run.notes == [
+        "the call has 5 external media streams already: the platform goes on with the next action"
+    ]
 
 
 def test_media_that_is_over_makes_room() -> None:

@@ -65,7 +65,7 @@ def test_asterisk_s_pcm_is_mu_law(tmp_path: Path, setting: PcmKind, mulaw: bool,
     (tmp_path / "a.pcm").write_bytes(codes)
     decoded = decode_file(tmp_path / "a.pcm", pcm=setting)
     assert decoded.pcm == (to_bytes(g711.mulaw_decode(codes)) if mulaw else codes)
-    taken = ("is taken for µ-law, as Asterisk has it, by its samples (see prompts.pcm)",)
+    taken = ("is played as µ-law, as Asterisk writes it: its samples look like that (see prompts.pcm)",)
     assert decoded.warnings == (taken if warned else ())
 
 

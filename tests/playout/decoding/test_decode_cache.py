@@ -194,7 +194,7 @@ async def test_a_cache_folder_that_cannot_be_used_is_logged_once_and_costs_no_pr
         library, pool = await started(tmp_path, tmp_path / "cache")
     assert sorted(library.prompts) == ["a", "b", "c"]
     assert pool.stored == {"hit": 0, "miss": 0, "failed": 3}
-    assert [line["event"] for line in logged] == ["decoded prompts are not kept on disk"]
+    assert [line["event"] for line in logged] == ["prompt cache write failed"]
 
 
 async def test_prompts_are_cached_by_their_level_and_recordings_stay_as_they_are(

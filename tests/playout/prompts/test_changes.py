@@ -40,7 +40,9 @@ async def test_a_mount_point_without_its_mount_leaves_the_prompts(tmp_path: Path
     library = await loaded(folder)
     folder.rename(tmp_path / "away")
     folder.mkdir()
-    assert await refreshed(library) == ReloadResult(failed={".": "is another folder than it was, and empty"})
+    assert await refreshed(library) == ReloadResult(
+        failed={".": "was replaced by an empty folder: is its file system still mounted?"}
+    )
     assert played_by_new_call(library, "a") == encoded(OLD)
     folder.rmdir()
     (tmp_path / "away").rename(folder)

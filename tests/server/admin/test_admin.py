@@ -71,7 +71,7 @@ async def test_the_name_of_another_site_is_refused(server: ServerProcess, reques
     before = await counted(server, "host")
     status, body = ask(server, request_, "Host: evil.example.com:8081", "Origin: http://evil.example.com:8081")
     assert status == 403
-    assert json.loads(body) == {"error": "evil.example.com is none of this server's names: see admin.hosts"}
+    assert json.loads(body) == {"error": "evil.example.com is not a name of this server: add it to admin.hosts"}
     assert await counted(server, "host") == before + 1
 
 
@@ -116,7 +116,8 @@ def test_a_configured_name_with_a_port_or_path_is_a_mistake(tmp_path: Path, name
     assert settings.admin.hosts == ()
     (line,) = [line for line in problems if "admin.hosts" in line]
     assert (
-        "should be the whole name of a host, such as media.internal, with no scheme and no port; addresses" in line
+        "should be the whole name of a host, such as media.internal, with no scheme and no port; IP addresses"
+        in line
     )
 
 

@@ -372,7 +372,7 @@ async def test_variables_are_set_and_removed(server: ServerProcess) -> None:
         assert (await event(events, "digits"))["data"]["variables"] == {"customer": "78", "vip": "1"}
         many = {"variables": {f"v{number}": "1" for number in range(49)}}
         status, answer = await ask(server, "PATCH", path, many)
-        assert (status, answer) == (400, {"error": "variables: a stream has 50 at most"})
+        assert (status, answer) == (400, {"error": "variables: a stream may have at most 50"})
 
 
 async def test_a_token_that_is_taken_away_ends_what_lasts(tmp_path: Path) -> None:
@@ -398,7 +398,7 @@ async def test_a_token_that_is_taken_away_ends_what_lasts(tmp_path: Path) -> Non
                 assert (await gone.receive()).type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSE)
                 while (last := await called.receive()).type is aiohttp.WSMsgType.BINARY:
                     pass
-            assert (called.close_code, last.extra) == (1008, "the token is not in force any more")
+            assert (called.close_code, last.extra) == (1008, "the token is no longer valid")
             path = f"/v1/tickets?ticket={ticket}"
             assert (await ask(server, "POST", path, {"path": "/v1/events"}, by="reader"))[0] == 401
             assert (await ask(server, "POST", "/v1/tickets", {"path": "/v1/events"}))[0] == 200
@@ -474,7 +474,7 @@ def test_mistakes_in_tokens_are_told(tmp_path: Path) -> None:
     told = "\n".join(problems)
     assert 'admin.tokens."a b"' in told
     assert "should be a name of letters, digits, - and _, 40 at most" in told
-    assert 'admin.tokens.c: token is empty: say one, or its place, as in "env:NAME"' in told
+    assert 'admin.tokens.c: token is empty: set one, or where to read it, as in "env:NAME"' in told
     assert 'should be "read", "listen", "control" or "prompts" (did you mean "read"?)' in told
 
 

@@ -55,7 +55,7 @@ async def test_a_fault_is_told_in_json_and_logged_with_its_traceback(url: str) -
     with capture_logs() as lines:
         async with aiohttp.ClientSession() as client, client.get(f"{url}/v1/before") as response:
             assert (response.status, response.content_type) == (500, "application/json")
-            assert await response.json() == {"error": "a fault of the server: its log says more"}
+            assert await response.json() == {"error": "internal error: see the server's log"}
     (line,) = [line for line in lines if line["event"] == "request failed"]
     assert (line["method"], line["path"], line["exc_info"]) == ("GET", "/v1/before", True)
 

@@ -176,7 +176,7 @@ async def test_the_kind_is_that_of_the_name_or_of_type_or_of_the_first_bytes(
     status, answer = await ask(server, "PUT", "/v1/prompts/kinds/none", mulaw)
     assert (status, answer) == (
         422,
-        {"error": "the first bytes do not tell of which kind the file is: say so, as in ?type=ulaw"},
+        {"error": "the first bytes do not tell the type of the file: name it, as in ?type=ulaw"},
     )
     status, answer = await ask(server, "PUT", "/v1/prompts/kinds/none?type=exe", mulaw)
     assert (status, answer["error"]) == (400, "type should be the extension of a sound file, such as wav")

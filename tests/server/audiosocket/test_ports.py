@@ -153,7 +153,7 @@ async def test_a_prompt_that_is_gone(tmp_path: Path) -> None:
     with serving(write_config(tmp_path, paths)) as server:
         (tmp_path / "prompts/a.wav").unlink()
         server.process.send_signal(signal.SIGHUP)
-        await eventually(lambda: server.events("prompts taken in"))
+        await eventually(lambda: server.events("prompts reloaded"))
         await refused(server, "/play/a")
         assert await refusals(server) == {"unknown-prompt": 1}
 
@@ -180,12 +180,12 @@ async def test_a_reload_may_change_the_path_of_a_port(tmp_path: Path) -> None:
         async with dialled(port) as before:
             await before.hear(5)
             changed = ports.replace("/silence", "/play/a?repeat=2") + PATHS
-            async with reloaded(server, tmp_path, changed, "configuration taken in"):
+            async with reloaded(server, tmp_path, changed, "configuration reloaded"):
                 async with dialled(port) as after:
                     assert await after.played() == 2 * to_bytes(sound)
                 assert not any(await before.hear(5))  # it goes on as it began
             changed = ports.replace('"127.0.0.1"]', '"192.0.2.1"]') + PATHS
-            async with reloaded(server, tmp_path, changed, "configuration taken in"):
+            async with reloaded(server, tmp_path, changed, "configuration reloaded"):
                 await asyncio.sleep(0)
             async with dialled(port) as after:
                 assert await after.to_the_end() == HANGUP
@@ -207,7 +207,7 @@ async def test_other_changes_of_ports_need_a_restart(
     with serving(write_config(tmp_path, ports + PATHS)) as server:
         changed = ports.replace(*change) + PATHS
         assert changed != ports + PATHS
-        async with reloaded(server, tmp_path, changed, "configuration not taken in") as line:
+        async with reloaded(server, tmp_path, changed, "configuration rejected") as line:
             assert told[0] in line["why"]
             assert "audiosocket." in line["why"]
         async with dialled(server.ports["/silence"]) as peer:
@@ -252,7 +252,7 @@ async def test_all_mistakes_are_reported_at_once_by_their_ports(tmp_path: Path) 
         " set tokens = [] on that path, and audiosocket.allow",
         f"c: audiosocket.ports.9002: {not_a_path}",
         "c: audiosocket.ports.9003: framing and rtp_payload in the query:"
-        " this wire is AudioSocket over TCP in any case",
+        " leave it out, as such a port always speaks AudioSocket",
         f"c: audiosocket.ports.9006: {not_a_path}",
         'c: audiosocket.ports.9004: no prompt "nope"',
         "c: audiosocket.ports.9005: repeat is not for /silence, which does not repeat anything",

@@ -123,7 +123,7 @@ async def test_a_flow_that_asks_no_more_ends_its_stream(loop: VirtualLoop) -> No
     await asyncio.sleep(0.2)
     assert stage.caller is not None
     end = stage.caller.session.end
-    assert (end.reason, end.text) == (EndReason.PEER_HUNG_UP, "the flow of the call asks no more")  # type: ignore[union-attr]
+    assert (end.reason, end.text) == (EndReason.PEER_HUNG_UP, "the flow of the call has stopped asking")  # type: ignore[union-attr]
     assert stage.over == [12.0]
     await stage.end()
     assert [dialled for _, dialled in stage.freed] == [True]
@@ -312,7 +312,7 @@ async def test_what_other_streams_cannot_do_is_an_error_of_its_own(loop: Virtual
     await Caller(loop, library_of()).call(run, 100)
     assert found == [
         "the call cannot be transferred on this stream: that takes a path with flow = true",
-        "the call cannot be led through actions on this stream: that takes a path with flow = true",
+        "the call cannot be given actions on this stream: that takes a path with flow = true",
     ]
 
 

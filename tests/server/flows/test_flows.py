@@ -288,7 +288,7 @@ async def test_nobody_steers_another_call(server: ServerProcess) -> None:
         ("GET", "/flow/wrong/menu", "", 404, "not found\n"),
         ("POST", "/", "{}", 404, "not found\n"),
         ("POST", "/other/s3cr%2Fet/menu", "{}", 404, "not found\n"),
-        ("GET", "/flow/s3cr%2Fet/menu", "", 405, "a fetch is a POST: set event_method to POST\n"),
+        ("GET", "/flow/s3cr%2Fet/menu", "", 405, "a fetch is sent by POST: set event_method to POST\n"),
         ("POST", "/flow/s3cr%2Fet/menu", "digits=1", 400, "body: Invalid JSON"),
         (
             "POST",

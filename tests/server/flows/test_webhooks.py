@@ -125,7 +125,7 @@ async def test_a_call_that_is_answered_is_greeted_once_and_its_end_ends_the_stre
     assert await results(server) == {"attached": 1, "ended": 1, "ignored": 1, "repeated": 2}
     (line,) = server.events("attaching")
     assert (line["call"], line["path"], line["rule"]) == (call.id, "/greet", "attach[0]")
-    assert not server.events("no media stream")
+    assert not server.events("attach failed")
 
 
 async def test_a_call_that_no_rule_is_for_or_that_is_over_has_no_stream(server: ServerProcess, twin: Twin) -> None:
@@ -171,11 +171,11 @@ async def test_where_there_is_no_room_voipbin_is_to_try_again(server: ServerProc
 async def test_a_failure_is_logged_and_not_told(server: ServerProcess, twin: Twin) -> None:
     gone, anonymous = twin.call(answered=False), twin.call()
     assert await tell(server, "call_progressing", gone.id) == (200, "")
-    line = await asyncio.to_thread(server.wait_for_event, "no media stream")
+    line = await asyncio.to_thread(server.wait_for_event, "attach failed")
     assert f"calls/{gone.id}: refused with 404: " in line["why"]
     names: dict[str, Any] = {"source": {"target": "anonymous"}, "destination": {"target": "+4930"}}
     assert await tell(server, "call_progressing", anonymous.id, **names) == (200, "")
-    (failed,) = server.events("a call has no stream")
+    (failed,) = server.events("attach refused")
     assert (failed["call"], failed["path"], failed["rule"]) == (anonymous.id, "/said", "attach[2]")
     assert "source" in failed["why"]
     assert await results(server) == {"attached": 1, "failed": 1}
@@ -189,7 +189,7 @@ async def test_what_voipbin_has_not_signed_does_nothing(server: ServerProcess, t
     unsigned = (403, "the signature does not fit the body\n")
     assert await tell(server, "call_progressing", call.id, secret="guessed") == unsigned
     assert await send(server, b"{}", secret="") == unsigned
-    assert await send(server, b"{", method="PUT") == (405, "a webhook is a POST\n")
+    assert await send(server, b"{", method="PUT") == (405, "a webhook is sent by POST\n")
     assert await send(server, b"{") == (400, "body: is not JSON\n")
     assert await send(server, b'{"type": "call_hangup"}') == (400, "body: data.id should be the id of a call\n")
     assert await send(server, b" " * 300_000) == (400, "body: is larger than 262144 bytes\n")

@@ -237,7 +237,7 @@ def test_check_shows_the_access_of_each_path_and_no_token(tmp_path: Path) -> Non
     assert done.returncode == 2
     found = json.loads(done.stdout)
     assert found["problems"] == [
-        f'{config}: paths."/s".tokens[0]: an empty token is none',
+        f'{config}: paths."/s".tokens[0]: a token must not be empty',
         f'{config}: paths."/t".allow[0]: should be a network such as 10.0.0.0/8, or an address:'
         " 10.0.0.1/8 has host bits set (it is '10.0.0.1/8')",
         f'{config}: paths."/u": tokens[0]: the environment variable N0T_THERE is not set, or empty',

@@ -86,8 +86,8 @@ async def test_refusals(server: ServerProcess, path: str, status: int, line: str
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("/silence?framing=topsecret", "framing: what the URL says is none of auto, pcm, message"),
-        ("/audio-stream?repeat=topsecret", "repeat: what the URL says is no value of it"),
+        ("/silence?framing=topsecret", "framing: the value in the URL is none of auto, pcm, message"),
+        ("/audio-stream?repeat=topsecret", "repeat: the value in the URL is not valid"),
         ("/silence?repeat=topsecret", "repeat is not for /silence, which does not repeat anything"),
     ],
 )
@@ -127,7 +127,7 @@ async def test_a_plain_request_for_an_unknown_path_gets_404_before_426(server: S
 async def test_another_method_is_refused_and_told_the_right_one(server: ServerProcess) -> None:
     async with aiohttp.ClientSession() as client, client.post(server.url("/silence", "http")) as response:
         assert (response.status, response.headers["Allow"]) == (405, "GET")
-        assert (await response.text()).startswith("POST is not for a media path")
+        assert (await response.text()).startswith("POST is not allowed on a media path")
 
 
 @pytest.mark.parametrize(

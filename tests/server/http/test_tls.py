@@ -107,7 +107,7 @@ async def test_a_renewed_certificate_is_loaded_while_calls_go_on(
     playing = asyncio.create_task(hear(server, certified.client))
     await asyncio.sleep(0)
     renewed = certified.issue()
-    await eventually(lambda: server.events("configuration taken in"))
+    await eventually(lambda: server.events("configuration reloaded"))
     assert await handshake(server, certified.client) == renewed != before
     assert await playing == SOUND
 
@@ -115,10 +115,10 @@ async def test_a_renewed_certificate_is_loaded_while_calls_go_on(
 async def test_a_broken_certificate_is_not_loaded(server: ServerProcess, certified: Certified) -> None:
     before = await handshake(server, certified.client)
     (certified.directory / "server.pem").write_text("half a certificate")
-    await eventually(lambda: server.events("configuration not taken in"))
+    await eventually(lambda: server.events("configuration rejected"))
     assert await handshake(server, certified.client) == before
     renewed = certified.issue()
-    await eventually(lambda: server.events("configuration taken in"))
+    await eventually(lambda: server.events("configuration reloaded"))
     assert await handshake(server, certified.client) == renewed
 
 

@@ -156,9 +156,9 @@ async def test_a_change_of_health_is_one_line_of_the_log(loop: VirtualLoop) -> N
             await request(failover, engines)
             await asyncio.sleep(0.6)
     assert [(line["event"], line["engine"], line["log_level"]) for line in logged] == [
-        ("an engine fails", "a", "warning"),
-        ("an engine fails", "b", "warning"),
-        ("an engine works again", "b", "info"),
+        ("engine failed", "a", "warning"),
+        ("engine failed", "b", "warning"),
+        ("engine recovered", "b", "info"),
     ]
     assert (logged[0]["kind"], logged[0]["why"]) == ("speech", "down")
 

@@ -123,7 +123,7 @@ NO_TOKEN = "speech.openai.token: no token is set, and OpenAI requires one"
         ("[speech]\nengine = []", "speech.engine: should not be empty"),
         (
             '[recognition]\nengine = ["vosk", "vosk"]',
-            "recognition.engine: names an engine twice: each has its turn only once",
+            "recognition.engine: names an engine twice: name each only once",
         ),
         (
             '[chat]\nengine = ["openai", "locl"]\n[chat.servers.local]',

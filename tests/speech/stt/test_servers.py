@@ -85,7 +85,7 @@ VOSK = {
     "list": "an answer that is no JSON object",
     "half": "an answer that is no JSON object",
     "binary": "an answer that is no text",
-    "other": "an answer that is none of vosk's",
+    "other": "an answer that vosk does not give",
 }
 OPENAI = {
     "500": "HTTP status 500: out of order",

@@ -105,7 +105,7 @@ async def test_a_sentence_that_timed_out_is_finished_by_its_worker(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("voice", "why"),
-    [("nobody", 'hibari has no voice "nobody": heart, '), ("emma", 'the voice "emma" cannot be had: ')],
+    [("nobody", 'hibari has no voice "nobody": heart, '), ("emma", 'the voice "emma" cannot be loaded: ')],
 )
 async def test_a_voice_that_is_unknown_or_cannot_be_downloaded_is_an_error(
     voice: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -75,7 +75,7 @@ async def test_the_request_is_openais_and_its_speech_is_resampled(kind: str, ser
         ("mp3", r"answered with audio/mpeg.*, not PCM"),
         ("disguised", r"answered with application/octet-stream.*, not PCM"),
         ("empty", "the engine gave no sound"),
-        ("bad wav", "what was answered is a damaged WAV file"),
+        ("bad wav", "the answer is a damaged WAV file"),
         ("half", "127.0.0.1"),
         ("endless", "answered with more than 8640000 bytes"),
     ],

@@ -42,12 +42,12 @@ def test_actions_of_ones_own() -> None:
         ({"option": {}}, '[0]: should be an action, such as { type = "hangup" }'),
         ({"type": "talk", "text": "Hi"}, '[0]: has "text": an action has "type", "option" and "id"'),
         ({"type": "talk", "option": "Hi"}, "[0]: option: should be a table"),
-        ({"type": "talk", "id": "one"}, "[0]: id: should be a UUID; without one, it gets one"),
+        ({"type": "talk", "id": "one"}, "[0]: id: should be a UUID; leave it out, and the action gets one"),
         ({"type": "talk", "id": 7}, "[0]: id: should be a UUID"),
         ({"type": "talk", "id": ""}, "[0]: id: should be a UUID"),
-        ({"type": "talk", "id": f"{uuid.UUID(int=0)}"}, "[0]: id: VoIPBIN takes one of zeros for none"),
-        ({"type": "talk", "option": {"text": date(2026, 1, 1)}}, "[0]: has what JSON has not: "),
-        ({"type": "talk", "option": {"rate": float("nan")}}, "[0]: has what JSON has not: "),
+        ({"type": "talk", "id": f"{uuid.UUID(int=0)}"}, "[0]: id: VoIPBIN ignores an id of zeros"),
+        ({"type": "talk", "option": {"text": date(2026, 1, 1)}}, "[0]: has a value that JSON does not have: "),
+        ({"type": "talk", "option": {"rate": float("nan")}}, "[0]: has a value that JSON does not have: "),
     ],
 )
 def test_what_is_no_action(action: Any, why: str) -> None:

@@ -104,7 +104,7 @@ class History:
             for version in self.versions(name)[self.limit :]:
                 version.path.unlink(missing_ok=True)
         except OSError as error:
-            log.warning("old versions of a prompt cannot be removed", prompt=name, error=error_text(error))
+            log.warning("old prompt versions not removed", prompt=name, error=error_text(error))
         with contextlib.suppress(OSError):  # `rmdir` fails if the folder still has versions, or was never made
             self._folder(name).rmdir()
 

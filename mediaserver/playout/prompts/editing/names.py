@@ -92,7 +92,7 @@ def make_folder_of(file: Path) -> None:
     except (FileExistsError, NotADirectoryError) as error:
         raise RefusedError(
             RefusalReason.PROMPT_CONFLICT,
-            f"{file.parent} cannot be a folder: a file has its name, or a part of it",
+            f"{file.parent} cannot be a folder: a file has its name, or that of a folder above it",
         ) from error
     if file.is_dir():
         raise RefusedError(RefusalReason.PROMPT_CONFLICT, f"{file} is a folder")
@@ -128,6 +128,6 @@ def extension_of_sound(head: bytes) -> str:
     if kind is None or kind.name not in _EXTENSIONS:
         raise RefusedError(
             RefusalReason.BAD_SOUND,
-            "the first bytes do not tell of which kind the file is: say so, as in ?type=ulaw",
+            "the first bytes do not tell the type of the file: name it, as in ?type=ulaw",
         )
     return _EXTENSIONS[kind.name]

@@ -69,7 +69,8 @@ class FetchedSounds:
         if self._bytes + size >= self._memory_limit:
             limit = f"{self._memory_limit // 1_000_000} MB"
             raise RefusedError(
-                RefusalReason.SOUNDS_FULL, f"the sounds by URL that play and wait take all of {limit} already"
+                RefusalReason.SOUNDS_FULL,
+                f"the sounds by URL that play or wait take all of {limit} already: try again later",
             )
 
 

@@ -41,7 +41,7 @@ class PathCalls:
         with the reason.
         """
         if request.headers.get("Upgrade", "").lower() != "websocket":
-            raise RefusedError(RefusalReason.NOT_WEBSOCKET, "a call is made by WebSocket")
+            raise RefusedError(RefusalReason.NOT_WEBSOCKET, "a call needs a WebSocket")
         response = upgrade_response(request)
         http, connections = protocol_of(request), self._media.connections
         assert isinstance(http, AdminConnection)  # noqa: S101 - `AdminConnections` makes no others
@@ -63,7 +63,7 @@ class PathCalls:
         try:
             await asyncio.wait((serving,))
         except asyncio.CancelledError:
-            session.finish(End(EndReason.HUNG_UP, CloseCode.POLICY, "the token is not in force any more"))
+            session.finish(End(EndReason.HUNG_UP, CloseCode.POLICY, "the token is no longer valid"))
             raise
         return web.Response()  # aiohttp wants a response, and drops it: the connection is no longer HTTP
 

@@ -68,7 +68,7 @@ def test_the_first_bytes_of_sound_decide_its_extension() -> None:
     assert names.extension_of_sound(b"fLaC") == ".flac"
     assert names.extension_of_sound(b"ID3\4\0\0\0\0\x10\0" + bytes(8182)) == ".mp3"
     for head in (b"", b"\xff" * 8192, b"wvpk"):
-        with pytest.raises(RefusedError, match=r"say so, as in \?type=ulaw") as refused:
+        with pytest.raises(RefusedError, match=r"name it, as in \?type=ulaw") as refused:
             names.extension_of_sound(head)
         assert refused.value.status == 422
     with pytest.raises(RefusedError, match="the file is JSON, not sound"):

@@ -131,7 +131,7 @@ async def test_the_token_is_typed_once_and_forgotten(server: ServerProcess, open
     page = await open_page("live", by="", refused=[401])
     await page.get_by_label("Token").fill("wrong")
     await page.keyboard.press("Enter")
-    await expect(page.locator(".sign-in .wrong")).to_have_text("needs the token: Authorization: Bearer")
+    await expect(page.locator(".sign-in .wrong")).to_have_text("needs a token: Authorization: Bearer")
     await page.get_by_label("Token").fill("of-the-reader")
     await page.keyboard.press("Enter")
     await expect(page.locator("#who")).to_contain_text("reader")

@@ -145,7 +145,7 @@ async def test_a_handler_that_records_finishes_its_file_and_one_that_collects_ke
         ("/lon", 404, 'no path /lon (did you mean "/long"?)'),
         ("/play/lon", 404, 'no prompt "lon" (did you mean "long"?)'),
         ("/silence?repeat=2", 400, "repeat is not for /silence, which does not repeat anything"),
-        ("//other.example.com/long", 400, "//other.example.com/long is no path: it names a server"),
+        ("//other.example.com/long", 400, "//other.example.com/long should be a path alone, without a server"),
         ("long", 400, "body: path: should match the pattern ^/ (it is 'long')"),
     ],
 )
