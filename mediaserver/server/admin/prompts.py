@@ -65,7 +65,7 @@ class PromptRequests:
         )
 
     async def audio(self, request: web.Request) -> web.StreamResponse:
-        """The sound of a prompt as callers hear it: WAV, 8 kHz; with `law=mulaw` or `law=alaw` as of G.711."""
+        """The sound of a prompt as callers hear it: WAV, 8 kHz. `law` (mulaw or alaw) adds the loss of G.711."""
         law = _LAWS.get(request.query.get("law", ""))
         if law is None:
             raise RefusedError(RefusalReason.BAD_QUERY, "law should be mulaw or alaw")
@@ -96,7 +96,7 @@ class PromptRequests:
         return web.json_response({"duration_s": round(encoded.samples / SAMPLE_RATE, 3), "waveform": parts})
 
     async def _pcm_of(self, name: str) -> EncodedFrames:
-        """The PCM of a prompt. RefusedError 404 where there is none, or where its file is gone since."""
+        """The PCM of a prompt. RefusedError 404 if there is no such prompt, or if its file has disappeared."""
         try:
             encoded = self._engine.library.snapshot.find(name).get_frames(PCM)
             return encoded if isinstance(encoded, EncodedFrames) else await asyncio.shield(encoded)

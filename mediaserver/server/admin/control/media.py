@@ -63,12 +63,12 @@ class MediaRequests:
         return web.json_response({"id": playback}, status=202)
 
     async def stop(self, request: web.Request) -> web.Response:
-        """Stop a sound that a request has played."""
+        """Stop a playback that a request has begun."""
         self._find(request).operator.stop(request.match_info["playback"])
         return web.Response(status=204)
 
     async def clear(self, request: web.Request) -> web.Response:
-        """Stop all that plays and waits on a stream, also what its handler plays; what is endless falls silent."""
+        """Stop all sound that plays or waits on a stream, even its handler's. Loops and live audio fall silent."""
         self._find(request).operator.clear()
         return web.Response(status=204)
 
@@ -79,7 +79,7 @@ class MediaRequests:
         return web.json_response({"name": asked.name}, status=202)
 
     async def set_background(self, request: web.Request) -> web.Response:
-        """Repeat a prompt under all that is played on a stream, or end that."""
+        """Repeat a prompt as background under all that plays on a stream, or end the background."""
         asked = await parse_body(request, BackgroundRequest)
         session = self._find(request)
         try:

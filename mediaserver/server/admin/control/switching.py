@@ -15,7 +15,7 @@ from mediaserver.server.admin.requests import parse_body
 
 
 class SwitchRequests:
-    """Handles the request to continue a stream on another path. `find` returns the stream that it names."""
+    """Handles requests to continue a stream on another path. `find` returns the stream that a request names."""
 
     def __init__(self, engine: Engine, find: StreamLookup) -> None:
         self._engine, self._find = engine, find
@@ -26,7 +26,7 @@ class SwitchRequests:
         return [Operation("POST", "/v1/streams/{id}/switch", Scope.CONTROL, self.switch, SwitchRequest)]
 
     async def switch(self, request: web.Request) -> web.Response:
-        """Replace a stream's handler by that of another path, on the same connection."""
+        """Replace a stream's handler by the handler of another path. The stream's connection stays."""
         asked = await parse_body(request, SwitchRequest)
         path = switch_stream(self._engine, self._find(request), asked.path, request[GRANT].caller)
         return web.json_response({"path": path}, status=202)
