@@ -1,12 +1,12 @@
-"""The tree of errors, ordered by who made the mistake: the operator, a prompt's author, the caller, or a peer.
+"""The tree of errors, by who made the mistake: the operator, a prompt's author, a client, a handler or a peer.
 
     MediaServerError
     ├── ConfigError        the operator's: a setting, a path, a file named in the configuration
     ├── PromptError        the author's: a sound file that cannot be played
-    ├── RefusedError       the caller's: a request that we refuse, with a RefusalReason and its HTTP status
+    ├── RefusedError       the client's: a request that we refuse, with a RefusalReason and its HTTP status
     ├── CallControlError   the handler's: it asks for what the peer of this stream cannot do, such as a transfer
     └── PeerError          the far end's
-        ├── ProtocolError  bytes that no wire format allows
+        ├── ProtocolError  bytes that the wire format in force does not allow
         ├── WebhookError   the operator's own backend gave no answer that can be used
         └── EngineError    a TTS, STT or LLM engine gave nothing that can be used
 
@@ -19,7 +19,8 @@ from difflib import get_close_matches
 from enum import StrEnum
 from itertools import islice
 
-# By how many letters the lengths of compared words may differ, and with how many known words a word is compared.
+# The most letters by which the lengths of two compared words may differ. The most known words with which one
+# misspelt word is compared.
 _LENGTH_DIFFERENCE, _CANDIDATES = 3, 50
 _LONGEST_MESSAGE = 400  # the most characters of a refusal's message
 _LONGEST = 100  # the most letters of a word that is compared with known words
@@ -99,7 +100,7 @@ class RefusalReason(StrEnum):
     SOUNDS_FULL = "sounds-full", 429
     NO_SOUND = "no-sound", 502
     NO_CALLS = "no-calls", 503
-    # Reasons for which the API refuses to change prompts.
+    # Reasons for which the admin port's API refuses requests that change prompts.
     BAD_NAME = "bad-name", 400
     NOT_EDITABLE = "not-editable", 403
     UNKNOWN_VERSION = "unknown-version", 404
@@ -114,7 +115,7 @@ class RefusedError(MediaServerError):
     """A request is refused for a `reason`, which includes the HTTP `status` of the answer. The message is one
     plain line. If it is long, because it repeats what the peer wrote, its middle is left out.
 
-    `logged` is the message for the log. It leaves out text that the peer wrote, where that text may be a token.
+    `logged` is the message for the log. It leaves out text that the peer wrote if that text may be a token.
     """
 
     def __init__(self, reason: RefusalReason, message: str, *, logged: str = "") -> None:
@@ -160,8 +161,8 @@ class EngineError(PeerError):
 
 
 class RejectedError(EngineError):
-    """An engine that works cannot serve this one request, for example its language. The engine's health is not in
-    doubt, so that no other request has to do without the engine.
+    """An engine that works cannot serve one request, for example because it does not know the request's language.
+    The engine does not count as failed, and still gets all other requests.
     """
 
 
@@ -170,7 +171,7 @@ class ProtocolError(PeerError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint ` (did you mean "x"?)` for a misspelt word; "" where no known word is similar.
+    """A hint ` (did you mean "x"?)` for a misspelt word; "" if no known word is similar.
 
     Strangers may cause this look-up, so its time is bounded: only a few words of about the same length are
     compared, and a very long word is compared with none.

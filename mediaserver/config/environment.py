@@ -100,7 +100,7 @@ def _is_foreign(name: str, text: str) -> bool:
 
 
 def _hint(name: str, model: type[BaseModel]) -> str:
-    """A hint ` (did you mean …?)` for a misspelt variable. "" where no known variable has a similar name.
+    """A hint ` (did you mean …?)` for a misspelt variable; "" if no known variable has a similar name.
 
     Underscores do not count in the comparison.
     """
@@ -117,7 +117,7 @@ def _json_or_text(text: str) -> Any:
 
 
 def _key_paths(value: Any) -> Iterator[KeyPath]:
-    """Yield the key paths of a value and of all values inside the value, outermost first. Its own path is ()."""
+    """Yield the key path of a value, which is (), and then of all values inside the value, outermost first."""
     yield ()
     if isinstance(value, dict):
         for key, each in value.items():

@@ -107,7 +107,7 @@ def _summary(details: Any) -> str:
 
 
 def explain_error(details: Any, key: KeyPath, model: type[BaseModel], hint: str = "") -> list[Problem]:
-    """The problems that one of pydantic's errors reports. `hint` is added to the problem of an unknown setting."""
+    """The problems that one of pydantic's errors reports. `hint` ends the message about an unknown setting."""
     if details["type"] == MISSING:
         return [Problem(key[:-1], f"{key[-1]} is missing")]
     if details["type"] == UNKNOWN:
@@ -176,7 +176,7 @@ def known_settings(key: KeyPath, model: type[BaseModel]) -> list[str]:
 
 
 def type_at(key: KeyPath, model: type[BaseModel]) -> Any:
-    """The declared type of a setting; None where there is no such setting."""
+    """The declared type of a setting; None if there is no such setting."""
     kind: Any = model
     for part in key:
         kind = next(

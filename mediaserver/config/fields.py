@@ -71,7 +71,7 @@ def check_fixed_host(url: str) -> None:
 
 
 def _validate_url(url: str, *schemes: str) -> str:
-    if "://" not in url:  # the hosts of all texts with :// are checked by `build_routes`, in whichever setting
+    if "://" not in url:  # `build_routes` checks the hosts of all settings' texts that have ://
         check_fixed_host(url)
     allowed = " or ".join(f"{scheme}://" for scheme in schemes)
     try:
@@ -88,14 +88,14 @@ def _validate_url(url: str, *schemes: str) -> str:
 
 
 def validate_no_query(url: str) -> str:
-    """Return a URL without query and fragment, to which a path can be added; ValueError for any other URL."""
+    """Return a URL as it is; ValueError if it has a query or fragment, after which no path can be added."""
     if "?" in url or "#" in url:
         raise ValueError("should have no query: the path of each request is added to the URL")
     return url
 
 
 def validate_host_name(name: str) -> str:
-    """Return a host name in lower case, without the dot at its end; ValueError where the text is no host name."""
+    """Return a host name in lower case, without the dot at its end; ValueError if the text is no host name."""
     if not re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?\.?", name):
         raise ValueError(
             "should be the whole name of a host, such as media.internal, with no scheme and no port;"
@@ -132,7 +132,7 @@ def _non_json(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, str]]:
 def _network(value: object) -> Network:
     """An IP network. A network of IPv4-mapped addresses (RFC 4291, section 2.5.5.2) becomes an IPv4 network.
 
-    A peer's IPv4-mapped address is also compared as IPv4.
+    The address of a peer, if IPv4-mapped, is turned into IPv4 before it is compared with a network.
     """
     try:
         given = ipaddress.ip_interface(str(value))
@@ -201,5 +201,5 @@ class Table(BaseModel):
     def _collect_built(cls, values: Any, build: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         built = build(values)
         if isinstance(info.context, dict):
-            info.context[id(values)] = values, built  # `values` is kept, so that no other object gets its `id`
+            info.context[id(values)] = values, built  # keeping `values` alive stops Python from reusing its `id`
         return built

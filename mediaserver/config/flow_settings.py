@@ -85,7 +85,7 @@ class FlowSettings(Table):
         return range(int(first), int(last) + 1)
 
     def fetch_url(self, path: str, secret: str | None = None) -> str:
-        """The URL from which VoIPBIN's action `fetch` requests the actions for a path, which may have a query.
+        """The URL at which VoIPBIN's `fetch` requests the actions of the URL path `path`, which may have a query.
 
         The URL contains the secret, and must not be logged. If `secret` is None, the URL has `<secret>` instead.
         """

@@ -81,7 +81,7 @@ TokenName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 
 
 def _validate_sound_url(url: str) -> str:
-    """Return a URL that names a server, and a folder on it; ValueError for any other text."""
+    """Return the URL of a folder on a web server as it is; ValueError for any other text."""
     parts = urlsplit(validate_web_url(url))
     if not parts.path.endswith("/") or parts.query or parts.fragment or "@" in parts.netloc:
         raise ValueError("should end in a slash, as what is played begins with it: https://sounds.example.com/")

@@ -21,7 +21,7 @@ _LINE = re.compile(r"at line (\d+)")
 
 
 def default_file() -> Path | None:
-    """The path `./config.toml`, or None where that file does not exist."""
+    """The path `./config.toml`, or None if that file does not exist."""
     with contextlib.suppress(OSError):  # the server may lack the permission to search the working directory
         return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
     return None
@@ -30,9 +30,10 @@ def default_file() -> Path | None:
 def load(file: Path | None = None) -> tuple[Settings, list[str]]:
     """Load the settings of a configuration file and the environment. Also returns a line for each mistake in them.
 
-    Without `file`, `./config.toml` is read where it exists, and the defaults apply otherwise. A relative prompt
-    folder in a file is relative to that file. An invalid setting keeps its default, and an invalid path is left
-    out, so that all other settings can be checked, too. ConfigError where the file cannot be read, or is not TOML.
+    Without `file`, `./config.toml` is read if it exists, and the defaults apply otherwise. A relative prompt
+    folder in a file is relative to that file. An invalid setting keeps its default, and an invalid table
+    `[paths."/…"]` is left out, so that all other settings can be checked, too. ConfigError if the file cannot be
+    read, or is not TOML.
     """
     file = file or default_file()
     where = str(file or "defaults")

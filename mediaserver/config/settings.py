@@ -72,8 +72,8 @@ class PromptSettings(Table):
 
     @property
     def cache_directory(self) -> Path | None:
-        """The folder for decoded prompts; None where the cache is off, or where its path needs a home directory
-        and none is known.
+        """The folder for decoded prompts; None if the cache is off, or if its path begins with ~ and no home
+        directory is known.
         """
         if self.cache == "off":
             return None
@@ -164,7 +164,7 @@ class PathSettings(Table):
 
     @property
     def handler_settings(self) -> dict[str, Any]:
-        """The path's settings that its handler defines, by key. Their values are not validated yet."""
+        """The settings of the URL path that its handler defines, by key. Their values are not validated yet."""
         return dict(self.model_extra or {})
 
 
@@ -202,7 +202,11 @@ class Settings(Table):
     _invalid_paths: frozenset[str] = PrivateAttr(default=frozenset())
 
     def set_sources(self, variables: Mapping[KeyPath, str], file: Mapping[str, Any], paths: Any) -> None:
-        """Remember what sets each key (`variables` or `file`), and which of the file's `paths` are left out."""
+        """Remember which keys environment variables or the file set, and which tables of `[paths]` are left out.
+
+        `variables` has the names of environment variables by key, `file` the tables of the file. `paths` has the
+        tables of all configured URL paths; those that are not among the validated settings are left out.
+        """
         self._variables, self._file = variables, file
         self._invalid_paths = frozenset(map(str, paths if isinstance(paths, dict) else ())) - self.paths.keys()
 
@@ -217,14 +221,14 @@ class Settings(Table):
 
     @property
     def invalid_paths(self) -> frozenset[str]:
-        """The configured paths that are left out, because too many of their settings are invalid."""
+        """The configured URL paths that are left out, because too many of their settings are invalid."""
         return self._invalid_paths
 
     def source(self, where: str, place: KeyPath) -> str:
         """What sets the key `place`: the name of an environment variable, or `where`, the name of the file."""
         for depth in range(len(place), 0, -1):
             if depth < len(place) and _is_in(self._file, place[:depth]):
-                break  # the file sets this table, and no variable sets a deeper key of `place`
+                break  # the file sets the table at this depth, and no variable sets a deeper key
             if (variable := self._variables.get(place[:depth])) is not None:
                 return variable
         return where

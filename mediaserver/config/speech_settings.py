@@ -1,6 +1,6 @@
 """`[speech]`, `[recognition]`, `[chat]`: the engines for speaking (TTS), recognising (STT) and chatting (LLM).
 
-The key `engine` names one engine, or several: the next one is used where one fails.
+The key `engine` names one engine, or several: if one fails, the next one is used.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ CHAT_ENGINE = "openai"  # the name of the chat engine whose server the table `[c
 def _as_names(value: Any, known: Sequence[str] = ()) -> Any:
     """Turn one engine's name into a list with this name, and leave a list as it is.
 
-    If the value is no list, and is not among the `known` names, the error is that of a single unknown name.
+    If the value is no list, and is none of the `known` names, PydanticKnownError says which names are allowed.
     """
     if isinstance(value, list | tuple):
         return value
@@ -31,7 +31,7 @@ def _as_names(value: Any, known: Sequence[str] = ()) -> Any:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """The text of a list of names, as in pydantic's error `literal_error`."""
+    """Join names in the way of pydantic's error `literal_error`: `'a', 'b' or 'c'`."""
     quoted = [f"'{name}'" for name in names]
     return " or ".join(filter(None, (", ".join(quoted[:-1]), quoted[-1])))
 

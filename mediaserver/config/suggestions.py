@@ -27,9 +27,9 @@ for _key in PathSettings.model_fields:
 
 
 def suggest_key(place: KeyPath, near: str) -> str:
-    """` (did you mean server.port?)` for an unknown setting, where another table has a setting of its name.
+    """The hint ` (did you mean server.port?)` for an unknown setting, if another table has a setting of its name.
 
-    `near` is the suggestion for a similar name in the same table. It is preferred, except at the top level.
+    `near` is the hint for a similar name in the same table. It is returned instead, except for a top-level key.
     """
     *above, key = place
     name = str(key)

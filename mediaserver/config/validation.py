@@ -37,8 +37,8 @@ IsProvisional = Callable[[KeyPath, str], bool]
 class Validated(NamedTuple):
     """A table without its invalid values, and the problems with those values.
 
-    `table` is None where too few values are valid. Where `complete` is False, required settings that are missing
-    have the value None in `table`.
+    `table` is None if too few values are valid. If `complete` is False, required settings that are missing have
+    the value None in `table`.
     """
 
     table: Any
@@ -85,7 +85,8 @@ class _PartialTable:
         self._indices: dict[
             int, list[int]
         ] = {}  # the indices in the file of each list's remaining entries, by Python's `id` of the list
-        self._invalid_tables: list[tuple[KeyPath, Any]] = []  # the tables that were emptied as invalid as a whole
+        # The tables that were emptied, because an error concerned the whole table.
+        self._invalid_tables: list[tuple[KeyPath, Any]] = []
 
     def result(self, table: Any) -> Validated:
         """The validated table. Emptied inner tables get their values back, so that later checks see the values."""
@@ -147,7 +148,7 @@ class _PartialTable:
         self._dropped.add(key)
 
     def _misspelt_as(self, missing: KeyPath) -> list[Problem]:
-        """The problems of keys that resemble a missing key, in a table that allows any key."""
+        """In a table that allows any key: a problem for each unknown key that resembles the missing key."""
         *above, name = missing
         table, known = self._parent(missing)[0], error_messages.known_settings(missing, self.model)
         return [
@@ -157,7 +158,7 @@ class _PartialTable:
         ]
 
     def _note_misspelling(self, key: KeyPath) -> None:
-        """Do not also report a setting as missing that is given under a misspelt key."""
+        """If an unknown key is a misspelt setting, do not report this setting as missing, too."""
         if similar := self._similar_key(key):
             meant = similar.split('"')[1]
             if meant not in self._parent(key)[0]:
@@ -197,7 +198,7 @@ class _PartialTable:
         return self._indices.setdefault(id(entries), list(range(len(entries))))
 
     def _parent(self, key: KeyPath) -> tuple[Any, Any]:
-        """The table or list that holds a value, and the value's key or index there; {} for a dropped parent."""
+        """The table or list that holds a value ({} if it was dropped), and the value's key or index in it."""
         parent, at, value = {}, None, self.values
         for part in key:
             parent, at = value, part
@@ -211,7 +212,7 @@ class _PartialTable:
         return parent, at
 
     def _empty_table(self, key: KeyPath, table: Any) -> None:
-        """Empty a table that is invalid as a whole; drop it where it is already empty."""
+        """Empty a table if an error concerns the whole table. If already empty, remove it from its parent."""
         parent, at = self._parent(key)
         try:
             is_empty = parent[at] == {}
@@ -231,7 +232,7 @@ class _PartialTable:
             if isinstance(parent, list):
                 del self._indices_of(parent)[at]
             if not parent and isinstance(parent, list):
-                self._dropped.add(key[:-1])  # the file's list was not empty, so this is no mistake to report
+                self._dropped.add(key[:-1])  # only dropping has emptied this list, so do not report an empty list
         self._dropped.add(key)
 
 
@@ -241,13 +242,14 @@ def _is_certain(details: Any) -> bool:
     if isinstance(value, str):
         error = details.get("ctx", {}).get("error")
         return kind in _NEVER_TEXT or (isinstance(error, UrlError) and error.is_certain)
-    # Variables are filled into texts only. The errors of all other values remain, except errors of a whole table.
+    # Variables are filled into texts only. The error of a number thus remains; that of a whole table may
+    # disappear.
     return kind not in ("value_error", "assertion_error")
 
 
 def _is_consequence(line: str, dropped: list[KeyPath]) -> bool:
-    """Whether the mistake in a message about a whole table may only be that values were dropped from the table."""
-    line = _HINT.sub("", line)  # cuts off the suggestion, which names keys that exist, not keys that were dropped
+    """Whether a message about a whole table may be caused only by values that were dropped from the table."""
+    line = _HINT.sub("", line)  # cut off `(did you mean …?)`, which never names a dropped key
     keyed = _KEYED.match(line)
     for each in dropped:
         key = error_messages.format_key(each)
@@ -260,7 +262,7 @@ def _is_consequence(line: str, dropped: list[KeyPath]) -> bool:
         elif f"{keyed[1]}.".startswith(f"{key}."):
             return True
         elif f"{key}.".startswith(f"{keyed[1]}.") and not line[keyed.end() :].startswith("no "):
-            return True  # a message such as `no prompt "x"` is excluded: it is about a value that was not dropped
+            return True  # a message such as `no prompt "x"` remains, as the value "x" was not dropped
     return False
 
 

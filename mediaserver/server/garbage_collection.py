@@ -10,7 +10,8 @@ import asyncio
 import gc
 from collections.abc import Callable
 
-_FEW_STREAMS = 100  # the most streams with which a full collection may run: it takes 2 ms, for 60 objects a stream
+# The most streams with which a full collection may run. With so many, it takes 2 ms: each stream has 60 objects.
+_FEW_STREAMS = 100
 _INTERVAL = 60.0  # seconds between two decisions whether to run a full collection
 _MAX_DEFERRALS = 60  # number of intervals after which a full collection runs, however many streams play
 _DEFAULT_THRESHOLDS = gc.get_threshold()
@@ -18,9 +19,7 @@ _NEVER = 1_000_000_000  # a threshold that Python never reaches, so that it runs
 
 
 class GarbageCollector:
-    """Runs the process's full garbage collections from `start` to `stop`, while `stream_count` returns few
-    streams.
-    """
+    """From `start` to `stop`, runs the process's full garbage collections while there are few streams."""
 
     def __init__(self, stream_count: Callable[[], int]) -> None:
         self._loop, self._stream_count = asyncio.get_running_loop(), stream_count

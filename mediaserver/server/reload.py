@@ -21,7 +21,8 @@ from mediaserver.server.http.tls import Tls
 from mediaserver.support import log as logging
 
 _POLL_INTERVAL = 1.0  # seconds between polls; a changed file is loaded once two polls find it the same
-_DEBOUNCE_MS, _WATCH_TIMEOUT_MS = 200, 1000  # ms for which changed files are gathered; ms to wait for a change
+# Milliseconds for which changes of files are gathered into one; milliseconds to wait for a change.
+_DEBOUNCE_MS, _WATCH_TIMEOUT_MS = 200, 1000
 FileSignatures = dict[Path, tuple[int, int, int] | None]
 
 log = structlog.get_logger()
@@ -32,7 +33,7 @@ class ConfigSource(NamedTuple):
 
     name: str  # the name of the source in messages: the file's path, or "defaults"
     load: Callable[[], tuple[Settings, list[str]]]  # a function that returns the settings, and all their problems
-    file: Path | None  # None where settings come only from environment variables and defaults
+    file: Path | None  # None if settings come only from environment variables and defaults
 
 
 class Reloader:
@@ -48,7 +49,7 @@ class Reloader:
         self._loaded = self._signatures()
 
     async def run(self, requested: asyncio.Event) -> None:
-        """Until cancelled, reload when `requested` is set, and when two polls find a changed file the same."""
+        """Until cancelled, reload when `requested` is set, or when two polls find the same change of a file."""
         before = self._loaded
         while True:
             with contextlib.suppress(TimeoutError):
@@ -60,7 +61,7 @@ class Reloader:
             before = now
 
     async def _reload(self, *, prompts: bool) -> None:
-        """Reload the configuration, and prompts too if `prompts`. Log a failure: the next reload may succeed."""
+        """Reload the configuration; with `prompts`, read the prompt folder first. Failures are only logged."""
         try:
             if prompts:
                 await self._engine.prompts.refresh()
@@ -70,7 +71,7 @@ class Reloader:
             log.exception("reload failed")
 
     async def reload(self) -> None:
-        """Apply the configuration that the files hold now. Log its problems, if any, and keep the old one then."""
+        """Apply the configuration that the files hold now. If it has problems, log them, and keep the old one."""
         engine = self._engine
         try:
             with user_modules.reimported() as modules:
@@ -144,7 +145,7 @@ async def watch_handlers(changed: asyncio.Event) -> None:
                 known = now
                 if user_modules.source_folders() != folders:
                     break
-        except Exception as error:  # for example, the limit of inotify watches is reached, or a folder is gone
+        except Exception as error:  # watching fails, for example, if inotify has no more watches
             if error_text(error) != logged:
                 log.warning("handler watch failed", folders=sorted(map(str, folders)), why=error_text(error))
             logged = error_text(error)
@@ -169,7 +170,7 @@ async def _watch_folders(folders: set[Path]) -> AsyncIterator[bool]:
 
 
 def _signature(file: Path) -> tuple[int, int, int] | None:
-    """Modification time in ns, size and inode of a file; None where it cannot be read."""
+    """Modification time in ns, size and inode of a file; None if it cannot be read."""
     try:
         found = os.stat(file)  # noqa: PTH116
     except (OSError, ValueError):  # ValueError: the path has a NUL in it

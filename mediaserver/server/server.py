@@ -31,13 +31,13 @@ from mediaserver.transport.connection import CLOSE_TIMEOUT
 
 _GRACE = 2.0  # seconds that a stream gets to end once its peer's time to answer the close is over
 _HANDSHAKE_TIMEOUT = 1.0  # seconds that handshakes in progress may still take once we stop listening
-EXIT_UNCLEAN = 1  # exit code where streams do not end, or after a second signal
+EXIT_UNCLEAN = 1  # exit code if streams do not end, or after a second signal
 
 log = structlog.get_logger()
 
 
 class Server:
-    """One media server: an engine, the listeners of its media ports, and the listener of its admin port."""
+    """One media server: an `Engine`, which runs the streams, and the listeners of its media and admin ports."""
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
         self._why_closed = "starting"  # why the server takes no calls, such as "draining"; "" while it takes calls
@@ -75,7 +75,7 @@ class Server:
     async def start(self, progress: Progress = lambda done, total: None) -> None:
         """Listen on the admin port, decode the prompts, check that no path lacks a prompt, then listen for calls.
 
-        ConfigError where the configuration is wrong, a path's prompt is missing or broken, or a port is not free.
+        ConfigError if the configuration is wrong, a path's prompt is missing or broken, or a port is not free.
         """
         configuration, library = self.engine.configuration, self.engine.library
         settings = configuration.settings
@@ -84,7 +84,7 @@ class Server:
         except ConfigError as error:
             problems = [*configuration.problems, *error.problems]
             try:
-                await self._listen_for_media()  # only to report problems with the media ports as well
+                await self._listen_for_media()  # only to find the media ports' problems, too
             except ConfigError as others:
                 problems += others.problems
             raise ConfigError(problems) from error
@@ -112,13 +112,13 @@ class Server:
 
     @property
     def _why_not_ready(self) -> str:
-        """Why no calls should be sent to this server, such as "draining"; "" where the server is ready."""
+        """Why no calls should be sent to this server, such as "draining"; "" if the server is ready."""
         return self._why_closed or self.engine.why_not_ready
 
     async def drain(self) -> bool:
         """Stop listening, give streams `server.drain_timeout` seconds to end, and close those that still run.
 
-        Connections whose handshake is in progress still become streams. Returns True where all streams have ended.
+        Connections whose handshake is in progress still become streams. Returns True if all streams have ended.
         """
         self._why_closed = "draining"
         for listener in self._listeners[1:]:
@@ -128,7 +128,7 @@ class Server:
         return await self.engine.streams.drain(timeout, CLOSE_TIMEOUT + _GRACE)
 
     async def close(self) -> None:
-        """Close all listeners and connections, and stop the engine."""
+        """Close all listeners and connections, and then all else that the server runs."""
         self._garbage_collector.stop()
         for listener in self._listeners:
             await listener.close()

@@ -4,7 +4,7 @@ import contextlib
 import os
 import signal
 
-_CONTROLLING = "/dev/tty"  # the controlling terminal; opening it fails where there is none, or where it is closed
+_CONTROLLING = "/dev/tty"  # the controlling terminal; opening it fails if there is none, or if it is closed
 _STANDARD_STREAMS = (0, 1, 2)
 
 

@@ -70,7 +70,7 @@ class HttpProtocol(web.RequestHandler):
 
     @property
     def remote_host(self) -> str:
-        """The peer's IP address; "?" where it is not known."""
+        """The peer's IP address; "?" if the address is not known."""
         return str((self.peername or "?")[0])
 
     def keep_addresses(self) -> None:
@@ -211,7 +211,7 @@ class TracebackFreeConnector(aiohttp.TCPConnector):
     """
 
     async def connect(self, *arguments: Any, **options: Any) -> Connection:
-        """Return a connection to a server; OSError where none can be made."""
+        """Return a connection to a server; OSError if no connection can be made."""
         try:
             return await super().connect(*arguments, **options)
         except OSError as error:

@@ -18,18 +18,18 @@ from mediaserver.errors import ConfigError, error_text
 _URL = re.compile(r"""\b[A-Za-z][A-Za-z0-9+.-]*://[^\s"'`<>\x1b]+""")
 _END = ".,:;)"  # punctuation after a URL, which belongs to the sentence around the URL
 _HOST = re.compile(r"(\[[\w:.%{}-]*\]|[^\s:\[\]]*)(:\d*)?")
-# The beginning of a URL's query or fragment, or of a query with a secret whose question mark is missing.
+# The beginning of a URL's query or fragment. Without a question mark, a query begins at a key such as `&token=`.
 _QUERY = re.compile(r"[?#]|[&;](?=(token|sig|access_?key|key|password|secret)=)", re.IGNORECASE)
 
 
 def redact_url(url: str) -> str:
     """Return a URL without its user, password, query and fragment, so that it may be shown."""
     scheme, colon, rest = url.partition("://")
-    if not colon:  # `url` is a path or malformed: text before an @ may be a secret
+    if not colon:  # `url` has no scheme or is malformed; text before an @ may still be a secret
         return _before_query(url.rpartition("@")[2])
     authority, *path = re.split(r"(?=[/?#])", rest, maxsplit=1)
     host = authority.rpartition("@")[2]
-    if not _HOST.fullmatch(host):  # this text may be part of a password with an unescaped / or ?
+    if not _HOST.fullmatch(host):  # `host` may be part of a password that has an unescaped / or ?
         return f"{scheme}{colon}…"
     return f"{scheme}{colon}{host}{_before_query(path[0]) if path else ''}"
 
@@ -56,9 +56,9 @@ def _redacted(found: re.Match[str]) -> str:
 
 
 def resolve_secret(setting: SecretStr, key: str) -> str:
-    """The secret that a setting holds or whose place it names; "" where the setting is empty.
+    """The secret that a setting holds, or the one at the place that it names; "" if the setting is empty.
 
-    The function blocks where the setting names a file. If the secret cannot be read, it raises ConfigError, whose
+    The function blocks if the setting names a file. If the secret cannot be read, it raises ConfigError, whose
     message has the setting's `key` and never the secret.
     """
     text = setting.get_secret_value()
@@ -94,7 +94,7 @@ def resolve_secrets(settings: Iterable[SecretStr], key: str) -> tuple[tuple[str,
 
 
 def secret_fields(model: type[BaseModel], settings: Mapping[str, Any]) -> dict[str, SecretStr]:
-    """The texts, by key, of those unvalidated settings for which a model has a field of type SecretStr."""
+    """Pick out the unvalidated settings that are secrets, by key: the model has a SecretStr field of that name."""
     names = [name for name, field in model.model_fields.items() if field.annotation is SecretStr]
     return {name: SecretStr(settings[name]) for name in names if isinstance(settings.get(name), str)}
 
@@ -102,7 +102,7 @@ def secret_fields(model: type[BaseModel], settings: Mapping[str, Any]) -> dict[s
 def resolve_secret_fields(
     model: type[BaseModel], settings: Mapping[str, Any], where: str
 ) -> tuple[dict[str, SecretStr], list[str]]:
-    """The secrets that a model's SecretStr fields hold or name, by key, and a line for each unreadable secret."""
+    """The secrets that a model's SecretStr fields hold or name, by key, and one line per unreadable secret."""
     found, problems = {}, []
     for key, setting in secret_fields(model, settings).items():
         try:

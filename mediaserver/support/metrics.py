@@ -167,7 +167,7 @@ class Metrics:
             self.events.labels(kind)
 
     def expect_keywords(self, keywords: Iterable[str]) -> None:
-        """Start the counters of these keywords at 0, so that Prometheus' `rate` counts the first occurrence."""
+        """Start the counters of spotted keywords at 0, so that Prometheus' `rate` counts the first occurrence."""
         for keyword in keywords:
             self.keywords.labels(keyword)
 

@@ -7,7 +7,7 @@ _LINES_PER_SECOND = 20  # the most log lines of one kind in a second: a scanner 
 
 
 class RateLimiter:
-    """A token bucket, which holds the tokens of one second, and is full at first."""
+    """A token bucket. It holds at most as many tokens as are added in one second, and is full at first."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -30,7 +30,7 @@ class LogLimiter:
         self._rate, self._bucket, self._unlogged = rate, RateLimiter(clock), 0
 
     def try_acquire(self) -> dict[str, int] | None:
-        """Return None if the next line is to be left out, else facts to log with it.
+        """Return None if the next log line is to be left out, else facts to log in that line.
 
         The fact `unlogged` is the number of lines that were left out since the last logged line.
         """

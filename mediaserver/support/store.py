@@ -38,7 +38,7 @@ class Store:
         self._tries = _TRIES  # number of attempts to lock the tally file; 1 after all attempts have failed
 
     def get(self, key: str) -> bytes | None:
-        """The data of a key; None if there is none. A damaged file counts as missing, and is removed."""
+        """The data stored for `key`; None if there is none. A damaged file counts as missing, and is removed."""
         name = _name(key)
         try:
             with self._folder() as folder, open(name, "rb", opener=_opener(folder)) as file:
@@ -179,7 +179,7 @@ def _write_tally(tally: int, total: int) -> None:
 
 
 def _digest(key: str, data: bytes) -> bytes:
-    """The checksum of an entry. It covers the key, so that a file with another key's name counts as damaged."""
+    """The checksum of an entry. It covers the entry's key: a file under another key's name counts as damaged."""
     digest = hashlib.sha256(key.encode() + b"\0")
     digest.update(data)
     return digest.digest()

@@ -36,17 +36,17 @@ class Grant(NamedTuple):
 
     @property
     def caller(self) -> str:
-        """The name for the one who asks, for the log and for events: the token's, or "anybody"."""
+        """The name of the request's token, or "anybody", by which the log and events say who made the request."""
         return self.name or "anybody"
 
     def require(self, scope: Scope) -> None:
-        """RefusedError 403 where the token lacks a scope."""
+        """Raise RefusedError 403 if the token lacks `scope`."""
         if scope not in self.scopes:
             raise RefusedError(RefusalReason.SCOPE, f"the token {self.name} lacks the scope {scope}")
 
 
-ANYBODY = Grant("", _ALL)  # the rights of everybody where no token is set
-GRANT = web.RequestKey("grant", Grant)  # the key of a request under which its grant is kept
+ANYBODY = Grant("", _ALL)  # the rights of everybody if the settings have no token
+GRANT = web.RequestKey("grant", Grant)  # `request[GRANT]` is the request's grant
 
 
 class _Ticket(NamedTuple):
@@ -82,7 +82,7 @@ class Tickets:
 
 
 def in_force(settings: AdminSettings, tokens: Mapping[str, str]) -> dict[Grant, str]:
-    """The grants that are in force, each with its token; ANYBODY alone where no token is set.
+    """The grants that are in force, each with its token; ANYBODY alone if the settings have no token.
 
     `tokens` are secrets by their settings' keys, such as `admin.token`.
     """
@@ -98,7 +98,7 @@ def in_force(settings: AdminSettings, tokens: Mapping[str, str]) -> dict[Grant, 
 
 
 def authorize(authorization: str, grants: Mapping[Grant, str]) -> Grant:
-    """The grant that a request's header `Authorization` gives; ANYBODY where no token is set.
+    """The grant that a request's header `Authorization` gives; ANYBODY if the settings have no token.
 
     `grants` are those in force, with their tokens. RefusedError 401 without a valid token.
     """

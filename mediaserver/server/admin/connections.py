@@ -72,9 +72,7 @@ class AdminConnections:
         return len(self._connections)
 
     def track(self, connection: "AdminConnection") -> bool:
-        """Count a new connection, and evict an old one where needed. Returns whether there is room for the new
-        one.
-        """
+        """Count a new connection, and evict an old one if there are too many; False if the new one has no room."""
         has_room = len(self) < self._limit
         if not has_room and self.evictable:
             next(iter(self.evictable)).reject(_NO_ROOM)
@@ -83,7 +81,7 @@ class AdminConnections:
         return has_room
 
     def untrack(self, connection: "AdminConnection") -> None:
-        """Count a connection no longer, because it is closed."""
+        """Stop counting a connection, because it is closed."""
         self._connections.discard(connection)
         self.evictable.pop(connection, None)
 
@@ -131,7 +129,7 @@ class AdminConnection(HttpProtocol):
         super().connection_lost(exc)
 
     def detach(self, receive: Callable[[bytes], None]) -> None:
-        """Count the connection no longer, because it leaves HTTP for a stream, and the media ports count it."""
+        """Stop counting the connection: it leaves HTTP for a stream, and the media ports count it instead."""
         self._stop_timeout()
         self._owner.untrack(self)
         super().detach(receive)

@@ -1,4 +1,4 @@
-"""The admin listener's application: which request needs which scope, who may ask, and what is logged of it."""
+"""The admin listener's application: which scope each request needs, who may make it, and how it is logged."""
 
 from collections.abc import Callable, Mapping
 
@@ -41,8 +41,8 @@ log = structlog.get_logger()
 
 
 class AdminEndpoint:
-    """Handles the requests on all paths of the admin listener. If a token is set, all need one but health checks
-    and the console's pages.
+    """Handles the requests on all paths of the admin listener. If a token is set, all requests need a token,
+    except health checks and the console's pages.
 
     `why_closed` returns why the server takes no calls, such as "draining"; "" while it takes calls.
     `why_not_ready` returns why no calls should be sent to the server: because it takes none, or because a speech
@@ -132,7 +132,7 @@ class AdminEndpoint:
         return app
 
     def _guarded(self, operation: Operation) -> Handler:
-        """Wrap an operation's handler: check the token's scope, handle the request, and log whose token it had."""
+        """Wrap an operation's handler: check the token's scope, handle the request, and log the token's name."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             grant: Grant = request[GRANT]
@@ -158,7 +158,7 @@ class AdminEndpoint:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Check a request's token and origin, then handle it. Errors are answered by status and a line in JSON."""
+        """Check a request's token and origin, then handle it. Errors are answered by HTTP status and JSON."""
         connection = protocol_of(request)
         assert isinstance(connection, AdminConnection)  # noqa: S101 - `AdminConnections` makes no others
         on_request_read(request, connection.on_request_read)
@@ -185,7 +185,7 @@ class AdminEndpoint:
             return _fault_response("internal error: see the server's log")
 
     def _authorize(self, request: web.Request) -> Grant:
-        """What a request may do. RefusedError where it lacks a token, or was made by a page of another site."""
+        """What a request may do. RefusedError if it lacks a token, or was made by a page of another site."""
         settings, headers = self._engine.settings.admin, request.headers
         hosts, grant = headers.getall("Host", ()), Grant("", frozenset())
         if request.path not in _PROBES:
@@ -195,7 +195,7 @@ class AdminEndpoint:
                 ticket, offered = request.query.get(TICKET, ""), headers.get("Authorization", "")
                 tickets = self._tickets
                 grant = tickets.redeem(ticket, request.path, grants) if ticket else authorize(offered, grants)
-            if ANYBODY in grants:  # where a token is set, pages of other sites lack it
+            if ANYBODY in grants:  # if a token is set, pages of other sites lack it
                 validate_host(hosts, {settings.host.lower(), *settings.hosts})
         validate_origin(headers.getall("Origin", ()), hosts)
         return grant
@@ -230,14 +230,14 @@ class AdminEndpoint:
     async def _stream_events(self, request: web.Request) -> web.StreamResponse:
         """Send the events of one stream by WebSocket. `type` and `after` are as for the events of all streams.
 
-        A stream that is over is known as long as one of its events is kept.
+        A stream that has ended is still found while one of its events is kept.
         """
         name = request.match_info["id"]
         is_known = self._engine.events.has_kept(name)
         return await self._events.serve(request, name if is_known else self._find(request).stream.id)
 
     async def _end_lasting(self, _: web.Application) -> None:
-        """End the requests that last, as the server is shutting down."""
+        """End the requests that last, such as for events, because the server is shutting down."""
         self._lasting.close()
         self._engine.events.close()
         self._levels.close()
@@ -246,7 +246,7 @@ class AdminEndpoint:
 
 
 def _log_audit(request: web.Request, grant: Grant, **facts: object) -> None:
-    """Log a request that may change a stream or listen to it, and whose token it had."""
+    """Log a request that may change a stream or listen to it, with the name of its token."""
     log.info(
         "admin request",
         by=grant.caller,
@@ -258,7 +258,7 @@ def _log_audit(request: web.Request, grant: Grant, **facts: object) -> None:
 
 
 async def _log_beginning(request: web.Request, _: web.StreamResponse) -> None:
-    """Log the beginning of a request that lasts: whose token it had, and what it asks for."""
+    """Log the beginning of a request that lasts, such as for events: its token's name and what it asks for."""
     asked = request.get(ASKED)
     if asked is not None:
         _log_audit(request, request[GRANT], begins=True, **asked)

@@ -18,8 +18,8 @@ _ORIGIN = re.compile(rf"null|[A-Za-z][A-Za-z0-9+.-]*://({_AUTHORITY})")
 def validate_host(headers: Sequence[str], names: Collection[str]) -> None:
     """Check a request's Host headers (RFC 9110, section 7.2) against the server's `names`, given in lower case.
 
-    Any IP address passes, because DNS rebinding needs a name. `localhost` passes, too. RefusedError: 400 where
-    there is not exactly one valid header, 403 where the header has a name that is not in `names`.
+    Any IP address passes, because DNS rebinding needs a name. `localhost` passes, too. RefusedError: 400 if there
+    is not exactly one valid header, 403 if the header has a name that is not in `names`.
     """
     if len(headers) != 1 or not re.fullmatch(_AUTHORITY, headers[0]):
         raise RefusedError(
@@ -35,7 +35,7 @@ def validate_host(headers: Sequence[str], names: Collection[str]) -> None:
 def validate_origin(origins: Sequence[str], hosts: Sequence[str]) -> None:
     """Check a request's Origin headers (RFC 6454, section 7) against its Host headers.
 
-    RefusedError: 400 where a header is no valid origin, 403 where a page of another site made the request.
+    RefusedError: 400 if a header is no valid origin, 403 if a page of another site made the request.
     """
     for origin in origins:
         if not (found := _ORIGIN.fullmatch(origin)):

@@ -1,7 +1,7 @@
-"""Answers to requests that a client may have to send twice, by their header `Idempotency-Key`.
+"""Recognises requests that a client sends again, by their header `Idempotency-Key`, and repeats the first answer.
 
-A client that got no answer cannot know whether its request was acted upon. With the same key the request is acted
-upon once, and each further one gets the first one's answer (IETF draft "The Idempotency-Key HTTP Header Field").
+A client that got no answer cannot know whether its request was acted upon. Of all requests with one idempotency
+key, only the first is acted upon; the others get its answer (IETF draft "The Idempotency-Key HTTP Header Field").
 """
 
 import asyncio
@@ -18,7 +18,8 @@ from mediaserver.server.admin.requests import read_body
 
 HEADER = "Idempotency-Key"
 KEPT_SECONDS = 600.0
-MOST_KEPT = 10_000  # the most answers that are kept; beyond it, the oldest are forgotten sooner
+# The most answers that are kept; with more, the oldest is forgotten before `KEPT_SECONDS` are over.
+MOST_KEPT = 10_000
 _MAX_KEY = 200  # the most characters of an idempotency key
 
 
@@ -39,16 +40,16 @@ class _Entry(NamedTuple):
 
 
 class IdempotentAnswers:
-    """The answers to the latest requests that had a key, at most `most`. `clock` is monotonic, in seconds."""
+    """The answers to the latest `most` requests with an idempotency key. `clock` is monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = MOST_KEPT) -> None:
         self._clock, self._most = clock, most
         self._entries: dict[tuple[str, str, str, str], _Entry] = {}
 
     async def handle(self, request: web.Request, by: str, handler: Handler) -> web.StreamResponse:
-        """Handle a request, or answer as the request with the same key, path and token was answered.
+        """Handle a request. If one with its idempotency key, path and token was handled, repeat that answer.
 
-        An error is not kept: the request is handled again. RefusedError 422 where the body differs from the first.
+        An error is not kept: the request is then handled again. RefusedError 422 if the bodies of the two differ.
         """
         text = request.headers.get(HEADER, "")
         if not text:
@@ -82,7 +83,7 @@ class IdempotentAnswers:
         return response
 
     def _forget_old(self, most: int) -> None:
-        """Forget answers that are too old, and the oldest ones if there are more entries than `most`.
+        """Forget answers that are too old, and the oldest ones if more than `most` answers are kept.
 
         Requests in progress are passed over. They are few, as each has a connection of its own.
         """

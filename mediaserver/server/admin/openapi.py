@@ -53,7 +53,7 @@ _REF = "#/components/schemas/{model}"
 
 
 class Operation(NamedTuple):
-    """A request that the admin port handles. Without a `scope`, everybody may ask, such as a health probe."""
+    """A request that the admin port handles. If `scope` is None, the request needs no token."""
 
     method: str
     path: str
@@ -120,7 +120,7 @@ def _describe(operation: Operation) -> dict[str, Any]:
 
 
 def _takes_nothing(model: type[BaseModel]) -> bool:
-    """Whether a request may do without a body, which counts as an empty object."""
+    """Whether a request may have no body: no body counts as `{}`, which is then valid."""
     try:
         model.model_validate({})
     except ValidationError:

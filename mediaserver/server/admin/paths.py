@@ -1,4 +1,4 @@
-"""The admin port's request about paths: what is configured, in words, without anything that may be a secret."""
+"""The admin port's request that describes the configured URL paths, without any setting that may be a secret."""
 
 from dataclasses import asdict
 from typing import Any
@@ -11,7 +11,7 @@ from mediaserver.runtime.engine import Engine
 
 
 class PathRequests:
-    """Handles the request about paths."""
+    """Handles the request that describes the configured URL paths."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

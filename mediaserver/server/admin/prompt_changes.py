@@ -1,4 +1,4 @@
-"""The admin port's requests that change prompts: to upload, speak, rename and remove them, and undo that."""
+"""The admin port's requests that change prompts: to upload, speak, rename, remove and restore them."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -96,7 +96,7 @@ class PromptChanges:
                 return self._placed(await self._editor.put(name, file, request[GRANT].caller))
 
     async def list_versions(self, request: web.Request) -> web.Response:
-        """List the old versions of a prompt, the newest first: until when each was heard, and who changed it."""
+        """List a prompt's old versions, the newest first: until when callers heard each, and who replaced it."""
         with self._using_folder("read"):
             versions = await self._editor.versions(request.match_info["name"])
         return web.json_response({"versions": [version.describe() for version in versions]})
@@ -109,7 +109,7 @@ class PromptChanges:
             return self._placed(await self._editor.restore(name, version, request[GRANT].caller))
 
     async def _speak(self, asked: SayRequest) -> bytes:
-        """The speech of a text as PCM. RefusedError 400 where it cannot be spoken, 502 where the engines fail."""
+        """The speech of a text as PCM. RefusedError 400 if the text cannot be spoken, 502 if all engines fail."""
         speech = self._engine.speech
         voice = speech.voice(asked.engine or (), asked.voice, asked.rate, asked.language)
         unfit = voice_problems(asked.need, speech.settings)
@@ -134,7 +134,7 @@ class PromptChanges:
 
     @contextlib.contextmanager
     def _using_folder(self, use: str = "changed") -> Iterator[None]:
-        """Answer errors of the file system, such as of a full disk, with 507 and their text."""
+        """Turn errors of the file system, such as a full disk, into RefusedError 507 with the error's text."""
         try:
             yield
         except OSError as error:
@@ -144,7 +144,7 @@ class PromptChanges:
 
     @contextlib.asynccontextmanager
     async def _receive(self, request: web.Request) -> AsyncIterator[Upload]:
-        """Receive the body of a request into a file, which is removed in the end if it has not become a prompt."""
+        """Receive a request's body into a file, which is removed at the end if it has not become a prompt."""
         if self._uploads >= _MAX_UPLOADS:
             raise RefusedError(RefusalReason.CONNECTIONS, f"{_MAX_UPLOADS} files are being received: try again")
         connection = protocol_of(request)
@@ -170,7 +170,7 @@ class PromptChanges:
         return web.json_response(described | {"file": file}, status=201 if placed.is_new else 200)
 
     def _refuse_to_break(self, name: str, snapshot: PromptSnapshot) -> None:
-        """RefusedError 409 where, with this snapshot, paths would lack a prompt that they have now."""
+        """Raise RefusedError 409 if, with `snapshot` in force, a path would lack a prompt that it has now."""
         configuration, library = self._engine.configuration, self._engine.library
         present = {*configuration.missing_prompts(library), *configuration.missing_default_prompts(library)}
         changed = [
@@ -185,7 +185,7 @@ class PromptChanges:
 
 
 def _extension(request: web.Request) -> str:
-    """The extension that a query's `type` names, "" for none; RefusedError 400 where no sound file has it."""
+    """The extension that `type` in the query names, "" for none; RefusedError 400 if no sound file has it."""
     given = request.query.get("type", "").lower().removeprefix(".")
     if given and f".{given}" not in EXTENSIONS:
         raise RefusedError(RefusalReason.BAD_QUERY, "type should be the extension of a sound file, such as wav")

@@ -96,7 +96,7 @@ class PromptRequests:
         return web.json_response({"duration_s": round(encoded.samples / SAMPLE_RATE, 3), "waveform": parts})
 
     async def _pcm_of(self, name: str) -> EncodedFrames:
-        """The PCM of a prompt. RefusedError 404 where there is none, or where its file is gone since."""
+        """The PCM of a prompt. RefusedError 404 if there is no such prompt, or if its file has disappeared."""
         try:
             encoded = self._engine.library.snapshot.find(name).get_frames(PCM)
             return encoded if isinstance(encoded, EncodedFrames) else await asyncio.shield(encoded)

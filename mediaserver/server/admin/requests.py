@@ -105,7 +105,7 @@ class TicketRequest(Table):
 
 
 async def read_body(request: web.Request) -> bytes:
-    """The body of a request; RefusedError 400 where the body breaks off, or is not valid HTTP."""
+    """The body of a request; RefusedError 400 if the body breaks off, or is not valid HTTP."""
     try:
         return await request.read()
     except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone or slow, or its body is no HTTP
@@ -126,7 +126,7 @@ async def parse_body(request: web.Request, model: type[B]) -> B:
 
 
 def parse_flag(query: Mapping[str, str], key: str) -> bool:
-    """Whether a query sets a key to `true`; RefusedError 400 where its value is neither true nor false."""
+    """Whether a query sets `key` to `true`; RefusedError 400 if its value is neither true nor false."""
     text = query.get(key, "false")
     if text not in ("true", "false"):
         raise RefusedError(RefusalReason.BAD_QUERY, f"{key} should be true or false")
@@ -134,7 +134,7 @@ def parse_flag(query: Mapping[str, str], key: str) -> bool:
 
 
 def parse_number(query: Mapping[str, str], key: str) -> int:
-    """The value of a query's key, 0 without the key; RefusedError 400 where it is no whole number."""
+    """The number that a query has for `key`, 0 if it has none; RefusedError 400 if it is no whole number."""
     text = query.get(key, "") or "0"
     if not re.fullmatch("[0-9]{1,18}", text):
         raise RefusedError(RefusalReason.BAD_QUERY, f"{key} should be a whole number: the `next` of an answer")
@@ -142,7 +142,7 @@ def parse_number(query: Mapping[str, str], key: str) -> int:
 
 
 def parse_limit(query: Mapping[str, str]) -> int:
-    """How many entries of a list a query's `limit` asks for; RefusedError 400 where it is no such number."""
+    """How many entries of a list a query's `limit` asks for; RefusedError 400 if `limit` is no allowed number."""
     text = query.get("limit", "")
     if not text:
         return _MAX_PAGE

@@ -1,4 +1,4 @@
-"""The admin port's requests about streams: to list, dial and end them, their keys, variables and labels."""
+"""The admin port's requests about streams: to list, dial and end them, their DTMF keys, variables, labels."""
 
 import asyncio
 import bisect
@@ -79,7 +79,8 @@ class StreamRequests:
             for session in (streams if call is None else streams.of_call(call))
             if path in (None, session.stream.route, session.stream.path) and label in (None, session.stream.label)
         ]
-        begin = bisect.bisect_right(found, after, key=streams.number_of)  # the stream of `after` may have ended
+        # The stream with the number `after` may have ended.
+        begin = bisect.bisect_right(found, after, key=streams.number_of)
         page, more = found[begin : begin + limit], len(found) > begin + limit
         rest = {"total": len(found)} | ({"next": str(streams.number_of(page[-1]))} if more else {})
         texts = list[str]()
@@ -108,9 +109,7 @@ class StreamRequests:
         return web.Response(status=204)
 
     async def press_keys(self, request: web.Request) -> web.Response:
-        """Feed a stream's keypad with keys that did not come as audio, but, for example, by a flow's
-        `digits_receive`.
-        """
+        """Act as if the caller had pressed DTMF keys, such as those that VoIPBIN's `digits_receive` gathers."""
         pressed = await parse_body(request, PressedKeys)
         self._find(request).push_digits(pressed.digits)
         return web.Response(status=204)

@@ -42,7 +42,7 @@ class AudioSocketConnection(MessageReceiver):
         self.number = number
         self.peer = Peer("?", "?", True, "?")
         self._handshake = b""  # bytes of the UUID's message that have come so far
-        # The running timer: before the UUID, that of the handshake; after our hang-up, that of the peer's close.
+        # The running timer: it limits the time until the UUID comes, or, after our hang-up, until the peer closes.
         self._timeout: asyncio.TimerHandle | None = None
         self._error: BaseException | None = None  # the error with which the connection was lost, if any
         self._ending = False  # whether our hang-up was sent, or the peer closed a connection without a stream
@@ -93,7 +93,7 @@ class AudioSocketConnection(MessageReceiver):
         self.refuse(RefusedError(RefusalReason.SLOW_HANDSHAKE, "the UUID took too long"))
 
     def begin(self, session: Session) -> None:
-        """From now on, give all messages to `session`, and finish it when the peer closes or is lost."""
+        """From now on, give all messages to `session`, and finish it when the peer closes or is disconnected."""
         self._session, self._on_message = session, session.receive_binary
 
     def refuse(self, error: RefusedError, path: str | None = None) -> None:

@@ -15,7 +15,7 @@ _PROBES = 4  # unanswered probes, a quarter of the interval apart, after which t
 
 
 def enable_keepalive(transport: asyncio.BaseTransport, interval: float) -> None:
-    """Probe a peer that is idle for `interval` seconds, and give it up if it stays silent for as many more.
+    """Probe a peer that is silent for `interval` seconds; after `interval` more seconds of silence, give it up.
 
     With an `interval` of 0, keepalive stays off.
 

@@ -18,7 +18,8 @@ _SLICE_BYTES = 4096  # number of bytes that are parsed at a time: a dozen frames
 # may hold a thousand tiny messages.
 _MESSAGES_PER_TURN = 32
 _MAX_BACKLOG_BYTES = 128 * 1024  # the most bytes that are read but not yet parsed; with more, reading pauses
-_MAX_BACKLOG_TIME = 2.0  # seconds that messages may wait without a break before the stream ends as a flood
+# Seconds for which messages may wait, with no pause, before the stream is ended as a flood.
+_MAX_BACKLOG_TIME = 2.0
 _MAX_DISCARDED_BYTES = 2_000_000  # the most bytes dropped after a stream's end, before it is reset: 5 s at 192 kHz
 _MAX_DISCARDED_FLOOD_BYTES = 128 * 1024  # the most bytes dropped after a stream that ended because of a limit
 
@@ -29,8 +30,8 @@ _MESSAGE_BYTES = {kind: rate // 50 * 2 + audiosocket.HEADER_BYTES for kind, rate
 class InboundRateLimit:
     """Limits a peer to `max_rate` messages a second. A message of several 20 ms frames counts as several messages.
 
-    A frame counts the same at any sample rate, so that a wideband stream is no flood. After the network has held
-    up a peer's messages, their rate may exceed 50 a second for a while. `clock` returns monotonic seconds.
+    A frame counts as one message at any sample rate, so that a wideband stream is no flood. After the network has
+    held up a peer's messages, their rate may exceed 50 a second for a while. `clock` returns monotonic seconds.
     """
 
     __slots__ = ("_clock", "_frames", "_max_rate", "_second")
@@ -40,7 +41,7 @@ class InboundRateLimit:
         self._second, self._frames = clock(), 0.0
 
     def allows(self, kind: int, size: int) -> bool:
-        """Count a message of `size` bytes, its header included. False where the message exceeds the limit."""
+        """Count a message of `size` bytes, its header included. False if the peer now exceeds the rate limit."""
         frames = 1.0  # nearly every message holds one frame of 20 ms
         if size > FRAME_MESSAGE:
             frames = max(1.0, size / _MESSAGE_BYTES.get(kind, FRAME_MESSAGE))
@@ -155,7 +156,7 @@ class MessageReceiver(asyncio.Protocol):
             self._on_eof()
 
     def _process(self, messages: Iterator[bytes]) -> None:
-        """Give the session the messages of one turn, unless one exceeds a limit."""
+        """Give the session the messages of one turn of the event loop, unless one exceeds a limit."""
         for count, message in enumerate(messages, 1):
             if not self._rate_limit.allows(message[0], len(message)):
                 self._on_limit_exceeded(End(EndReason.FLOOD, CloseCode.ABNORMAL))

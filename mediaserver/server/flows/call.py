@@ -17,7 +17,7 @@ from mediaserver.wire.voipbin.actions import Action
 from mediaserver.wire.voipbin.rounds import Rounds, RoundSettings
 
 # The most seconds for which the answer to a fetch is held back, so that the handler may decide, or begin to wait
-# for a key. VoIPBIN waits 3 s for an answer.
+# for a DTMF key. VoIPBIN waits 3 s for an answer.
 _HOLD = 0.4
 _GRACE = 10.0  # seconds by which a fetch may be late before the call counts as over
 _FORGET = 30.0  # seconds after the last answer in which VoIPBIN may repeat the fetch that was answered
@@ -33,7 +33,7 @@ class Fetch:
     reference: str  # the call's id
     round: int = 0  # the fetch's number; 0 for the fetch that begins the flow
     digits: str = ""
-    complete: bool = True  # False if a # among the caller's keys has cut off the rest of the URL
+    complete: bool = True  # False if a # among the caller's DTMF keys has cut off the rest of the URL
 
 
 class FlowCall:
@@ -42,8 +42,8 @@ class FlowCall:
     `port` has the number of the leased port, and the path. `on_freed` is called once the port is free again; its
     argument is whether the port was dialled. `on_over` is called with this object when no more fetches are
     expected. `report` emits an event of the stream, even if the stream has not begun. `hang_up` is called with the
-    call's id when the call is to be hung up at once, and no fetch waits for an answer. `executed` is the number of
-    actions that VoIPBIN executed when it asked for the same flow an earlier time.
+    call's id when the call is to be hung up at once, and no fetch waits for an answer. If the same flow has come
+    to us before, `executed` is the number of its actions that VoIPBIN executed then.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class FlowCall:
         self.activeflow, self.reference = fetch.activeflow, fetch.reference
         self.stream, self.port, self.handler = stream, port, handler
         self.dialled = False  # whether Asterisk has dialled the port
-        self.session: Session | None = None  # None before the stream, and after it, to break a reference cycle
+        self.session: Session | None = None  # None before the stream begins and after it ends: no reference cycle
         self.control = FlowControl(settings.source, self._on_decision)
         self.concluded = False  # whether the last answer, which leads to no further fetch, was given
         self._settings, self._on_freed, self._on_over, self._report = settings, on_freed, on_over, report
@@ -74,7 +74,7 @@ class FlowCall:
         self._loop = asyncio.get_running_loop()
         self._expected = 0  # the number of the fetch that is expected next
         self._answering: asyncio.Task[list[Action]] | None = None  # the task that makes the latest answer
-        self._key_at = self._loop.time()  # when the last key came, or the flow began
+        self._key_at = self._loop.time()  # when the last DTMF key came, or the flow began
         self._early = ""  # digits that came before the stream began
         self._dial_timer: asyncio.TimerHandle | None = None
         self._fetch_timer: asyncio.TimerHandle | None = None

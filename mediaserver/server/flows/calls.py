@@ -43,10 +43,10 @@ class FlowCalls:
         return self._by_port.get(number)
 
     async def answer(self, url: URL, public_url: str, fetch: Fetch) -> list[Action]:
-        """The actions that answer a fetch: those that come next on its call.
+        """The next actions of a call, which answer a fetch.
 
         `url` is the requested path with its query. `public_url` is the URL by which VoIPBIN requests this path.
-        RefusedError: 404 for a path that takes no flows, 400 if the flow belongs to another call.
+        RefusedError: 404 for a path that flows may not request, 400 if the flow belongs to another call.
         """
         call = self._by_flow.get(fetch.activeflow)
         if call is not None and call.reference != fetch.reference:

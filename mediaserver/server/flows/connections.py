@@ -1,4 +1,4 @@
-"""The HTTP connections of the flow port, limited in number and time by the code that limits the admin port's."""
+"""The HTTP connections of the flow port. Their number and time are limited as for those of the admin port."""
 
 from collections.abc import Callable
 

@@ -156,7 +156,7 @@ class FlowEndpoint:
 
 
 async def _read_body(request: web.Request, most: int) -> bytes:
-    """The body of a request; RefusedError 400 where it has more than `most` bytes, or does not end."""
+    """The body of a request; RefusedError 400 if the body has more than `most` bytes, or does not end."""
     try:
         return await request.clone(client_max_size=most).read()
     except (ConnectionError, web.RequestPayloadError) as error:  # the peer is gone or slow, or its body is no HTTP
@@ -166,7 +166,7 @@ async def _read_body(request: web.Request, most: int) -> bytes:
 
 
 async def _parse_fetch(request: web.Request) -> Fetch:
-    """The fetch that an HTTP request is; RefusedError 400, with the reason, if the request is no valid fetch."""
+    """Parse an HTTP request into a fetch; RefusedError 400, with the reason, if the request is no valid fetch."""
     query = request.rel_url.query
     read = await _read_body(request, _MAX_BODY)
     try:

@@ -87,7 +87,7 @@ class FlowMedia:
         call.on_stream_begun(session)
 
     def _waiting(self, connection: AudioSocketConnection) -> FlowCall:
-        """The call whose media is awaited on the port of a connection; RefusedError where there is none."""
+        """The call whose media is awaited on the port of a connection; RefusedError if there is no such call."""
         call = self._calls.on_port(connection.number)
         if call is None or call.dialled:
             raise RefusedError(RefusalReason.UNKNOWN_PATH, _FREE)

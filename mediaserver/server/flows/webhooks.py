@@ -1,4 +1,6 @@
-"""Acts on VoIPBIN's webhooks: dials a media stream for an answered call by a rule, and ends it with the call."""
+"""Acts on VoIPBIN's webhooks: dials a media stream for each answered call that an `[[attach]]` rule matches, and
+ends the stream when the call ends.
+"""
 
 import time
 from collections.abc import Callable

@@ -96,8 +96,8 @@ class AdmissionControl:
     ) -> tuple[Handler, WireSettings]:
         """The handler and the wire format that a URL asks for.
 
-        If a request has several errors, RefusedError has the first of these: 404; 426 where the request does not
-        ask for a WebSocket; the error in the query.
+        If a request has several errors, RefusedError has the first of these: 404; 426 if the request does not ask
+        for a WebSocket; the error in the query.
         """
         query_error: RefusedError | None = None
         try:
@@ -133,7 +133,8 @@ class AdmissionControl:
 def _without_credentials(route: Route, query: Mapping[str, str]) -> dict[str, str]:
     """The query of a URL without tokens and signatures, which a handler must not see.
 
-    On a path without tokens, query keys of these names are no credentials, and are passed on.
+    If the path needs no tokens, the query's keys `token`, `expires` and `sig` are no credentials, and are passed
+    on.
     """
     return {key: value for key, value in query.items() if not route.access.tokens or key not in CREDENTIALS}
 

@@ -80,7 +80,7 @@ class Connections(HttpServer):
         self._http.discard(connection)
 
     def track(self, connection: TrackedConnection) -> bool:
-        """Count a connection that does not speak HTTP, such as AudioSocket's; False if there is no room."""
+        """Count a connection that does not speak HTTP, such as AudioSocket's; False if there is no room for it."""
         has_room = self.make_room(connection)
         self._tracked.add(connection)
         return has_room
@@ -88,8 +88,8 @@ class Connections(HttpServer):
     def track_awaiting_tls(self, connection: TrackedConnection) -> None:
         """Count a connection whose peer has not begun its TLS handshake.
 
-        Some connections beyond the limit are kept as well, because a peer can be told of a refusal only after the
-        TLS handshake.
+        Some connections beyond the limit are also kept, because a peer can be told of a refusal only after the TLS
+        handshake.
         """
         self._accepted.pop(connection, None)
         if len(self) >= max_connections() + _REFUSAL_HEADROOM / 2:
@@ -109,7 +109,7 @@ class Connections(HttpServer):
             waiting.pop(connection, None)
 
     def upgrade(self, http: HttpProtocol, response: bytes) -> ServerWebSocket:
-        """Send the handshake's `response` on an HTTP connection, which becomes a WebSocket, and count this one.
+        """Make an HTTP connection a WebSocket: send the handshake's `response`, and count it among the WebSockets.
 
         The connection belongs to a media port, or to the admin port. ConnectionResetError if the peer is gone.
         """
@@ -227,7 +227,7 @@ class HttpConnection(HttpProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes of the request, within its size limit. Bytes that follow the request count as well."""
+        """Parse bytes of the request. Bytes that follow the request count towards its size limit, too."""
         self._received += len(data)
         if self._received >= self._owner.settings().max_header_bytes:
             limit = self._owner.settings().max_header_bytes

@@ -23,7 +23,7 @@ def reserve_descriptors(count: int) -> None:
 def raise_descriptor_limit(streams: int) -> None:
     """Raise the process's soft limit of file descriptors for a number of streams, each of which takes one.
 
-    A warning is logged where the hard limit is too low.
+    A warning is logged if the hard limit is too low.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     reserved = _ALL_RESERVED + _extra

@@ -11,7 +11,7 @@ class Evictable(Protocol):
     """A connection without a stream, which may be closed to make room for another connection."""
 
     def reject(self, error: RefusedError) -> None:
-        """Count the refusal, tell the peer why where the protocol allows it, and close the connection at once."""
+        """Count the refusal, tell the peer why if the protocol allows it, and close the connection at once."""
 
 
 class TrackedConnection(Evictable, Protocol):
@@ -25,9 +25,10 @@ EvictionQueue = dict[Evictable, None]  # connections in one phase, such as the T
 
 
 def evict_oldest(*queues: EvictionQueue) -> bool:
-    """Close the oldest connection of the longest queue; False where all queues are empty.
+    """Close the oldest connection of the longest queue; False if all queues are empty.
 
-    A flood of connections in one phase thus evicts connections of that phase only.
+    Each queue has the connections in one phase, such as the TLS handshake. A flood of connections in one phase
+    thus evicts connections of that phase only.
     """
     longest = max(queues, key=len)
     if not longest:

@@ -41,9 +41,9 @@ class Listener:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, host: str, port: int, keys: AddressKeys, *, reuse_port: bool = False) -> int:
-        """Listen on all addresses of `host`. Returns the port, which the system chooses where `port` is 0.
+        """Listen on all addresses of `host`. Returns the port, which the system chooses if `port` is 0.
 
-        ConfigError, which begins with the setting to change, where the port cannot be listened on.
+        ConfigError, which begins with the setting to change, if the port cannot be listened on.
         """
         loop = asyncio.get_running_loop()
         try:

@@ -14,8 +14,8 @@ class Peer(NamedTuple):
 
     address: str  # the peer's IP address, without a port
     name: str  # the address for logs, with the port if it is known
-    is_direct: bool  # False where a trusted proxy connected for the peer
-    limit_key: str  # streams are limited per key: an IPv4 address, or a customer's IPv6 /64
+    is_direct: bool  # False if a trusted proxy connected for the peer
+    limit_key: str  # limits of streams per peer count streams by this: an IPv4 address, or a customer's IPv6 /64
 
 
 def resolve_peer(peername: object, forwarded: Iterable[str], trusted: Networks) -> Peer:

@@ -27,7 +27,7 @@ class Tls:
         self.load_certificate(settings, where)
 
     def load_certificate(self, settings: TlsSettings, where: str) -> None:
-        """Load the certificate and key from their files, for connections to come; ConfigError where that fails."""
+        """Load the certificate and key from their files, for connections to come; ConfigError if that fails."""
         problems: list[str] = []  # problems of reading the files; OpenSSL would not say which file it cannot read
         certificate_pem = _read(settings.certificate, f"{where}: tls.certificate", problems)
         _read(settings.key, f"{where}: tls.key", problems)
@@ -41,13 +41,13 @@ class Tls:
         self.expires = certificate.not_valid_after_utc.timestamp()
 
     def log_expiry(self) -> None:
-        """Log when the certificate expires, as an error where it has expired already."""
+        """Log when the certificate expires, as an error if it has expired already."""
         write = log.info if self.expires > time.time() else log.error
         write("certificate in use", expires=datetime.fromtimestamp(self.expires, UTC).isoformat())
 
 
 def load(settings: Settings, where: str) -> tuple[Tls | None, list[str]]:
-    """Make the TLS context of the settings, None without TLS. Also return a line for each problem with files."""
+    """Make the TLS context that the settings ask for, or None. Also return a line for each problem with files."""
     if not settings.tls.certificate:
         return None, []
     try:

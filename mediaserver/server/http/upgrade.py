@@ -10,14 +10,13 @@ from mediaserver.wire.chan_websocket import SUBPROTOCOL
 
 
 def select_subprotocol(request: web.BaseRequest) -> str | None:
-    """The subprotocol of Asterisk's WebSocket channel (chan_websocket) where the client offers it, else None."""
+    """The subprotocol of Asterisk's WebSocket channel (chan_websocket) if the client offers it, else None."""
     offered = ",".join(request.headers.getall("Sec-WebSocket-Protocol", ())).split(",")
     return SUBPROTOCOL if SUBPROTOCOL in (word.strip() for word in offered) else None
 
 
 def upgrade_response(request: web.BaseRequest) -> bytes:
-    """The bytes of `101 Switching Protocols`, which answer a request; RefusedError 400 where its headers are
-    wrong.
+    """The bytes of the answer `101 Switching Protocols`; RefusedError 400 if the request's headers are wrong.
 
     No WebSocket extension is ever agreed to, because Asterisk refuses an answer that names one.
     """

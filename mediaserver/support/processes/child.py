@@ -119,7 +119,7 @@ class ChildProcess:
         asyncio.get_running_loop().add_reader(self._socket, self._on_readable, on_death)
 
     def unwatch(self) -> "ChildProcess":
-        """Stop watching the child, and return it. While it works, errors of its socket show that it has died."""
+        """End `watch_idle`, and return this object. While the child works, socket errors show that it has died."""
         asyncio.get_running_loop().remove_reader(self._socket)
         return self
 
@@ -138,7 +138,7 @@ class ChildProcess:
 
     async def kill(self) -> None:
         """Kill the child at once, together with all programs that it has started."""
-        if self._process.returncode is None:  # until the child is waited for, its group exists, even if it is dead
+        if self._process.returncode is None:  # a dead child's process group exists until the child is waited for
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._wait_exit()
 

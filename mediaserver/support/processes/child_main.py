@@ -26,7 +26,7 @@ def open_channel() -> tuple[IO[bytes], IO[bytes]]:
 
 
 def report_ready(answers: IO[bytes]) -> None:
-    """Report to the server that the child is ready. A pool whose children keep dying before this pauses."""
+    """Report to the server that the child is ready. A pool pauses if its children keep dying earlier."""
     answers.write(READY)
     answers.flush()
 
@@ -39,6 +39,6 @@ def scrub_environment() -> None:
 
 
 def program_environment(configured: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a foreign program: harmless variables of ours, overridden by the configured ones."""
+    """The environment for a foreign program: our process's harmless variables, overridden by configured ones."""
     passed_on = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("LC_")}
     return passed_on | dict(configured)

@@ -14,14 +14,16 @@ import structlog
 
 _GATHER = 0.1  # seconds for which text, such as a traceback, is gathered into one log line
 _READ_BYTES = 65_536  # number of bytes that are read at a time: as many as a pipe holds
-_SHOWN = 4000  # the most characters of a text that are logged: those at its end
-_LAST_READS = 4  # the most reads after a process's death, as programs that it started may print for ever
-_PERIOD, _LINES = 60.0, 10  # seconds of a period, and the most log lines of one module's child processes in it
+_SHOWN = 4000  # the most characters of one text that are logged; of a longer text, its end is logged
+_LAST_READS = 4  # the most reads after the child's death, as programs that it started may still print
+# Seconds of a period, and the most lines logged in each period for all child processes that run one module.
+_PERIOD, _LINES = 60.0, 10
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # escape sequences for a terminal's colours
 
 counts = {"logged": 0, "dropped": 0}  # number of lines printed by child processes, by whether they were logged
 log = structlog.get_logger()
-_logged: dict[str, tuple[float, int]] = {}  # by child's module: the start of its period, and its log lines since
+# By the module that child processes run: the start of the module's period, and its log lines in that period.
+_logged: dict[str, tuple[float, int]] = {}
 
 
 class StderrReader:
@@ -35,7 +37,7 @@ class StderrReader:
         self._wait()
 
     def started(self, process: int) -> None:
-        """Close the server's copy of the file descriptor `writer`, after the start of a child, which has its own.
+        """Close the server's file descriptor `writer` after the start of a child process, which has a copy of it.
 
         `process` is the child's process id; 0 if no process could be started.
         """

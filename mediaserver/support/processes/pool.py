@@ -74,8 +74,8 @@ class ProcessPool:
     async def acquire(self) -> AsyncIterator[ChildProcess]:
         """Yield a child that is ready for work, for this caller alone.
 
-        Raises NoProcessError, or an error of DEAD, if no child gets ready. If the context raises an exception or
-        is cancelled, the child is killed, because it may be in the middle of its work.
+        Raises NoProcessError, or one of the errors in `DEAD`, if no child gets ready. If the body of `async with`
+        raises an exception or is cancelled, the child is killed, because it may be in the middle of its work.
         """
         self._cancel_idle_timer()
         self._users += 1

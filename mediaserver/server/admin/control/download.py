@@ -28,7 +28,7 @@ _AT_ONCE = 4  # the most downloads at the same time; others wait, for at most `T
 
 
 class _Resolver(AbstractResolver):
-    """Resolves names, but only to public addresses, and to those of listed networks."""
+    """Resolves host names, but only to public addresses, and to those in `networks`."""
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self._networks, self._resolver = networks, aiohttp.ThreadedResolver()
@@ -36,7 +36,7 @@ class _Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The addresses of a host; OSError where there is none to which a connection may be made."""
+        """The addresses of a host; OSError if it has none to which a connection may be made."""
         found = await self._resolver.resolve(host, port, family)
         admitted = [each for each in found if self._admits(each["host"])]
         if not admitted:
@@ -64,7 +64,7 @@ class Downloader:
         """Download the file at a URL that begins with one of `prefixes`.
 
         If the URL has the host's IP address, any address is allowed. If it has the host's name, this must stand
-        for a public address, or one in `networks`. RefusedError: 403 for another URL, 502 where the file does not
+        for a public address, or one in `networks`. RefusedError: 403 for another URL, 502 if the file does not
         come, is too large, or takes too long.
         """
         url, status = _listed(text, prefixes), None

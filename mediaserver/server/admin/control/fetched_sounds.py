@@ -1,4 +1,4 @@
-"""Sounds that requests name by a URL: downloaded, and decoded in a process of their own as prompts are."""
+"""Downloads the sounds that requests name by a URL, and decodes them in child processes, as prompts are."""
 
 import asyncio
 import os
@@ -17,14 +17,15 @@ from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.server.admin.control.download import Downloader
 
 LONGEST = 600  # the most seconds of one sound
-MEMORY_LIMIT = 200_000_000  # the most bytes of the sounds that play or wait on all streams together
-_PLAIN = ".wav"  # stands in for the extension where a URL has none of a sound file; mostly, the content decides
+MEMORY_LIMIT = 200_000_000  # the most bytes of all sounds that play or are queued, on all streams together
+_PLAIN = ".wav"  # the file's extension if its URL has none of a sound file; its content mostly tells the format
 
 
 class FetchedSounds:
     """Downloads and decodes the sounds at URLs, by the settings in force at the time of the request.
 
-    A sound has at most `LONGEST` seconds. All that play or wait on all streams have at most `memory_limit` bytes.
+    A sound has at most `LONGEST` seconds. The sounds that play or are queued, on all streams, have at most
+    `memory_limit` bytes together.
     """
 
     def __init__(
@@ -32,13 +33,13 @@ class FetchedSounds:
     ) -> None:
         self._library, self._settings, self._memory_limit = library, settings, memory_limit
         self._downloader = Downloader()
-        self._bytes = 0  # number of bytes that the sounds that play or wait take
+        self._bytes = 0  # bytes of memory of all sounds that play or are queued
 
     async def fetch(self, url: str) -> SoundFile:
         """Download and decode the sound at a URL.
 
-        RefusedError: 403 where no entry of `admin.play_from` has the URL, 502 where no file comes in time or it is
-        too large, 422 where it cannot be played or is too long, 429 where such sounds fill their memory already.
+        RefusedError: 403 if the URL begins with no entry of `admin.play_from`, 502 if no file comes in time or it
+        is too large, 422 if it cannot be played or is too long, 429 if sounds take up `memory_limit` already.
         """
         self._require_room(0)
         settings = self._settings()
@@ -56,7 +57,7 @@ class FetchedSounds:
         return sound
 
     def _count(self, sound: SoundFile) -> None:
-        """Count a sound's memory for as long as a stream holds the sound. RefusedError 429 if it is too much."""
+        """Count a sound's memory while a stream holds the sound. RefusedError 429 beyond `memory_limit`."""
         size = sound.pcm.size
         self._require_room(size)
         self._bytes += size

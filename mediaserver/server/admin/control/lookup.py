@@ -17,8 +17,8 @@ class StreamLookup:
         """The stream that a request names, by our id, by its label, or by the platform's id of its call.
 
         A stream that has ended, and whose connection is being closed, is not found. A handler therefore looks for
-        the stream once it has read the body, and acts before it awaits. RefusedError: 404 where there is no
-        stream, 409 where a name stands for several streams.
+        the stream once it has read the body, and acts before it awaits. RefusedError: 404 if there is no such
+        stream, 409 if the label or call id stands for several streams.
         """
         name = request.match_info["id"]
         session = self._engine.streams.get(name)

@@ -15,7 +15,7 @@ from mediaserver.server.admin.requests import parse_body
 
 
 class SwitchRequests:
-    """Handles the request to continue a stream on another path. `find` returns the stream that it names."""
+    """Handles requests to continue a stream on another path. `find` returns the stream that a request names."""
 
     def __init__(self, engine: Engine, find: StreamLookup) -> None:
         self._engine, self._find = engine, find

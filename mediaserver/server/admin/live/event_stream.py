@@ -21,9 +21,9 @@ class EventStreams:
     async def serve(self, request: web.Request, stream: str = "") -> web.WebSocketResponse:
         """Send the events of all streams by WebSocket, in the form that webhooks have.
 
-        With a `stream`, only its own. The query filters: `type=digits,menu.*`, `path=/menu`. `after=<sequence>`
-        continues after the last event that the peer has seen. The first message says from where on events come,
-        and how many are missing.
+        With a `stream`, only the events of that stream. The query filters: `type=digits,menu.*`, `path=/menu`.
+        `after=<sequence>` continues after the last event that the peer has seen. The first message has the
+        sequence number after which events follow, and says how many events are missing.
         """
         after, wanted = _parse_after(request), _filter(request, stream)
         socket = open_websocket(_MAX_MESSAGE)
@@ -46,7 +46,7 @@ class EventStreams:
 
 
 async def _send(socket: web.WebSocketResponse, subscription: Subscription) -> None:
-    """Send events as they come; where some were dropped, say how many before the next one."""
+    """Send events as they come. If events were dropped, send their number before the next event."""
     told = 0
     async for event in subscription:
         if subscription.dropped > told:
@@ -65,7 +65,7 @@ def _parse_after(request: web.Request) -> int | None:
 
 
 def _filter(request: web.Request, stream: str) -> EventFilter:
-    """A filter of the events that a request's query asks for: of a path, or of some kinds, such as `menu.*`."""
+    """A filter that passes the events for which a query asks by `path` and by `type`, such as `menu.*`."""
     kinds = [kind.strip() for kind in request.query.get("type", "").split(",") if kind.strip()]
     exact = {kind for kind in kinds if not kind.endswith("*")}
     beginnings = tuple(kind[:-1] for kind in kinds if kind.endswith("*"))

@@ -1,4 +1,4 @@
-"""Requests of the admin port that last, such as for events: how many there may be, and until when."""
+"""Limits requests to the admin port that last, such as for events, and ends those whose token was revoked."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -9,15 +9,17 @@ from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.admin.authorization import GRANT, Grant
 from mediaserver.server.admin.openapi import Operation
 
-# The most connections whose requests last. The others are left for short requests, such as for metrics.
+# The most connections for requests that last, such as for events. The other connections of the admin port are left
+# for short requests, such as for metrics.
 _MAX_LASTING = 16
-_WATCH_SECONDS = 1.0  # seconds between two checks whether the tokens of requests that last are in force
-# What a request that lasts asks for, to be logged when it begins: its query, unless its handler sets other facts.
+_WATCH_SECONDS = 1.0  # seconds between two checks that the tokens of the requests in progress are still in force
+# `request[ASKED]` is what a request that lasts asks for, logged at its beginning: its query, or facts that its
+# handler sets.
 ASKED = web.RequestKey("asked", dict[str, str])
 
 
 class LastingRequests:
-    """The requests that last, in progress. `grants` returns the grants that are in force."""
+    """The requests in progress that last, such as for events. `grants` returns the grants that are in force."""
 
     def __init__(self, grants: Callable[[], Collection[Grant]]) -> None:
         self._grants = grants
@@ -27,7 +29,7 @@ class LastingRequests:
     async def handle(self, operation: Operation, request: web.Request, *, audited: bool) -> web.StreamResponse:
         """Handle a request that lasts, if there are not too many of them.
 
-        If it is `audited`, the log says when its answer begins, too.
+        If `audited`, the beginning of the answer is logged, too.
         """
         if len(self._tasks) >= _MAX_LASTING:
             raise RefusedError(RefusalReason.CONNECTIONS, f"{_MAX_LASTING} such requests are in progress already")
@@ -50,7 +52,7 @@ class LastingRequests:
             self._watch = None
 
     def _watch_grants(self) -> None:
-        """End requests whose token is in force no longer, as after a reload."""
+        """End the requests whose token is no longer in force, for example because a reload has removed it."""
         self.close()
         grants = self._grants()
         for task, grant in self._tasks.items():

@@ -21,14 +21,14 @@ _MAX_MESSAGE = 16 * 1024  # the most bytes of a message from a peer
 class Meters:
     """The level meters of the streams that one peer has chosen. Streams that do not exist are left out.
 
-    `change` and `measure` let other tasks run in between. Meanwhile, streams may end, and the other of the two
-    methods may drop their meters.
+    `change` and `measure` let other tasks run in between. These tasks may end streams, or run the other of the two
+    methods, which may close meters.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._meters: dict[str, LevelMeter] = {}
-        self.wanted: set[str] | None = None  # the streams newly chosen by the peer; None after `change`
+        self.wanted: set[str] | None = None  # the peer's new choice of streams; None once `change` has applied it
 
     async def change(self) -> None:
         """Meter the streams newly chosen by the peer, and no others; without a new choice, do nothing."""
@@ -57,7 +57,7 @@ class Meters:
 
 
 async def _with_turns(streams: Iterable[str]) -> AsyncIterator[str]:
-    """The streams one after another, with turns of the event loop in between, so that no call is delayed."""
+    """Yield the streams one by one, and let other tasks run in between, so that no call is delayed."""
     for n, stream in enumerate(streams, start=1):
         yield stream
         if not n % _AT_A_TIME:

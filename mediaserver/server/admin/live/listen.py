@@ -43,8 +43,8 @@ class ListenRequests:
     async def serve_wav(self, request: web.Request) -> web.StreamResponse:
         """Send the live sound of a stream as an endless WAV file of 16 bits at 8 kHz.
 
-        `side`: `both` in stereo, the caller left and what we send right; `caller` or `us` alone. It ends with the
-        stream.
+        `side=both` is stereo: the caller left, what we send right. `side=caller` and `side=us` are mono. The file
+        ends with the stream.
         """
         side = _choice(request, "side", Side.BOTH)
         listeners = self._session_of(request).operator.listeners
@@ -66,8 +66,8 @@ class ListenRequests:
     async def serve_audio(self, request: web.Request) -> web.WebSocketResponse:
         """Send the live sound of a stream by WebSocket: 16-bit PCM at 8 kHz, one message for each 20 ms.
 
-        `side` is as for a WAV file. With `role=whisper` or `role=barge`, for which a token needs the scope
-        `control` as well, mono PCM that the peer sends is played over what plays, or in its place.
+        `side` is as in `serve_wav`. If its token has the scope `control`, too, the peer may also send mono PCM,
+        which is mixed with the sound that plays on the stream (`role=whisper`) or replaces it (`role=barge`).
         """
         side, role = _choice(request, "side", Side.BOTH), _choice(request, "role", Role.LISTEN)
         if role is not Role.LISTEN:
@@ -114,7 +114,7 @@ def limit_buffers(request: web.Request) -> None:
 async def until_taken(request: web.Request, timeout: float) -> None:
     """Wait until a peer has taken nearly all that was written to it.
 
-    ConnectionError where it has gone, or takes nothing within `timeout` seconds, so that it is disconnected.
+    ConnectionError if the peer has gone, or has not read enough after `timeout` seconds, and is disconnected.
     """
     deadline = asyncio.get_running_loop().time() + timeout
     while (transport := request.transport) is not None and transport.get_write_buffer_size() > _MAX_UNSENT:
@@ -127,7 +127,7 @@ async def until_taken(request: web.Request, timeout: float) -> None:
 
 
 def _choice(request: web.Request, key: str, default: E) -> E:
-    """The value of a key in a request's query; RefusedError 400 where the enum of `default` lacks the value."""
+    """The value of `key` in a request's query, else `default`; RefusedError 400 if the enum lacks it."""
     try:
         return type(default)(request.query.get(key, default))
     except ValueError as error:

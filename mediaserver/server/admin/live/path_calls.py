@@ -25,7 +25,7 @@ REFUSED = 4000
 
 
 class PathCalls:
-    """Turns a WebSocket of the admin port into a stream, as the media ports do with theirs.
+    """Turns a WebSocket to the admin port into a stream, as the media port does with the WebSockets of callers.
 
     `why_closed` returns why the server takes no calls; "" while it does.
     """
@@ -36,9 +36,9 @@ class PathCalls:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Call `path`, such as `/menu?customer=7`, by WebSocket, with 16-bit PCM at 8 kHz in both directions.
 
-        The path's tokens and networks are not asked for; all else is as in a call by the media port. The first
-        message is text, and names the stream. A call that is refused is closed with 4000 and the HTTP status, and
-        with the reason.
+        The path's own tokens and allowed networks are not checked; all else is as in a call by the media port. The
+        first message is text, and names the stream. If a call is refused, its WebSocket is closed with the code
+        4000 + the HTTP status, and with the reason.
         """
         if request.headers.get("Upgrade", "").lower() != "websocket":
             raise RefusedError(RefusalReason.NOT_WEBSOCKET, "a call needs a WebSocket")
@@ -57,7 +57,7 @@ class PathCalls:
         websocket = connections.upgrade(http, response)
         websocket.write_text(json.dumps({"type": "connected", "stream": admitted.stream.id}))
         session, serving = self._media.begin(admitted, websocket)
-        # What was asked for is logged without its query, which may have secrets.
+        # The called path is logged without its query, which may have secrets.
         request[ASKED] = {"called": admitted.stream.path, "stream": admitted.stream.id}
         await request.app.on_response_prepare.send(request, web.Response())  # logs whose token makes the call
         try:
@@ -69,7 +69,7 @@ class PathCalls:
 
 
 def _url(path: str) -> URL:
-    """The URL of a path and its query; RefusedError 400 where the text is no URL, or names a host."""
+    """Parse a URL path with its query; RefusedError 400 if the text is no URL, or names a host."""
     try:
         url = URL(path)
     except ValueError as error:

@@ -12,15 +12,15 @@ _CLOSING = (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERRO
 # The most bytes a second that are read from a peer: twice the rate of PCM, so that a peer can catch up after its
 # network stood still.
 RATE = 32_000
-BURST = 1.0  # a peer may send as many bytes at once as this many seconds have at `RATE`
-MESSAGE_COST = 32  # bytes that each message counts in addition to its size
+BURST = 1.0  # seconds: a peer may send at once as many bytes as come in this time at `RATE`
+MESSAGE_COST = 32  # bytes added to the size of each message when its rate is compared with `RATE`
 
 
 class Pace:
     """Computes how long to wait before more is read from a peer, so that it sends at `RATE` on average."""
 
     def __init__(self, now: float) -> None:
-        self._due = now - BURST  # the time, in seconds, at which all bytes read would have come at `RATE`
+        self._due = now - BURST  # when all bytes read so far would have come at `RATE`, in seconds
 
     def delay_after(self, size: int, now: float) -> float:
         """Seconds to wait after a message of `size` bytes, which was read at the time `now`, in seconds."""
@@ -36,7 +36,8 @@ def open_websocket(max_message: int) -> web.WebSocketResponse:
 async def read_messages(socket: web.WebSocketResponse) -> AsyncIterator[WSMessage]:
     """Yield the messages of a peer until it has gone.
 
-    No more than `RATE` is read. The network then slows down a peer that sends too fast, and no call is delayed.
+    No more than `RATE` bytes a second are read. The network then slows down a peer that sends too fast, and no
+    call is delayed.
     """
     clock = asyncio.get_running_loop().time
     pace = Pace(clock())
