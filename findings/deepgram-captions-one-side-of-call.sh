@@ -3,7 +3,7 @@
 # each: results.channels[0] and [1]. One expects the captions of Deepgram's own libraries, for Python
 # and Node.js, to have what both sides said, or to raise an error; the one for Python looks into all channels for
 # "valid transcriptions", and neither README says that it takes one only.
-# Both take the first channel alone: the agent's answers are missing, and a caption with words a minute apart
+# Both take the first channel alone: the other side's answers are missing, and a caption with words a minute apart
 # stands all that minute. Where the first side says nothing both raise an error, whatever the other says.
 # With utterances in the response (utterances=true, for "the best caption results") they have both sides.
 # A transcript of a support call is a monologue, and looks complete.

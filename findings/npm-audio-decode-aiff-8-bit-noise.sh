@@ -31,8 +31,8 @@ const aiff = bytes => {
   return join(['FORM', be(4, 46 + data.length), 'AIFF', 'COMM', be(4, 18), be(2, 1), be(4, samples.length), be(2, 8 * bytes), rate,
     'SSND', be(4, 8 + data.length), be(4, 0), be(4, 0), data]);
 };
-const wav = join(['RIFF', le(4, 36 + samples.length), 'WAVE', 'fmt ', le(4, 16), le(2, 1), le(2, 1), le(4, 8000), le(4, 8000), le(2, 1),
-  le(2, 8), 'data', le(4, samples.length), samples.map(s => s + 128)]);
+const wav = join(['RIFF', le(4, 36 + samples.length), 'WAVE', 'fmt ', le(4, 16), le(2, 1), le(2, 1), le(4, 8000),
+  le(4, 8000), le(2, 1), le(2, 8), 'data', le(4, samples.length), samples.map(s => s + 128)]);
 const seen = (what, { channelData, sampleRate }) => {
   const got = Array.from(channelData[0], v => Math.round(v * 128));
   console.log(`seen: ${what}: ${got.join(', ')} (in 128ths)`);

@@ -32,7 +32,9 @@ def off(data, position, whole):
     assert np.abs(got[:len(got) - lag] - whole[position + lag:]).max() < 400
     return lag
 
-for container, subtype, seconds in (("WAV", "PCM_16", 3), ("FLAC", "PCM_16", 3), ("OGG", "OPUS", 3), ("OGG", "VORBIS", 3), ("OGG", "VORBIS", 6)):
+for container, subtype, seconds in (
+    ("WAV", "PCM_16", 3), ("FLAC", "PCM_16", 3), ("OGG", "OPUS", 3), ("OGG", "VORBIS", 3), ("OGG", "VORBIS", 6),
+):
     f = io.BytesIO()
     sf.write(f, noise[:8000 * seconds], 8000, format=container, subtype=subtype)
     data = f.getvalue()
