@@ -24,7 +24,7 @@ class SynthesisJob:
         return ticket
 
     def promote(self, origin: Origin) -> None:
-        """Let an untrusted job wait as a trusted one, because a trusted `origin` needs the same sentence."""
+        """Treat the sentence as trusted from now on, if a text of the trusted `origin` also needs it."""
         if self._place is not None:
             queue, ticket = self._place
             queue.promote(ticket, origin)
@@ -44,8 +44,8 @@ class Synthesiser:
     ) -> AsyncGenerator[bytes, None]:
         """Yield the speech of one sentence, piece by piece: 16-bit PCM, 8 kHz, mono.
 
-        Raises EngineError where the engine fails, or gives no sound for as long as `attempt` allows; RejectedError
-        where other sentences keep the engine busy for that long.
+        Raises EngineError if the engine fails, or gives no sound within the time that `attempt` allows. Raises
+        RejectedError if other sentences keep the engine busy for all of that time.
         """
         received = False
         async with contextlib.AsyncExitStack() as stack:
@@ -54,7 +54,8 @@ class Synthesiser:
                     await stack.enter_async_context(self._queue.slot(job.new_ticket(self._queue)))
             except TimeoutError:
                 raise RejectedError(f"no sound within {attempt.allotted}: others are spoken first") from None
-            # The time-out of the first audio includes the wait in the queue, so it is not begun anew here.
+            # The time-out is not begun anew here, because the limit for the first audio includes the wait in the
+            # queue.
             audio = await stack.enter_async_context(contextlib.aclosing(self.engine.synthesise(text, voice)))
             while (pcm := await _next(audio, attempt)) is not None:
                 if pcm:
