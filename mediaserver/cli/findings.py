@@ -27,12 +27,13 @@ class Findings:
 
     Some attributes are lists with a line for each finding. `problems` are mistakes that stop `serve`. `left_out`
     are files that `serve` cannot play, and goes on without. `unwritable` are folders that `serve` cannot write
-    into. `warnings` are prompts that default paths lack; `paths` leaves out such paths. `notes` are no mistakes,
-    but worth a look.
+    into. `warnings` are prompts that URL paths of the default configuration lack; `paths` leaves out such URL
+    paths. `notes` are no mistakes, but worth a look.
 
-    `menus` has the menus of each path that has any, without invalid parts. `open_paths` are the paths that any
-    peer may dial if it reaches the port. An entry of `paths` lists the AudioSocket ports that the path answers on,
-    each with the URL set for the port. `waveforms` has the waveform of each prompt, by the prompt's name.
+    `menus` has the menus of each URL path that has any, without invalid parts. `open_paths` are the URL paths that
+    any peer may dial if it reaches the port. An entry of `paths` lists the AudioSocket ports that the URL path
+    answers on, each with the URL set for the port. `waveforms` has the waveform of each prompt, by the prompt's
+    name.
     """
 
     paths: list[dict[str, Any]]

@@ -1,4 +1,4 @@
-"""The lines that `serve` shows on a terminal beside its log: a command to try a path, and which paths are open."""
+"""The lines that `serve` shows on a terminal beside its log: a command to try, and URL paths open to any peer."""
 
 import shlex
 import shutil
@@ -25,7 +25,7 @@ _TRUST = "A self-signed certificate is not trusted there, unless SSL_CERT_FILE n
 
 
 def lines(engine: Engine, port: int, config: Path | None) -> list[str]:
-    """The lines that `serve` shows once it listens on `port`: a command to try, and the paths open to anybody.
+    """The lines that `serve` shows once it listens on `port`: a command to try, and the URL paths open to anybody.
 
     `config` is the configuration file, None without one.
     """
@@ -42,7 +42,7 @@ def lines(engine: Engine, port: int, config: Path | None) -> list[str]:
 
 
 def _best_route(engine: Engine) -> tuple[Route, str] | None:
-    """A route and a path that it answers; None if there is none. Open routes whose handler plays are preferred."""
+    """A route, and a URL path that it answers, or None. Open routes whose handler plays are preferred."""
     found = [(route, path) for route in engine.table for path in _answered_paths(engine, route)]
     return min(
         found,
@@ -52,7 +52,7 @@ def _best_route(engine: Engine) -> tuple[Route, str] | None:
 
 
 def _answered_paths(engine: Engine, route: Route) -> Iterator[str]:
-    """Yield a path that the route answers, with its variables filled in; nothing if no value tried here fits."""
+    """Yield a URL path that the route answers, its variables filled in; nothing if the values tried do not fit."""
     snapshot = engine.library.snapshot
     for value in (*list(snapshot.by_name)[:1], _TONE):
         variables = dict.fromkeys(PATTERN_VARIABLE.findall(route.pattern), value)
@@ -71,8 +71,9 @@ def _url(engine: Engine, port: int, path: str) -> str:
 
 
 def _shell_argument(url: str, route: Route, config: Path | None) -> str:
-    """A URL as an argument of a shell command; for a path with tokens, a command that signs a link, as no token
-    may be shown.
+    """A URL as an argument of a shell command.
+
+    If the URL path has tokens, the argument is a command that signs a link, because no token may be shown.
     """
     if not route.access.tokens:
         return shlex.quote(url)

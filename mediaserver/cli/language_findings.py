@@ -13,10 +13,8 @@ from mediaserver.routing.route import Route
 def missing_variants(routes: Iterable[Route], snapshot: PromptSnapshot) -> Iterator[str]:
     """Yield a sentence for each language in which some of the prompts that routes play have no variant.
 
-    Only languages in which at least one of these prompts has a variant are considered.
-
-    A language counts if it has a two-letter code, or is the language of one of the routes. Names of prompts with
-    a `{variable}` do not count.
+    Languages in which none of these prompts has a variant are left out. So are languages that have no two-letter
+    code, unless a route has the language. Names of prompts with a `{variable}` do not count.
     """
     played, used = _played(routes, snapshot)
     variants = snapshot.language_variants

@@ -19,7 +19,7 @@ _LAWS = {PCMU.name: "mulaw", PCMA.name: "alaw"}
 
 
 class _Rendition(NamedTuple):
-    """How a path plays a prompt: the name of the encoding, and the gain in dB that the path sets."""
+    """How a URL path plays a prompt: the name of the encoding, and the gain in dB that the URL path sets."""
 
     encoding: str
     gain: float
@@ -43,10 +43,10 @@ def validate_directory(directory: Path, prompts: Path) -> None:
 
 
 async def write_prompts(directory: Path, library: PromptLibrary, routes: Iterable[Route]) -> None:
-    """Write each prompt of a library as the paths play it: 16-bit WAV files at 8 kHz, in `directory`.
+    """Write each prompt of a library as the URL paths play it: 16-bit WAV files at 8 kHz, in `directory`.
 
-    A prompt is written once for each gain and each law of G.711 with which paths play it, and unchanged if no path
-    plays it. ConfigError where a file cannot be written.
+    A prompt is written once for each gain and each law of G.711 with which URL paths play it, and unchanged if no
+    URL path plays it. ConfigError if a file cannot be written.
     """
     renditions = _renditions(library, list(routes))
     for name, prompt in sorted(library.prompts.items()):
@@ -62,7 +62,7 @@ async def write_prompts(directory: Path, library: PromptLibrary, routes: Iterabl
 
 
 def _renditions(library: PromptLibrary, routes: list[Route]) -> dict[str, set[_Rendition]]:
-    """How paths play each prompt, by the prompt's name. A `{variable}` in a setting stands for any text."""
+    """How URL paths play each prompt, by the prompt's name. A `{variable}` in a setting stands for any text."""
     found: dict[str, set[_Rendition]] = {}
     for route in routes:
         encoding = first_encoding(route.wire).name

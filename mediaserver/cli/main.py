@@ -67,7 +67,7 @@ VersionOption = Annotated[
 def main() -> None:
     """Entry point of the console script: run the command that the command line names."""
     if "" not in sys.path:
-        sys.path.insert(0, "")  # users' handlers may be modules in the working directory
+        sys.path.insert(0, "")  # so that users' handlers in the working directory can be imported
     app()
 
 

@@ -17,7 +17,7 @@ from mediaserver.client.simulator import OnFrame
 
 _WIDTH = 40  # the width of a full bar in characters
 _FLOOR_DBFS = -60.0  # the level in dBFS at which the bar is empty
-_EVERY = 5  # the number of frames from one drawing to the next, which follows a frame's arrival at once
+_EVERY = 5  # the number of received frames from one drawing of the meter to the next
 
 
 class Meter:

@@ -99,7 +99,7 @@ def port(text: str) -> Any:
 
 
 def keys(text: str) -> str:
-    """Parse DTMF keys and commas (pauses) into upper case; BadParameter where a character is neither."""
+    """Parse DTMF keys and commas (pauses) into upper case; BadParameter if a character is neither."""
     wrong = re.search(r"[^0-9A-Da-d*#,]", text)
     if wrong is not None:
         raise typer.BadParameter(f"{wrong[0]} is no key: 0-9, A-D, * and #, and a comma for a pause")
@@ -107,7 +107,7 @@ def keys(text: str) -> str:
 
 
 def seconds(text: str) -> int:
-    """Parse a time such as 90s, 15m, 1h or 7d into seconds; BadParameter where the text is no time."""
+    """Parse a time such as 90s, 15m, 1h or 7d into seconds; BadParameter if the text is no time."""
     found = re.fullmatch(r"([1-9]\d{0,8})([smhd]?)", text)
     if found is None:
         raise typer.BadParameter(f"{text} should be a time such as 90s, 15m, 1h or 7d", param_hint="--ttl")
@@ -115,7 +115,7 @@ def seconds(text: str) -> int:
 
 
 def variable(text: str) -> tuple[str, str]:
-    """Split the text NAME=VALUE into the name and the value; BadParameter where it has no =."""
+    """Split the text NAME=VALUE into the name and the value; BadParameter if it has no =."""
     name, equals, value = text.partition("=")
     if not equals:
         raise typer.BadParameter(f"{text} should be NAME=VALUE", param_hint="--variable")

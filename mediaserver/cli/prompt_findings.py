@@ -1,4 +1,4 @@
-"""Measures each prompt's sound for `mediaserver check`: as it is, in the loops of paths, and at their gains."""
+"""Measures each prompt for `mediaserver check`: its sound as it is, in routes' loops, and at routes' gains."""
 
 import asyncio
 import contextlib
@@ -81,7 +81,7 @@ def limited_backgrounds(
 
 
 def _loops(route: Route, snapshot: PromptSnapshot) -> Iterator[list[str]]:
-    """Yield the names of the prompts of each loop of a route: that of its handler, and its background."""
+    """Yield the prompt names of each loop of a route: the loop of its handler, and that of its background."""
     with route.known_handler() as handler:
         played = snapshot.view(language=handler.prompt_language)
         for names in (handler.looped_prompts(), filter(None, [handler.background])):

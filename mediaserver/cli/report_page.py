@@ -57,7 +57,7 @@ _HEAD = """<!doctype html>
 
 
 def write_page(file: Path, findings: Findings, where: str) -> None:
-    """Write the report's page to a file. ConfigError where the file cannot be written."""
+    """Write the report's page to a file. ConfigError if the file cannot be written."""
     try:
         file.write_text(render_page(findings, where), encoding="utf-8")
     except OSError as error:

@@ -21,7 +21,7 @@ class Written(NamedTuple):
 
 
 def write(directory: Path, *, force: bool = False) -> Written:
-    """Write the configuration and sample prompts into a folder, which is made if needed; OSError where that fails.
+    """Write the configuration and sample prompts into a folder, which is made if needed; OSError if that fails.
 
     An existing file is kept, unless `force` is set. A prompt that exists in another format is always kept, because
     of two files with one prompt's name only one is played.

@@ -15,7 +15,7 @@ from mediaserver.routing.access import describe_open_paths
 
 
 def show_findings(findings: Findings, out: Console, err: Console) -> None:
-    """Print what `check` has found: paths, menus and prompts as tables on `out`, and mistakes on `err`."""
+    """Print what `check` has found: URL paths, menus and prompts as tables on `out`, and mistakes on `err`."""
     menus = [_menus(path, transitions) for path, transitions in findings.menus.items()]
     for table in (_paths(findings), *menus, _prompts(findings), _sound(findings)):
         if table.row_count:
@@ -75,13 +75,13 @@ def _paths(findings: Findings) -> Table:
 
 
 def _ports(path: dict[str, Any]) -> str:
-    """A path's AudioSocket ports, as text. A port that is set to more than the path is shown with its URL."""
+    """A URL path's AudioSocket ports, as text, each with its URL if that is more than the URL path."""
     ports = path["audiosocket"].items()
     return ", ".join(port if url == path["path"] else f"{port} ({url})" for port, url in ports)
 
 
 def _menus(path: str, transitions: list[Transition]) -> Table:
-    """The table of one path's menus: each menu, and where its keys lead."""
+    """The table of one URL path's menus: each menu, and where its keys lead."""
     table = _table(f"Menus of {escape_unprintable(path)}", "menu", "plays", "key", "leads to")
     for _, own in groupby(transitions, key=lambda transition: transition.menu):
         for n, transition in enumerate(own):
@@ -119,7 +119,7 @@ def _sound(findings: Findings) -> Table:
         column.justify = "right"
     keys = ("level_dbov", "dc_percent", "clipped_runs", "silence", "out_of_band_percent", "loop_step_percent")
     for prompt in findings.prompts:
-        if prompt["gain_db"] is not None:  # it is None for a prompt that could not be measured
+        if prompt["gain_db"] is not None:  # `gain_db` is None if the prompt could not be measured
             silence = f"{prompt['silence_before_s']:.2f}, {prompt['silence_after_s']:.2f}"
             cells = prompt | {"silence": silence}
             _add_row(table, prompt["name"], *("–" if cells[key] is None else str(cells[key]) for key in keys))

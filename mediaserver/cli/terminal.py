@@ -45,7 +45,7 @@ def name_of(file: Path | None) -> str:
 
 @contextlib.contextmanager
 def config_errors(as_json: bool = False) -> Iterator[None]:
-    """Print all mistakes that a ConfigError lists, with `as_json` also as JSON, and exit with code 2."""
+    """Print all mistakes that a ConfigError lists, and exit with code 2. `as_json` also prints them as JSON."""
     try:
         yield
     except ConfigError as error:

@@ -23,7 +23,7 @@ NO_CREDENTIAL = "VoIPBIN wants a credential: set voipbin.token or voipbin.access
 
 
 def on_failure(error: PeerError, resource: str, credential: Credential | None) -> str:
-    """The advice for the operator where a stream could not be dialled: why, and what to check."""
+    """The advice for the operator if a stream could not be dialled: why, and what to check."""
     if isinstance(error, UpgradeRefusedError):
         return f"{resource}: refused with {error.status}: {_on_refusal(error.status, credential)} ({error})"
     unset = "" if credential is not None else f"; {NO_CREDENTIAL}"
@@ -42,7 +42,7 @@ def _on_refusal(status: int, credential: Credential | None) -> str:
 
 
 def on_close(code: int, resource: str, credential: Credential | None) -> str:
-    """The advice for the operator where the peer closed a stream for good: why, and what to check."""
+    """The advice for the operator if the peer closed a stream for good: why, and what to check."""
     if code == CloseCode.POLICY:
         setting = credential.setting if credential is not None else "voipbin.token or voipbin.access_key"
         why = f"the platform's policy: check that {setting} is still valid"

@@ -1,4 +1,4 @@
-"""Attaches configured paths to calls and conferences of VoIPBIN, by dialling their media streams."""
+"""Attaches URL paths in the settings to calls and conferences of VoIPBIN, by dialling their media streams."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 
 class AttachRequest(BaseModel):
-    """A request to attach a path, which may have a query, to a resource: `calls/<id>` or `conferences/<id>`."""
+    """A request to attach a URL path, perhaps with a query, to a resource: `calls/<id>` or `conferences/<id>`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -64,7 +64,7 @@ def _give_by_options(names: Sequence[str]) -> str:
 
 
 class Attacher:
-    """Dials the media streams of all calls and conferences to which paths of one server are attached.
+    """Dials the media streams of all calls and conferences to which URL paths of one server are attached.
 
     `giving` returns the text that tells a user how to give the values of missing variables.
     """
@@ -77,8 +77,8 @@ class Attacher:
     async def prepare(self, request: AttachRequest) -> Attachment:
         """Validate a request, and return its attachment, which is not dialled yet.
 
-        RefusedError with an HTTP status: 404 if there is no such path or prompt, 400 if the request is wrong, 414
-        if its path is too long, 503 if a limit of streams is reached.
+        RefusedError with an HTTP status: 404 if there is no such URL path or prompt, 400 if the request is wrong,
+        414 if its URL path is too long, 503 if a limit of streams is reached.
         """
         engine = self._engine
         try:

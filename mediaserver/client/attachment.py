@@ -1,6 +1,6 @@
 """One stream that this server dials, over all its connections.
 
-The path of the stream decides its handler, as if VoIPBIN had dialled that path. However often the connection
+The stream's URL path decides its handler, as if VoIPBIN had dialled this URL path. However often the connection
 breaks, the handler sees one stream: playout pauses until the next connection, and resumes where it was.
 """
 
@@ -50,7 +50,7 @@ class _ConnectionHistory:
     """The record of a stream's broken connections. It decides how long dialling goes on, and what is reported."""
 
     usable_at: float  # the time at which the last usable connection broke, by the loop's clock
-    failures: int = 0  # the number of connections that have broken since `usable_at`
+    failures: int = 0  # the number of connections that have broken since the time `usable_at`
     had_media: bool = False  # whether the peer has sent audio on any of the connections
     dropped: int = 0  # the number of connections that broke without a close frame, although audio was sent to them
     accepted: bool = False  # whether one connection took `_MANY` frames, so that the peer understands the audio
@@ -72,7 +72,7 @@ class _ConnectionHistory:
 
     @property
     def refuses_our_audio(self) -> bool:
-        """Whether the peer seems to break connections because of their audio. One break may just end a call."""
+        """Whether the peer seems to break connections because of the server's audio: two or more broke."""
         return self.dropped > 1 and not self.accepted
 
 
@@ -116,13 +116,13 @@ class Attachment:
             log.exception("dialling failed", stream=session.stream.id)
             session.finish(End(EndReason.ERROR, CloseCode.INTERNAL_ERROR))
         finally:
-            session.finish(_GONE_AWAY)  # this call has no effect if the session has ended already
+            session.finish(_GONE_AWAY)  # has no effect if the session has ended already
             end = await (self._handling if self._handling is not None else session.run(_no_handler()))
             if end is not None and end.reason is EndReason.FINISHED:
                 await session.drain()
             if self._line is not None and end is not None:
                 await self._line.close(end)
-            await self._perform()  # this may emit an event, and `unregister` emits the last one
+            await self._perform()  # comes before `unregister`, which emits the stream's last event
             connecting.cancel()
             await asyncio.wait((connecting,))
             streams.unregister(session)
@@ -247,7 +247,7 @@ async def _no_handler() -> None:
 
 
 def _is_transient(resource: str, deadline: float, error: Exception) -> bool | float:
-    """Whether dialling again may succeed after `error`, or the seconds to wait first, if the server gives them."""
+    """Whether to dial again after `error`: False, True, or the seconds to wait that the server asks for."""
     if isinstance(error, UpgradeRefusedError):
         transient = error.status in _TRANSIENT_STATUS or error.status >= 500
     else:

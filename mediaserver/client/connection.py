@@ -14,7 +14,7 @@ from mediaserver.transport.dialled import DialledConnection, OpenWebSocket
 # pacing: after a stall of the platform's network, all messages that waited arrive at once.
 MAX_RATE = 5000
 _PING_EVERY = 0.5  # the seconds between pings; frames after the last answered ping may be lost in a break
-_PONG_TIMEOUT = 5.0  # the seconds to wait for the answer to a ping; without it, the connection counts as dead
+_PONG_TIMEOUT = 5.0  # the seconds to wait for the answer to a ping, after which the connection counts as dead
 _NO_MEDIA = 5.0  # seconds without media on a new connection after which a call that had media counts as over
 CALL_OVER = End(EndReason.PEER_CLOSED, CloseCode.NORMAL)
 
@@ -34,7 +34,8 @@ class PlatformConnection(DialledConnection):
         super().__init__(websocket)
         self._had_media = had_media
         self._session: Session | None = None
-        self._first_frame = self._confirmed = 0  # `session.frames` at the start, and at the last answered ping
+        # The value of `session.frames` at the start of this connection, and at the last answered ping.
+        self._first_frame = self._confirmed = 0
         self._opened_at = asyncio.get_running_loop().time()
         self.received_media = False  # whether a binary message has arrived on this connection
         self.answered = False  # whether the peer has answered a ping on this connection

@@ -79,7 +79,7 @@ async def _raise_refusal(
 
 
 def _secrets(url: URL) -> list[str]:
-    """The parts of a URL that must not be shown (password, query, credentials), in all ways to write them."""
+    """The secrets in a URL (password, query, credentials), each with and without percent-encoding."""
     secrets = {url.raw_query_string, url.query_string, url.raw_password or "", url.password or ""}
     for name in _CREDENTIAL_PARAMETERS:
         for secret in url.query.getall(name, ()):

@@ -79,7 +79,7 @@ def lead(arrivals: Sequence[float]) -> int:
 
 
 def interarrivals(arrivals: Sequence[float]) -> Spread | None:
-    """The times between successive frames, without those of the lead; None if fewer than two frames are left."""
+    """The times between successive frames, without frames sent ahead (the lead); None for fewer than two."""
     gaps = np.diff(np.asarray(arrivals[lead(arrivals) :]))
     return spread(gaps) if len(gaps) else None
 

@@ -1,4 +1,4 @@
-"""Control, by VoIPBIN's API, of a call or conference to which a path is attached: hang up, and transfer.
+"""Control, by VoIPBIN's API, of a call or conference to which a URL path is attached: hang up, and transfer.
 
 A call is hung up by `POST /calls/{id}/hangup`. To transfer a caller who is in a conference, VoIPBIN calls the
 destination (`POST /calls`), and this new call joins the conference. A call that is in no conference cannot be
@@ -41,7 +41,7 @@ class PlatformControl(PeerControl):
             self._request = f"calls/{self._id}/hangup", None
 
     def require(self, destination: Destination | Sequence[Action]) -> None:
-        """Raise CallControlError, except for a transfer in a conference to a destination that can be called."""
+        """Raise CallControlError unless this is a conference's stream and VoIPBIN can call the `destination`."""
         if not isinstance(destination, Destination):
             raise CallControlError(
                 "the call cannot be given actions on a stream that we dialled: that takes a path with flow = true"

@@ -102,7 +102,8 @@ class ScriptPlayer:
         """Begin to send frames, once the call is answered."""
         self._turn_detector.restart()
         self._pacer.start()
-        self._playing = asyncio.create_task(self._play_script())  # the task runs before the first frame is due
+        # The event loop starts this task before the first frame is due.
+        self._playing = asyncio.create_task(self._play_script())
 
     async def stop(self) -> None:
         """Stop sending, because the call is over. Stopping again does nothing."""

@@ -43,7 +43,7 @@ class SimulatedCall:
 
     url: str
     seconds: float | None = None  # seconds after which the simulator hangs up; None: the server ends the call
-    encapsulation: Encapsulation | None = None  # if None, that of the URL, or else of the first message
+    encapsulation: Encapsulation | None = None  # None: as the URL's query says, or else as the first message shows
     framing: Framing = Framing.AUTO
     send: Path | None = None  # the sound file that the simulated caller sends, if any
     digits: str = ""  # the DTMF keys to press before the sound file, `0-9 A-D * #`; a comma is a pause
@@ -81,7 +81,7 @@ class FrameMeter:
             events = self._wire.inbound.depacketize(data, at)
         except ProtocolError as error:
             events, reason = [], f"{len(data)} bytes, {error}"
-        if Hangup() in events:  # the message is no frame, but the server's hang-up, which a close follows
+        if Hangup() in events:  # the message is the server's hang-up, after which the server closes
             return
         self.arrivals.append(at)
         pcm = b"".join(event.pcm for event in events if isinstance(event, Audio))
@@ -148,7 +148,7 @@ async def _simulate_voipbin(
 async def _simulate_asterisk(
     call: SimulatedCall, on_frame: OnFrame, script: Script, turn_detector: TurnDetector, hang_up: asyncio.Event
 ) -> Report:
-    """Make a call as Asterisk does: send frames from the start, of silence while the caller sends nothing."""
+    """Make a call as Asterisk does: send frames from the start, and silence while the caller sends nothing."""
     if call.encapsulation not in (None, Encapsulation.AUDIOSOCKET) or call.framing == Framing.PCM:
         raise PeerError(
             "a tcp:// URL always speaks AudioSocket in messages: leave out --encapsulation and --framing"
@@ -270,7 +270,7 @@ def _detect_encapsulation(data: bytes) -> Encapsulation:
 
 
 def _framing_of(data: bytes, encapsulation: Encapsulation) -> str | None:
-    """The framing or RTP payload type of a message, by its name in the settings; None if it has no known one."""
+    """The framing of a message or, with RTP, its payload type, as the settings name it; None if unknown."""
     if encapsulation == Encapsulation.RTP:
         with contextlib.suppress(ProtocolError, ValueError):
             return rtp.PayloadType(rtp.parse(data).payload_type).name.lower()

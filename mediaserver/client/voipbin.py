@@ -77,7 +77,7 @@ class DialRateLimiter:
         clock = asyncio.get_running_loop().time
         async with self._lock:
             await asyncio.sleep(self._next - clock())
-            self._next = max(self._next, clock()) + 1 / rate  # `max`, because the timer may fire a little early
+            self._next = max(self._next, clock()) + 1 / rate  # `max`, because the sleep may end a little early
 
 
 class Platform:
@@ -105,8 +105,8 @@ class Platform:
     async def post(self, path: str, body: Mapping[str, Any] | None = None) -> int:
         """POST to a path of VoIPBIN's API, within `voipbin.dial_rate`, and return the HTTP status of the answer.
 
-        Where VoIPBIN answers 429, the request is made again after its `Retry-After`. PeerError without an answer,
-        ConfigError where the credential cannot be read.
+        If VoIPBIN answers 429, the request is made again after the time in `Retry-After`. PeerError if there is no
+        answer, ConfigError if the credential cannot be read.
         """
         if self._api_client is None:
             timeout = aiohttp.ClientTimeout(total=_POST_TIMEOUT)

@@ -13,8 +13,8 @@ A handler that you write yourself imports from this package only. The smallest h
         async def run(self, call: Call) -> None:
             await call.play(self.prompt)
 
-A path in the configuration names the class: `handler = "greeting:Greeting"`. The fields of the class are the
-path's settings.
+A URL path in the configuration names the class: `handler = "greeting:Greeting"`. The fields of the class are the
+settings of the URL path.
 
 Handlers use the interface `Call`. They must not know sockets or HTTP.
 """

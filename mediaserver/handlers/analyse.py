@@ -74,7 +74,7 @@ class _CallAnalysis:
         self._packets = call.packets  # the counts of RTP packets at the time of the last report
 
     def on_event(self, event: Event) -> None:
-        """Analyse a received event. The call's keypad comes first, and has already detected its digits."""
+        """Analyse a received event. The call's keypad has processed the event before, and detected its digits."""
         if self._keypad.has_digit:
             digits = self._keypad.drain_digits()
             self._analyser.digits += digits

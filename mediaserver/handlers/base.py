@@ -1,4 +1,4 @@
-"""The base class of all handlers. A handler has the validated settings of one path, and serves its calls.
+"""The base class of all handlers. A handler has one URL path's validated settings, and serves its calls.
 
     class Greeting(Handler):
         prompt: str = "welcome"
@@ -28,7 +28,7 @@ LEAST_GAIN, MOST_GAIN = -40, 20  # the lowest and the highest gain in dB at whic
 
 
 class Handler(Table, ABC):
-    """Base class of all handlers. Its fields are a path's settings; one instance may serve many calls at once."""
+    """Base class of all handlers. Fields are a URL path's settings; one instance may serve many calls at once."""
 
     # The names of the fields that the query of a call's URL may set.
     query_settings: ClassVar[frozenset[str]] = frozenset()
@@ -36,7 +36,7 @@ class Handler(Table, ABC):
     # The names of the fields whose values may not contain a {variable} of the URL.
     fixed_settings: ClassVar[frozenset[str]] = frozenset()
 
-    # The names of the {variables} in settings that the handler fills in, and not the URL.
+    # The names of the {variables} in settings whose values come from the handler, not from the URL.
     own_variables: ClassVar[frozenset[str]] = frozenset()
 
     # The keys of settings, in any table, that are templates, whose {variables} the handler fills in for each call.
@@ -92,7 +92,7 @@ class Handler(Table, ABC):
         return ()
 
     def flow_needs(self) -> Iterable[str]:
-        """The keys of settings that send a call elsewhere, such as a transfer. Their path must also set `flow`."""
+        """The settings keys that send a call elsewhere (a transfer). They require the setting `flow`, too."""
         return ()
 
     def prepare(self, speech: SpeechSettings) -> None:
@@ -112,7 +112,7 @@ class Handler(Table, ABC):
     ) -> list[str]:
         """One line for each prompt that `snapshot` lacks, both in the handler's language and without a language.
 
-        Prompt names for which `known` is false are skipped.
+        Prompt names for which `known` returns False are skipped.
         """
         missing, snapshot = [], snapshot.view(language=self.prompt_language)
         for name in filter(known, self.needed_prompts):
@@ -124,7 +124,7 @@ class Handler(Table, ABC):
 
 
 class PlaybackSettings(BaseModel):
-    """Settings of handlers that play recorded prompts. A handler's list of bases has it before `Handler`."""
+    """Settings of handlers that play recorded prompts. A handler class names this base class before `Handler`."""
 
     query_settings: ClassVar[frozenset[str]] = frozenset({"language"})
 

@@ -19,7 +19,7 @@ def _clip(level: float) -> Clip:
 
 
 class Noise(Handler):
-    """Plays comfort noise in the telephone band until the peer hangs up. Calls start at random frames of it."""
+    """Plays telephone-band comfort noise until the peer hangs up. Each call starts at a random frame of it."""
 
     level: float = Field(-50.0, ge=-90, le=-10, description="The level in dBm0.")
 

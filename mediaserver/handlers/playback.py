@@ -60,7 +60,7 @@ class Playback(RepeatSettings, SpokenPromptSettings, Ending, PlaybackSettings, H
         return self
 
     def prompt_items(self) -> tuple[str | SpokenPrompt, ...]:
-        """All prompts of the path in sequence: names of recorded prompts, and spoken prompts."""
+        """All prompts of the URL path in sequence: names of recorded prompts, and spoken prompts."""
         return (self.prompt,) if self.prompt else self.prompts
 
     def prompt_names(self) -> Iterable[str]:

@@ -20,7 +20,7 @@ _BEEP = Clip(to_bytes(tones.render(tones.parse("!1000/300", -13.0)).once), name=
 
 
 class RecordSettings(Table):
-    """Settings of a recording, in a path or in a menu's step. The folder of the file is always set in the path."""
+    """Settings of a recording, in a URL path or a menu's step. Only the URL path sets the file's folder."""
 
     file: Annotated[str, AfterValidator(files.validate_template)] = Field(
         "{resource}-{id}-{time}.wav", description="The template of the file's name."

@@ -34,7 +34,7 @@ class Say(RepeatSettings, VoiceSettings, Ending, PlaybackSettings, Handler):
     fallback: str | None = None
 
     def prompt_names(self) -> Iterable[str]:
-        """The name of the fallback prompt, which is played where TTS fails."""
+        """The name of the fallback prompt, which is played if TTS fails."""
         return (self.fallback,) if self.fallback else ()
 
     def engines(self) -> Iterable[EngineRequirement]:
@@ -53,7 +53,7 @@ class Say(RepeatSettings, VoiceSettings, Ending, PlaybackSettings, Handler):
         self._phrase(query).validate_values(template_values(variables, query), speech)
 
     def spoken_url_text(self, variables: Mapping[str, str], query: Mapping[str, str]) -> str:
-        """The URL's `text`; without it, the variables in the path's text with their values, as one string."""
+        """The URL's `text`; without it, the variables in the setting `text` with their values, as one string."""
         if "text" in query:
             return query["text"]
         return spoken_values([self.text] if self.text is not None else [], template_values(variables, query))

@@ -64,7 +64,7 @@ def resolve_handler(name: str) -> type[Handler]:
 
 
 def _looked_in(module: str, error: Exception) -> str:
-    """A note in brackets on where a handler's module was searched for; "" if `error` is not that it is missing."""
+    """A note in brackets that says where a missing handler module was searched for; "" for any other `error`."""
     if not isinstance(error, ModuleNotFoundError) or error.name != module.partition(".")[0]:
         return ""
     try:

@@ -29,7 +29,7 @@ _LOCAL_ENGINES = ("hibari", "command")
 
 
 def split_text(text: str, language: str, settings: SpeechSettings) -> list[str]:
-    """The sentences of a text. Raises ValueError where the text is too long, or has no letter and no digit."""
+    """The sentences of a text. Raises ValueError if the text is too long, or has no letter and no digit."""
     if len(text) > settings.max_characters:
         raise ValueError(
             f"the text has {len(text)} characters: speech.max_characters is {settings.max_characters}"
@@ -98,11 +98,11 @@ class SpeechService:
     ) -> SpokenText:
         """Begin to synthesise a text, and return it as audio that a playlist can play, sentence by sentence.
 
-        Without a `voice`, the configured voice speaks. Where a TTS engine fails, the voice's next engine speaks
-        the rest of the text, from the beginning of the sentence that is not complete. Where all of them fail,
+        Without a `voice`, the configured voice speaks. If a TTS engine fails, the voice's next engine speaks the
+        rest of the text, from the beginning of the sentence that is not complete. If all of them fail, the sound
         `fallback` is played instead, and `on_failure` is called with the reason. The `origin` decides the place of
-        the text's sentences in an engine's queue. Raises ValueError where the text has nothing to speak, or is
-        longer than `speech.max_characters`.
+        the text's sentences in an engine's queue. Raises ValueError if the text has nothing to speak, or is longer
+        than `speech.max_characters`.
         """
         voice = voice or self.voice()
         sentences = split_text(text, voice.language, self.settings)
@@ -137,7 +137,7 @@ class SpeechService:
     def not_ready_reasons(self, requirements: Iterable[EngineRequirement]) -> list[str]:
         """One line for each required TTS or STT engine that is not ready yet: the engine's name and the reason.
 
-        Where one of several engines is ready, it serves calls, and nothing is reported of the others.
+        If one of several engines that serve the same calls is ready, no line is given for the others.
         """
         reasons = {}
         for requirement in requirements:
@@ -150,7 +150,7 @@ class SpeechService:
 
     @property
     def results(self) -> dict[str, int]:
-        """The number of sentences by their origin, or how they ended; the keys are `tts_cache.RESULTS`."""
+        """The number of sentences for each of `tts_cache.RESULTS`: where a sentence came from, or how it ended."""
         return self._tts_cache.results
 
     @property

@@ -1,4 +1,4 @@
-"""`mediaserver attach`: dials the media stream of a call or a conference at VoIPBIN, and runs a path on it."""
+"""`mediaserver attach`: dials a call's or conference's media stream at VoIPBIN, and runs a URL path's handler."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -59,7 +59,7 @@ def attach(
 async def _attach(
     settings: Settings, where: str, problems: Sequence[str], request: AttachRequest, progress: Progress
 ) -> End:
-    """Run one stream to its end, with a meter on the terminal. ConfigError where the configuration is invalid."""
+    """Run one stream to its end, with a meter on the terminal. ConfigError if the configuration is invalid."""
     with draw_meter(err, request.resource) as on_frame:
         hang_up = terminal.hang_up_on_signals()
         return await attaching.attach(settings, where, problems, request, progress, hang_up, on_frame)

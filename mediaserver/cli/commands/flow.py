@@ -1,4 +1,4 @@
-"""`mediaserver flow`: prints the flow that brings a caller to a path, or creates it at VoIPBIN."""
+"""`mediaserver flow`: prints the flow that brings a caller to a URL path, or creates it at VoIPBIN."""
 
 import json
 from typing import Annotated, NamedTuple
@@ -95,7 +95,7 @@ def flow(
 
 
 def _make_flow(configuration: Configuration, path: str, server: str, fetch_url: str) -> _Flow:
-    """The flow for a path; RefusedError if there is no such path, ValueError if a URL is wrong."""
+    """The flow for a URL path; RefusedError if there is no such URL path, ValueError if a URL is wrong."""
     asked, base = URL(path), URL(server or _SERVER)
     if not path.startswith("/") or asked.host:
         raise ValueError(f"{path} should be a path of the configuration: it begins with /")

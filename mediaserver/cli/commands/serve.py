@@ -49,7 +49,7 @@ def serve(
 
 
 def _show_first_steps(running: server.Server, file: Path | None) -> None:
-    """If the server was started on a terminal, show a command to try first, and the paths open to any peer."""
+    """If the server was started on a terminal, show a command to try first, and the URL paths open to any peer."""
     if sys.stderr.isatty():
         with contextlib.suppress(OSError):  # an OSError means that the terminal is gone by now
             for line in ("", *first_steps.lines(running.engine, running.port, file), ""):

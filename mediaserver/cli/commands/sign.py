@@ -1,4 +1,4 @@
-"""`mediaserver sign`: signs a link, which lets its bearer dial one path for a limited time."""
+"""`mediaserver sign`: signs a link, which lets its bearer dial one URL path for a limited time."""
 
 import time
 from typing import Annotated

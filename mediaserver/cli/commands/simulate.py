@@ -23,7 +23,7 @@ from mediaserver.support import log
 
 
 class _Devices(NamedTuple):
-    """The programs for the speaker and the microphone; None where a device is not wanted, or has no program."""
+    """The programs for the speaker and the microphone; None if a device is not wanted, or has no program."""
 
     speaker: tuple[str, ...] | None
     microphone: tuple[str, ...] | None

@@ -19,7 +19,8 @@ SPEAKERS = (
     ("ffplay", "-nodisp", "-loglevel", "quiet", "-f", "s16le", "-sample_rate", f"{SAMPLE_RATE}", "-i", "-"),
 )
 MICROPHONES = (("parec", *_PULSE), ("arecord", *_ALSA), ("rec", *_SOX))
-_MAX_WAITING = SAMPLE_RATE * SAMPLE_BYTES  # bytes (1 s) of sound; a player for which more wait counts as stuck
+# A player counts as stuck if more bytes of sound than these (1 s) wait for it.
+_MAX_WAITING = SAMPLE_RATE * SAMPLE_BYTES
 _END_TIMEOUT = 1.0  # the time limit in seconds for a player to play its last sound at the end of a call
 
 

@@ -10,7 +10,8 @@ from mediaserver.client.flows.actions import Action
 from mediaserver.wire.voipbin.actions import PUSHING
 
 _CHARACTERS_PER_SECOND = 15  # the assumed pace of a spoken text, because the simulation has no TTS
-_BEEP, _PLAYED = 0.3, 2.0  # the seconds of a beep, and the assumed ones of each file that the action `play` plays
+# The duration in seconds of a beep, and the assumed duration of each file that the action `play` plays.
+_BEEP, _PLAYED = 0.3, 2.0
 _ECHO = 180.0  # the seconds for which the action `echo` lasts if it has no duration
 
 # Actions that VoIPBIN's flow manager executes. While one of them is executed, a DTMF key is still handled by the

@@ -1,4 +1,4 @@
-"""Builds VoIPBIN flows that connect a caller with a path of a server, for users to paste or create at VoIPBIN.
+"""Builds VoIPBIN flows that connect a caller with a server's URL path, for users to paste or create at VoIPBIN.
 
 The README and the pages for flow builders show these flows, and tests compare the pages with this module.
 """
@@ -38,7 +38,7 @@ def flow_actions(
 
 
 def _websocket_media(url: str, encapsulation: Encapsulation) -> Action:
-    """The action that has the platform dial a WebSocket, in the form of its tutorial."""
+    """The action that has the platform dial a WebSocket, in the form in which VoIPBIN's tutorial writes it."""
     return actions.make_action("external_media_start", url=url, encapsulation=str(encapsulation))
 
 

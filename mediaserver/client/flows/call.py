@@ -63,7 +63,7 @@ class FlowCall:
         self._heard = asyncio.Event()  # set when the first media stream that receives the caller's audio begins
         self._media: dict[int, asyncio.Event] = {}  # the event that ends each media stream, by the stream's number
         self._media_tasks: list[asyncio.Task[MediaReport]] = []
-        self._voices: dict[int, LiveSource] = {}  # the caller's audio to each media stream, by the stream's number
+        self._voices: dict[int, LiveSource] = {}  # the sources of the caller's audio, by the media stream's number
         self._timer: asyncio.TimerHandle | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._script: asyncio.Task[None] | None = None
@@ -162,7 +162,7 @@ class FlowCall:
         await asyncio.wait(waiting, timeout=self._plan.seconds, return_when=asyncio.FIRST_COMPLETED)
         for task in waiting:
             task.cancel()
-        self._engine.hang_up(self._now())  # this call has no effect if the flow has ended the call
+        self._engine.hang_up(self._now())  # has no effect if the flow has ended the phone call already
 
     async def _end(self) -> list[MediaReport]:
         """Hang up all media streams, end all tasks, and return the report of each media stream."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from mediaserver.audio.pcm import PTIME, Signal, from_bytes, to_bytes
 
-_STALL = 10  # the number of frames that a media stream may be late; if it is later, its audio has a gap
+_STALL = 10  # the number of frames by which a media stream may be late; if it is later, its audio has a gap
 
 
 class Earpiece:
@@ -21,7 +21,9 @@ class Earpiece:
         self._on_frame, self._on_gap = on_frame, on_gap
         # The place of each media stream's next frame, by the stream's number, in frames since the call began.
         self._next: dict[int, int] = {}
-        self._waiting: dict[int, bytes | Signal] = {}  # frames, by place, that wait for the audio of media streams
+        # The frames of the call that still wait for audio of other media streams, by the frame's number in the
+        # call.
+        self._waiting: dict[int, bytes | Signal] = {}
         self._given = 0  # the number of the call's frames that were passed to `on_frame` or counted for `on_gap`
 
     def push(self, media: int, pcm: bytes, at: float) -> None:
@@ -39,7 +41,7 @@ class Earpiece:
         self._give(max(min(self._next.values()), now - _STALL))
 
     def media_ended(self, media: int) -> None:
-        """Note that a media stream has ended, so that no frame of the call waits for its audio."""
+        """Note that a media stream has ended, so that frames of the call no longer wait for the stream's audio."""
         if self._next.pop(media, None) is not None:
             self._give(min(self._next.values(), default=max(self._waiting, default=-1) + 1))
 

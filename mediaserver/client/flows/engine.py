@@ -201,7 +201,7 @@ class FlowEngine:
     def _hold(self, action: Action, now: float) -> Command | None:
         """Execute an action of which only the duration is simulated."""
         if action.type == "digits_receive":
-            action.text("key")  # this call raises FlowError if the option is no text
+            action.text("key")  # raises FlowError if the option `key` is no text
             if self._digits_suffice(action):
                 self._note("keys that were pressed before are enough")
                 return None
@@ -266,7 +266,7 @@ class FlowEngine:
         return current is not None and current.action is action and current.ended is None
 
     def _finish(self, now: float) -> list[Command]:
-        """End the action that holds the flow, and go on."""
+        """End the action that holds the flow, and execute the next actions."""
         if (current := self.current) is not None:
             current.ended = now
         return self._continue(now)

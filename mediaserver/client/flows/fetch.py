@@ -11,7 +11,7 @@ from mediaserver.client.flows.engine import Fetch
 from mediaserver.errors import error_text
 from mediaserver.support.http_connector import Connector
 
-_MAX_ANSWER = 1 << 20  # the maximum size of an answer in bytes; no flow is as long
+_MAX_ANSWER = 1 << 20  # the maximum size of an answer in bytes; no flow is so large
 
 
 def client_session() -> aiohttp.ClientSession:

@@ -24,17 +24,19 @@ class FlowStacks:
     def __init__(self, actions: Sequence[Action]) -> None:
         self._stacks = [_Stack(actions)]
         self._current: UUID | None = None  # the id of the current action; None before the first action
-        self._forward: UUID | None = None  # the id of an action to execute next, before the one that follows
+        # The id of the action to execute next, if it is not the one that follows in the list.
+        self._forward: UUID | None = None
 
     def push(self, actions: Sequence[Action]) -> str:
-        """Execute `actions` next. Returns a line on a mistake in their ids that upsets the order; "" if none."""
+        """Execute `actions` next. Returns "", or a line that says which action's id is missing or repeated."""
         if not actions:
             return ""
         assert self._current is not None  # noqa: S101 - an action of the flow has fetched `actions`
         self._stacks.append(_Stack(actions, self._current))
         self._forward = actions[0].id
         if actions[0].id == NIL:
-            # To the platform an id of zeros means that there is no next action: it goes on after the `fetch`.
+            # To the platform an id of zeros means that there is no next action: the platform goes on after the
+            # `fetch`.
             self._stacks.pop()
             self._forward = None
             return "the first action has no id, so the platform executes none of them: each needs a UUID"

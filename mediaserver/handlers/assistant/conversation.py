@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 class Conversation:
-    """One conversation, from the greeting to the end. The sound `fallback` is played where TTS fails."""
+    """One conversation, from the greeting to the end. The sound `fallback` is played if TTS fails."""
 
     def __init__(
         self, settings: AssistantSettings, call: Call, voice: Voice, texts: AssistantTexts[str], fallback: Segment
@@ -63,7 +63,7 @@ class Conversation:
         except ConversationEnded as ended:
             ended.conclude(self._call)
         finally:
-            self._interrupted = None  # the playback refers back to this object: dropping it lets both be freed
+            self._interrupted = None  # ends the cycle of references with the playback, so that both are freed
             await self._transcript.close()
 
     async def _converse(self, tool_runner: ToolRunner) -> None:
@@ -217,7 +217,7 @@ class Conversation:
         self._quiet_since = self._call.now
 
     def _remember(self, playback: UtterancePlayback) -> None:
-        """Add the heard text to the history. After an interruption, wait until it is confirmed as no noise."""
+        """Add what the caller heard to the history; after an interruption, only once it is surely no noise."""
         if playback.interrupted:
             self._interrupted = playback
         else:

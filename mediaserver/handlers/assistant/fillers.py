@@ -56,7 +56,7 @@ class FilledPause:
         await asyncio.wait([self._ending])
 
     def stop(self) -> None:
-        """Play no more fillers. Sentences that wait in `give_way_to` wait no longer."""
+        """Play no more fillers, and end all waits in `give_way_to`."""
         self._filling.cancel()
         if self._ending is not None:
             self._ending.cancel()
@@ -65,7 +65,7 @@ class FilledPause:
         """Stop the fillers, and wait until the pause's tasks have ended."""
         self.stop()
         await asyncio.wait([self._filling] if self._ending is None else [self._filling, self._ending])
-        self._ending = None  # the cancelled task refers to this pause: dropping it lets both be freed
+        self._ending = None  # ends the cycle of references with the cancelled task, so that both are freed
 
     async def _end_with(self, spoken: SpokenText) -> None:
         await spoken.wait_begun()

@@ -24,7 +24,7 @@ _LINGER_MS = 200  # the silence in milliseconds before the stream closes, so tha
 
 @lru_cache(maxsize=1)
 def _error_tone() -> Clip:
-    """The tone that is played where TTS fails and there is no fallback prompt."""
+    """The tone that is played if TTS fails and there is no fallback prompt."""
     return Clip(
         to_bytes(tones.render(tones.parse("!480+620/250,!0/250,!480+620/250,!0/250", -10.0)).once), name="tone"
     )

@@ -2,7 +2,8 @@
 
 from mediaserver.speech.llm.chat import Message, ToolCall
 
-MAX_CHARACTERS = 12_000  # the maximum length of a history: about 3000 tokens, which fit into any model's context
+# The maximum length of a history in characters: about 3000 tokens, which fit into any model's context.
+MAX_CHARACTERS = 12_000
 INTERRUPTED = "[interrupted by the caller]"
 
 

@@ -77,7 +77,7 @@ class AssistantSettings(files.FileModeSettings, VoiceSettings):
 
     @property
     def spoken_fillers(self) -> list[SpokenPrompt]:
-        """The spoken texts among the fillers, with the voice settings of this path as defaults."""
+        """The spoken texts among the fillers, with the voice settings of this URL path as defaults."""
         return [item.with_defaults(self) for item in self.filler if isinstance(item, SpokenPrompt)]
 
     def make_fillers(self, call: Call) -> Fillers | None:

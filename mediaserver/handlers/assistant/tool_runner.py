@@ -21,7 +21,7 @@ class ConversationEnded(Exception):  # noqa: N818 - no error
         self.why = why
 
     def conclude(self, call: Call) -> None:
-        """Emit the event `assistant.hangup`, then hang up, unless the call has been transferred."""
+        """Emit the event `assistant.hangup`. Then hang up, unless the call has been transferred."""
         call.notify(EventKind.ASSISTANT_HANGUP, {"why": self.why})
         if self.why != TRANSFER:
             call.hang_up()

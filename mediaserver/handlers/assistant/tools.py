@@ -40,7 +40,7 @@ class Tools(Table):
         return tools
 
     def parse_call(self, call: ToolCall) -> "ToolArguments":
-        """The arguments of a tool call; ValueError, with a text for the model, where the call is not valid."""
+        """The arguments of a tool call; ValueError, with a text for the model, if the call is not valid."""
         names = [tool["function"]["name"] for tool in self.definitions]
         if call.name not in names:
             raise ValueError(f"there is no tool {call.name[:50]}, only {', '.join(names) or 'none'}")

@@ -41,7 +41,7 @@ class TurnDetector:
             try:
                 yield
             finally:
-                turn_taking.caller_waiting = bool  # drops the lambda, so that this object can be freed
+                turn_taking.caller_waiting = bool  # drops the lambda, which keeps this object in memory
 
     async def next_turn(self, timeout: float) -> Utterance | Turn | None:
         """Wait for the caller's next turn; None if no turn begins within `timeout` seconds.

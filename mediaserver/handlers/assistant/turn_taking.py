@@ -41,7 +41,7 @@ class TurnTaking:
             self._ignored.append(utterance)
 
     def on_digit(self) -> bool:
-        """If the assistant speaks, stop it; without `barge_in`, return False instead: the key is to be ignored."""
+        """Stop the assistant if it speaks. Without `barge_in`, return False instead: the DTMF key is ignored."""
         if self._stop is not None and self._barge_in:
             self._stop()
         return self._stop is None or self._barge_in

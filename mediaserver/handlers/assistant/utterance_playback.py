@@ -135,7 +135,7 @@ class UtterancePlayback:
             await asyncio.gather(*playing, return_exceptions=True)
             if self._pause is not None:
                 await self._pause.close()
-                self._pause = None  # the pause's tasks refer to this playback: dropping them lets all be freed
+                self._pause = None  # ends the cycle of references with the pause's tasks, so that all are freed
 
     async def _next(self) -> _Sentence | None:
         while self._started == len(self._sentences):

@@ -38,7 +38,7 @@ log = structlog.get_logger()
 
 def _validate_mode(text: str, least: int) -> str:
     if not re.fullmatch("[0-7]{3,4}", text) or int(text, 8) & least != least:
-        usual = least | least >> 3 & 0o050  # the mode that the message suggests, which lets the group read, too
+        usual = least | least >> 3 & 0o050  # the mode that the error message suggests; the group may read, too
         raise ValueError(f'should be an octal mode with "{least:04o}" in it, such as "{usual:04o}"')
     return text
 

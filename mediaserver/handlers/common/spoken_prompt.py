@@ -64,8 +64,8 @@ class SpokenPrompt(VoiceSettings, Table):
     def with_defaults(self, path: VoiceSettings) -> "SpokenPrompt":
         """A copy in which settings of `path` fill in the voice settings that this prompt lacks.
 
-        If this prompt names another first engine than the path, the path's voice is not filled in, because the
-        other engine would not have that voice.
+        If this prompt names another first engine than the URL path, the URL path's voice is not filled in, because
+        the other engine would not have that voice.
         """
         same = self.engine is None or (path.engine is not None and self.engine[0] == path.engine[0])
         voice = path.voice if same else ""
@@ -121,7 +121,7 @@ class SpokenPrompt(VoiceSettings, Table):
 
 
 def template_values(variables: Mapping[str, str], query: Mapping[str, str]) -> Mapping[str, str]:
-    """The values of a text's variables. Values from the path or from `attach` override values from the query."""
+    """The values of a text's variables. Values from the URL path or `attach` override values from the query."""
     return {**query, **variables}
 
 
@@ -166,7 +166,7 @@ class SpokenPromptSettings(VoiceSettings):
         return ()
 
     def spoken_prompts(self, prompt_items: Iterable[str | SpokenPrompt]) -> list[SpokenPrompt]:
-        """The spoken prompts in a list of prompts, with the voice settings of this path as defaults."""
+        """The spoken prompts in a list of prompts, with the voice settings of this URL path as defaults."""
         return [item.with_defaults(self) for item in prompt_items if isinstance(item, SpokenPrompt)]
 
     def engines(self) -> Iterable[EngineRequirement]:
@@ -195,7 +195,8 @@ class SpokenPromptSettings(VoiceSettings):
     ) -> list[Segment | SpokenText]:
         """The sounds of a list of prompts for a call. ValueError if a text cannot be spoken with these values.
 
-        Prompts are looked up in `prompts`, or else among the call's prompts, as they were when it began.
+        Recorded prompts are looked up in `prompts`. Without `prompts`, they are looked up among the call's
+        prompts, as these were when the call began.
         """
         get = (prompts or call.prompts).get
         fallback = get(self.fallback) if self.fallback else None

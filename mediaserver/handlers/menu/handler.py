@@ -57,7 +57,7 @@ class MenuHandler(files.FileModeSettings, SpokenPromptSettings, PlaybackSettings
 
     @property
     def _own_steps(self) -> list[tuple[str, Step]]:
-        """The steps in the handler's own settings, outside of its menus, as pairs of key and step."""
+        """The steps in the handler's own settings, outside of its menus, as pairs of settings key and step."""
         return [("on_webhook_error", self.on_webhook_error), ("on_exhausted", self.on_exhausted)]
 
     def _steps(self) -> Iterable[tuple[str, Step]]:
@@ -122,7 +122,7 @@ class _CallFlow:
 
     async def run(self) -> None:
         """Run the steps of the flow, from the first menu to the end, or until VoIPBIN's flow is exhausted."""
-        _ = self._call.keypad  # the first use of the keypad makes it detect digits
+        _ = self._call.keypad  # from its first use on, the keypad detects digits
         if not await self._call.until_exhausted(self._run_steps(Step(menu=self._flow.start))):
             await self._run_steps(self._flow.on_exhausted)
 
@@ -192,11 +192,11 @@ class _CallFlow:
     async def _collect(
         self, wanted: Collect, prompts: Sequence[str | SpokenPrompt], asking: Menu | Step, keys: Iterable[str] = ()
     ) -> CollectedDigits:
-        """Play the prompts, and collect the digits of one of `keys`, or any digits if `asking` has `collect`."""
+        """Play the prompts, and collect digits: one of `keys`, or any digits if `asking.collect` is set."""
         free = asking.collect is not None
 
         def enough(digits: str) -> bool:
-            """Whether collecting can end: no longer key begins with `digits`, and more digits cannot be valid."""
+            """Whether to end collecting: no key continues `digits`, and further digits would not be valid."""
             longer = any(key != digits and key.startswith(digits) for key in keys)
             return not longer and (digits in keys or not free)
 

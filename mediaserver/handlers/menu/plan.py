@@ -80,13 +80,13 @@ class Step(Table):
 
     @property
     def exits(self) -> int:
-        """The number of keys set among `menu`, `webhook`, `hangup`, `transfer` and `actions`, at most 1."""
+        """The number of settings given among `menu`, `webhook`, `hangup`, `transfer` and `actions`, at most 1."""
         given = (self.menu, self.webhook, self.transfer, self.actions)
         return sum(each is not None for each in given) + self.hangup
 
     @property
     def leads_out(self) -> str:
-        """The key that sends the call elsewhere after the step, `transfer` or `actions`; "" if neither is set."""
+        """The setting that sends the call elsewhere after the step: `transfer`, `actions`, or "" for neither."""
         return "transfer" if self.transfer is not None else "actions" if self.actions is not None else ""
 
     @model_validator(mode="after")
@@ -137,7 +137,7 @@ class Menu(Table):
 
     @property
     def wanted(self) -> Collect:
-        """The menu's settings for collecting digits: `collect`, or else as many digits as its longest key has."""
+        """How to collect digits: as `collect` says, or else up to as many digits as the menu's longest key has."""
         if self.collect is not None:
             return self.collect
         return Collect(
@@ -148,7 +148,7 @@ class Menu(Table):
         )
 
     def steps(self) -> Iterator[tuple[str, Step]]:
-        """All steps that the menu leads to, as pairs of place and step. A place is a key such as `keys.1`."""
+        """All steps that the menu leads to, as pairs of settings key, such as `keys.1`, and step."""
         for key, step in self.keys.items():
             yield f"keys.{key}", step
         if self.then is not None:
@@ -193,7 +193,7 @@ def flow_problems(menus: dict[str, Menu], start: str, others: Iterable[tuple[str
 
 
 def exhaustion_problems(step: Step) -> list[str]:
-    """The mistakes in the step after VoIPBIN's last action. It cannot ask for keys, because none arrive then."""
+    """The mistakes in the step after VoIPBIN's last action. This step cannot ask for keys: none arrive then."""
     if step.menu is None and step.webhook is None and step.record is None and step.collect is None:
         return []
     return ["on_exhausted: no keys come any more: it can only play, and then transfer, hang up or run actions"]

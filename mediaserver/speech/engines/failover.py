@@ -3,7 +3,7 @@
 An engine that fails, or does not answer within its share of the request's time-out, gives way to the next engine.
 Its failure is remembered for a minute. Meanwhile requests pass the engine over, so that no other caller waits for
 it. After the minute one request tries the engine again, and the other requests still pass it over until that
-request has succeeded. Where all engines have failed, they are tried in order all the same.
+request has succeeded. If all engines have failed, they are tried in order all the same.
 
     attempts = failover.attempts(("openai", "hibari"), timeout=3.0)
     for attempt in attempts:
@@ -25,7 +25,8 @@ import structlog
 from mediaserver.errors import EngineError, RejectedError
 
 PASSED_OVER = 60.0  # the time in seconds for which requests do not use an engine that has failed
-_SHARE = 0.5  # the fraction of a request's remaining time that an engine has, if another engine can follow
+# The fraction of a request's remaining time that an engine gets, if another engine can be tried after it.
+_SHARE = 0.5
 # The tolerance of timers in seconds: a request that is cancelled this little before the end of an engine's time
 # counts as the engine's time-out.
 _GRACE = 0.05
@@ -47,7 +48,7 @@ class _Health:
 
 
 class Failover:
-    """The health of a server's TTS, STT or LLM engines, and the choice among them. The log names their `kind`."""
+    """The health of a server's engines of one `kind` (TTS, STT or LLM), and the choice among them."""
 
     def __init__(self, kind: str, clock: Callable[[], float] = _loop_time) -> None:
         self.kind, self.clock = kind, clock
@@ -106,13 +107,13 @@ class Failover:
             log.warning("engine failed", kind=self.kind, engine=engine, why=why)
 
     def on_trial_end(self, engine: str, *, succeeded: bool) -> None:
-        """Note the end of an engine's trial: the engine works, or the request was cancelled before an answer."""
+        """Note that the trial of a failed engine has ended. The engine works again if `succeeded` is True."""
         state = self._state(engine)
         if succeeded:
             state.is_healthy = True
             log.info("engine recovered", kind=self.kind, engine=engine)
         else:
-            state.retry_at = -math.inf  # from now on, the next request tries the engine
+            state.retry_at = -math.inf  # the next request tries the engine at once
 
     def _state(self, engine: str) -> _Health:
         return self._states.setdefault(engine, _Health())
@@ -121,7 +122,7 @@ class Failover:
 class Attempts:
     """The attempts to serve one request, one engine after another, until the request's time-out.
 
-    `usable` engines share the time-out. Engines that are `passed_over` are tried last, if any time is left.
+    The engines in `usable` share the time-out. The engines in `passed_over` are tried last, if any time is left.
     """
 
     def __init__(
@@ -153,7 +154,7 @@ class Startable(Protocol):
     """An engine that may have to be started before it can serve requests."""
 
     def preload(self) -> None:
-        """Start the engine. A call while it starts, or after that, does nothing."""
+        """Start the engine, unless it is starting or has started already."""
 
     @property
     def not_ready_reason(self) -> str:
@@ -198,7 +199,7 @@ class Attempt:
         self.begin_timeout()
 
     def begin_timeout(self) -> None:
-        """Begin the request's time-out now. The engine has its share of this time."""
+        """Begin the request's time-out now. The engine of this attempt gets its share of the time-out."""
         self._attempts.deadline = self._attempts.failover.clock() + self._attempts.timeout
         self._allot()
 

@@ -34,17 +34,18 @@ class EngineHttpClient:
 
     async def close(self) -> None:
         """Close all connections; later requests fail."""
-        # `_session` creates an aiohttp session if there is none, so that later requests find it closed and fail.
+        # If there is no aiohttp session yet, `_session` creates one. Later requests fail, because the session is
+        # closed.
         await self._session().close()
 
     @contextlib.asynccontextmanager
     async def post(self, url: str, token: str, **body: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a POST request and yield its response, to be read inside the context.
 
-        `body` is the argument `json` or `data` of aiohttp's `post`. Raises EngineError where the server cannot be
-        reached, answers with a status other than 2xx, or breaks the response off; RejectedError where the status
-        shows that only this request is at fault. Only connecting has a time-out here; the caller sets all other
-        time-outs.
+        `body` is the argument `json` or `data` of aiohttp's `post`. Raises RejectedError if the HTTP status shows
+        that only this request is at fault. Raises EngineError if the server cannot be reached, answers with
+        another status than 2xx, or breaks the response off. Only connecting has a time-out here; the calling code
+        sets all other time-outs.
         """
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         status = None
@@ -55,7 +56,8 @@ class EngineHttpClient:
                     error = RejectedError if status in _REJECTIONS else EngineError
                     raise error(f"{host_of(url)}: HTTP status {status}{await _error_text(response, token)}")
                 yield response
-        except TimeoutError:  # once a response has begun, only a time-out of the calling code raises this error
+        # Once the HTTP status is known, only a time-out that the calling code has set raises this error.
+        except TimeoutError:
             if status is None:
                 raise EngineError(f"{host_of(url)}: no connection within {_CONNECT_TIMEOUT:g} s") from None
             raise
@@ -66,7 +68,7 @@ class EngineHttpClient:
     async def websocket(self, url: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
         """Open a WebSocket and yield it, to be used inside the context.
 
-        Raises EngineError where the server cannot be reached, refuses the handshake, or breaks the connection off.
+        Raises EngineError if the server cannot be reached, refuses the handshake, or breaks the connection off.
         """
         connected = False
         try:

@@ -1,4 +1,4 @@
-"""The check, before any call, whether the TTS, STT and LLM engines that configured paths require can be used."""
+"""Checks, before any call, whether the TTS, STT and LLM engines that URL paths require can be used."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -19,9 +19,9 @@ class EngineKind(StrEnum):
 
 
 class EngineRequirement(NamedTuple):
-    """Engines that a configured path requires. The first engine is used; the others are used where it fails.
+    """Engines that the handler of a URL path requires. The first is used; if it fails, the next is used.
 
-    Where a field is empty, the value in the settings is meant.
+    An empty field stands for the default in the settings.
     """
 
     kind: EngineKind
@@ -31,7 +31,7 @@ class EngineRequirement(NamedTuple):
 
 
 def voice_problems(requirement: EngineRequirement, speech: SpeechSettings) -> list[str]:
-    """Why TTS engines cannot speak as a path requires: one line for each such engine. No engine is started."""
+    """Why TTS engines cannot speak as a URL path requires: one line for each such engine. No engine is started."""
     voice = resolve_voice(speech, requirement.engines, requirement.voice, language=requirement.language)
     return _existing(TTS_PROBLEMS[each.engine](speech, each) for each in voice.in_order)
 
@@ -39,7 +39,7 @@ def voice_problems(requirement: EngineRequirement, speech: SpeechSettings) -> li
 def requirement_problems(
     requirement: EngineRequirement, speech: SpeechSettings, recognition: RecognitionSettings, chat: ChatSettings
 ) -> list[str]:
-    """Why engines that a path requires cannot be used: one line for each such engine. No engine is started."""
+    """Why engines that a URL path requires cannot be used: one line for each such engine. No engine is started."""
     match requirement.kind:
         case EngineKind.TTS:
             return voice_problems(requirement, speech)
@@ -54,7 +54,7 @@ def requirement_problems(
 def can_serve(
     requirement: EngineRequirement, speech: SpeechSettings, recognition: RecognitionSettings, chat: ChatSettings
 ) -> bool:
-    """Whether at least one of the engines that a path requires has no known problem."""
+    """Whether at least one of the engines that a URL path requires has no known problem."""
     engines = {
         EngineKind.TTS: requirement.engines or speech.engine,
         EngineKind.STT: requirement.engines or recognition.engine,

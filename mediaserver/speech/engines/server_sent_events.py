@@ -9,7 +9,7 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class ServerSentEvent(NamedTuple):
-    """One Server-Sent Event. `kind` is its type, which is "message" where the server sends no type."""
+    """One Server-Sent Event. `kind` is its type, which is "message" if the server sends no type."""
 
     data: str
     kind: str = "message"
@@ -18,8 +18,8 @@ class ServerSentEvent(NamedTuple):
 class ServerSentEventParser:
     """An incremental parser of an event stream, which may be cut at any byte, even inside a UTF-8 sequence.
 
-    An empty line ends an event. Where the stream ends before that line, the event is discarded, as the standard
-    demands.
+    An empty line ends an event. If the stream ends before an event's empty line, this event is discarded, as the
+    standard demands.
     """
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ async def read_token(setting: SecretStr, key: str) -> str:
 
     Each call reads the file or variable anew. `key` is the setting's name, for the error message.
 
-    Raises EngineError where the file or variable cannot be read.
+    Raises EngineError if the file or variable cannot be read.
     """
     try:
         return await asyncio.to_thread(resolve_secret, setting, key)

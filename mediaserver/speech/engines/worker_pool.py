@@ -16,7 +16,7 @@ _ATTEMPTS = 2  # the number of worker processes that try a job; the job fails wh
 class WorkerPool:
     """At most `size` worker processes that run `module`, whose `main` calls `worker_process.serve_jobs`.
 
-    Where a worker dies during a job, another worker tries the job once more. A worker that takes longer than
+    If a worker dies during a job, another worker tries the job once more. A worker that takes longer than
     `job_timeout` seconds for a job is killed, together with all processes that it has started.
 
     A cancelled job that has not begun is dropped. A cancelled job that has begun is finished: only killing the
@@ -61,7 +61,7 @@ class WorkerPool:
     def _on_done(self, task: asyncio.Task[bytes]) -> None:
         self._jobs.discard(task)
         if not task.cancelled():
-            task.exception()  # retrieves the exception, which asyncio would log if the caller was cancelled
+            task.exception()  # marks the exception as retrieved; else asyncio logs it if the caller was cancelled
 
     async def _run(self, request: bytes, begun: asyncio.Event) -> bytes:
         for _ in range(_ATTEMPTS):

@@ -18,8 +18,9 @@ from mediaserver.speech.engines.server_sent_events import MAX_EVENT_CHARACTERS, 
 from mediaserver.speech.engines.tokens import read_token
 from mediaserver.speech.llm.reasoning import ReasoningFilter
 
-MAX_ANSWER_CHARACTERS = 8000  # the maximum length of an answer (ten minutes of speech); a longer one is cut off
-_END_TIMEOUT = 0.25  # seconds to wait for the end of a complete answer's stream, to reuse the connection
+MAX_ANSWER_CHARACTERS = 8000  # an answer's maximum length in characters (10 min of speech); the rest is cut off
+# The seconds to wait, after a complete answer, for the end of its stream, so that the connection can be reused.
+_END_TIMEOUT = 0.25
 _MAX_TOOL_CALLS = 16  # the maximum number of tool calls in one answer; more are an error
 _MAX_SHOWN = 200  # the maximum number of characters of a server's error text that an EngineError repeats
 
@@ -54,9 +55,9 @@ class ChatClient:
         `messages` and `tools` have OpenAI's format. With "" for `model`, the configured model answers. The model's
         reasoning is left out.
 
-        Raises EngineError where there is no answer, where the answer breaks off, or where no part of the answer
-        arrives for as long as `attempt` allows. Reasoning does not count as a part of the answer, because the
-        caller hears nothing meanwhile.
+        Raises EngineError if there is no answer, if the answer breaks off, or if no part of the answer arrives
+        within the time that `attempt` allows. Reasoning does not count as a part of the answer, because the caller
+        hears nothing meanwhile.
         """
         body = {"model": model or self._settings.model, "messages": list(messages), "stream": True}
         if tools:
@@ -94,7 +95,7 @@ class ChatClient:
     async def _request(self, body: Mapping[str, Any], reader: "_CompletionReader") -> AsyncGenerator[str, None]:
         """Send a request and yield the answer's text in pieces.
 
-        An empty piece reports progress without text, such as a part of a tool call. Raises EngineError where the
+        An empty piece reports progress without text, such as a part of a tool call. Raises EngineError if the
         answer does not finish.
         """
         token = ""
@@ -120,7 +121,7 @@ class ChatClient:
 
 
 async def _iter_documents(content: aiohttp.StreamReader) -> AsyncIterator[str]:
-    """Yield a response's JSON documents: the data of each event, or the whole body where there are no events."""
+    """Yield a response's JSON documents: each SSE event's data or, if there are no events, the whole body."""
     parser, body, is_event_stream = ServerSentEventParser(), bytearray(), None
     async for data in content.iter_any():
         if is_event_stream is None:
@@ -184,8 +185,8 @@ class _CompletionReader:
     def feed(self, document: str) -> str | None:
         """Read one JSON document and return its text; None if the document brings no progress.
 
-        Progress is text, a part of a tool call, or the end of the answer. Raises ValueError where the document is
-        no chat completion, _ServerReportedError where the document is an error.
+        Progress is text, a part of a tool call, or the end of the answer. Raises ValueError if the document is
+        no chat completion, _ServerReportedError if the document is an error.
         """
         if document.strip() == "[DONE]":
             self.finish_reason = self.finish_reason or "stop"
@@ -212,8 +213,8 @@ class _CompletionReader:
     def _merge_tool_call(self, part: _ToolCallPart) -> None:
         """Add a streamed part of a tool call to the tool call that it belongs to.
 
-        A part without an index belongs to the last tool call. If the part has another id, it begins a new tool
-        call. Raises ValueError where there are too many tool calls, or where their arguments are too long.
+        If a part has no index, it belongs to the last tool call, or begins a new tool call if its id is another
+        one. Raises ValueError if there are too many tool calls, or if their arguments are too long.
         """
         last = max(self.tool_calls, default=-1)
         begins = last < 0 or (part.id and part.id != self.tool_calls[last].id)

@@ -29,12 +29,14 @@ class FailoverChat:
     ) -> AsyncGenerator[str | ToolCall, None]:
         """Yield the answer to a conversation as it arrives: pieces of text of any size, then the tool calls.
 
-        `messages` and `tools` have OpenAI's format. `model` is a model of the first server; with "" for it, and on
-        the other servers, the configured models answer.
+        `messages` and `tools` have OpenAI's format. `model` is the name of a model on the first server; if it is
+        "", the model configured for the first server answers. On any other server, the model configured for that
+        server answers.
 
-        Where an answer breaks off, `resume` is called. It drops the unfinished sentence, and returns the complete
+        If an answer breaks off, `resume` is called. It drops the unfinished sentence, and returns the complete
         sentences so far. The next model is then asked to continue after these sentences. Without `resume` the
-        answer fails. Raises EngineError where no model gives an answer, or none continues it.
+        answer fails. Raises EngineError if no model gives an answer, or if no model continues an answer that broke
+        off.
         """
         attempts = self._failover.attempts(tuple(self._clients), self._timeout)
         begun, asked = False, messages

@@ -1,4 +1,4 @@
-"""A filter that removes reasoning, in tags such as <think>, from a model's answers, where the server does not."""
+"""A filter that removes reasoning (in tags such as <think>) that the server has left in a model's answers."""
 
 import re
 

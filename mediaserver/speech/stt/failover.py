@@ -1,4 +1,4 @@
-"""Failover of speech recognition (STT): where one engine fails, the next engine recognises the utterance."""
+"""Failover of speech recognition (STT): if one engine fails, the next engine recognises the utterance."""
 
 import asyncio
 import contextlib
@@ -85,7 +85,7 @@ class FailoverStt:
         return "" if ready else ", ".join(reasons)
 
     async def close(self) -> None:
-        """Do nothing: `SpeechService` closes the engines, because other recognisers may use them as well."""
+        """Do nothing. Other recognisers may share these engines, so `SpeechService` closes them."""
 
 
 class _KeptAudio:
@@ -94,7 +94,8 @@ class _KeptAudio:
     def __init__(self, audio: AsyncIterator[bytes], keep: bool) -> None:
         self._audio, self._keep = audio, keep
         self._pieces: list[bytes] = []
-        # The task that reads the next piece of audio; None between two pieces, and where no audio is kept.
+        # The task that reads the next piece of audio; None between two pieces, and always None if no audio is
+        # kept.
         self._reading: asyncio.Task[bytes | None] | None = None
         self.ended = False  # whether all of the utterance's audio has been read
 
@@ -102,7 +103,7 @@ class _KeptAudio:
         """Read no more audio."""
         if self._reading is not None:
             self._reading.cancel()
-            self._reading = None  # the task refers to this object: dropping it lets both be freed at once
+            self._reading = None  # ends the cycle of references with the task, so that both are freed at once
 
     async def replay(self, on_end: Callable[[], None]) -> AsyncGenerator[bytes, None]:
         """Yield the utterance's audio from its beginning. The first replay to reach the end calls `on_end`."""

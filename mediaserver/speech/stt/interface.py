@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class Recognition(NamedTuple):
-    """The transcript of an utterance. `text` is empty where no words were recognised."""
+    """The transcript of an utterance. `text` is empty if no words were recognised."""
 
     text: str
     confidence: float | None = None  # the engine's confidence in the text, 0 to 1; None if not reported
@@ -27,7 +27,7 @@ class SttEngine(Protocol):
         `language` is a BCP 47 tag, "" for the configured language. An engine whose model knows only one language
         ignores `language`.
 
-        Raises EngineError where there is no result. This method has no time-out, but can be cancelled. A cancelled
+        Raises EngineError if there is no result. This method has no time-out, but can be cancelled. A cancelled
         recognition leaves no task, connection or process behind.
         """
 

@@ -64,7 +64,7 @@ class OpenAiStt:
         return form
 
     def _parse_text(self, body: bytes | None) -> str:
-        """The transcript in a response; `body` is None where the response was too long. Raises EngineError."""
+        """The transcript in a response; `body` is None if the response was too long. Raises EngineError."""
         if body is None:
             raise EngineError(f"{self._host}: the answer is longer than {_MAX_RESPONSE_BYTES // 1024} KB")
         try:
@@ -77,7 +77,7 @@ class OpenAiStt:
 
 
 async def _read_body(response: aiohttp.ClientResponse) -> bytes | None:
-    """The whole body of a response; None where the body has more than `_MAX_RESPONSE_BYTES`."""
+    """The whole body of a response; None if the body has more than `_MAX_RESPONSE_BYTES`."""
     try:
         await response.content.readexactly(_MAX_RESPONSE_BYTES + 1)
     except asyncio.IncompleteReadError as end:

@@ -70,7 +70,7 @@ class UtteranceDecoder:
     def finish(self) -> str:
         """End the utterance and return its words."""
         self.feed(b"", last=True)
-        del self._resampler  # soxr complains of a resampler that still exists when the process ends
+        del self._resampler  # soxr prints a complaint if a resampler still exists when the process ends
         self._decoder.end_utt()
         return self.words
 
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def _recognise_utterance(decoder: UtteranceDecoder, requests: IO[bytes], responses: IO[bytes]) -> bool:
-    """Recognise one utterance; return False where the socket is closed before the end of the utterance."""
+    """Recognise one utterance; return False if the socket is closed before the end of the utterance."""
     decoder.start()
     sent, due = "", 0.0
     for pcm in _iter_audio(requests):

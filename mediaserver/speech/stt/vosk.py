@@ -86,7 +86,7 @@ class _VoskConnection:
         return " ".join(filter(None, (*self._texts, partial)))
 
     async def _receive_answer(self) -> dict[str, Any] | None:
-        """The server's next answer; None where the server has closed the connection after the result."""
+        """The server's next answer; None if the server has closed the connection after the result."""
         message = await self._websocket.receive()
         if self._end_sent and self._texts and self._websocket.close_code == aiohttp.WSCloseCode.OK:
             return None
@@ -103,7 +103,7 @@ class _VoskConnection:
 
 
 def _word_confidences(answer: dict[str, Any]) -> list[float]:
-    """The confidences (0 to 1) of an answer's words; empty where the server does not report them."""
+    """The confidences (0 to 1) of an answer's words; empty if the server does not report them."""
     words = answer.get("result")
     if not isinstance(words, list):
         return []

@@ -146,7 +146,7 @@ def _english_amount(amount: Decimal, code: str, language: Language) -> str:
 
 
 def _foreign_amount(amount: Decimal, code: str, language: Language) -> str:
-    """An amount in words of a language other than English; "" where num2words lacks the currency."""
+    """An amount in words of a language other than English; "" if num2words lacks the currency."""
     from num2words import CONVERTER_CLASSES
 
     try:
@@ -178,7 +178,7 @@ def _parse_integer(text: str) -> int:
 
 
 def _decimal_words(value: Decimal, language: Language) -> str:
-    """A number in words, or in digits where num2words has no words for numbers in the language.
+    """A number in words, or in digits if num2words has no words for numbers in the language.
 
     Each digit after the point becomes a word of its own, because num2words loses some of these digits.
     """

@@ -19,7 +19,7 @@ _ISO_DURATION = re.compile(
 _UNIT_SECONDS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 _ISO_UNIT_SECONDS = (604800, 86400, 3600, 60, 1)  # the seconds in a week, a day, an hour, a minute and a second
 _HOUR_WORDS = {"de": "Uhr", "nl": "uur"}  # the word between the hour and the minute, by language
-# The word for the hour 1, by language, where the word differs from the number: "ein Uhr", not "eins Uhr".
+# The word for the hour 1, by language, if the word differs from the number: "ein Uhr", not "eins Uhr".
 _ONE_HOUR = {"de": "ein"}
 
 
@@ -104,7 +104,7 @@ def _english_clock_words(clock: time, language: Language) -> str:
 
 
 def _count_with_unit(count: int, unit: str, language: Language) -> str:
-    """A number with the name of its unit of time. The short name is used where Babel lacks the long name."""
+    """A number with the name of its unit of time. The short name is used if Babel lacks the long name."""
     from babel.units import format_unit
 
     long_name = format_unit(count, f"duration-{unit}", length="long", locale=language.locale)

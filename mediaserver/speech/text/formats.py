@@ -11,11 +11,11 @@ from mediaserver.errors import did_you_mean
 from mediaserver.speech.text import amounts, dates, languages, spelling
 from mediaserver.speech.text.languages import Language
 
-MAX_VALUE_CHARACTERS = 1000  # the maximum length in characters of a value without a format
-_MAX_FORMATTED_CHARACTERS = 100  # the maximum length in characters of a value with a format
+MAX_VALUE_CHARACTERS = 1000  # the maximum length in characters of a value that is spoken as it is
+_MAX_FORMATTED_CHARACTERS = 100  # the maximum length in characters of a value that a format puts into words
 
-# The function of each format. It takes a value, the format's argument ("" for none) and a language, and returns
-# the value in words. It raises ValueError where the value cannot be spoken in the format.
+# The function for each format, which puts a value into words. It takes the value, the format's argument ("" for
+# none) and a language. It raises ValueError if the value cannot be spoken in the format.
 FORMATS: dict[str, Callable[[str, str, Language], str]] = {
     "number": amounts.number_words,
     "ordinal": amounts.ordinal_words,
@@ -49,7 +49,7 @@ def validate_format(name: str, argument: str) -> None:
 def normalise_value(value: str, format_name: str, argument: str, language: str) -> str:
     """A value in words, as one printable line. With the format "", the value is not put into words.
 
-    `language` is a BCP 47 tag. Raises ValueError where the value is too long, or cannot be spoken in the format.
+    `language` is a BCP 47 tag. Raises ValueError if the value is too long, or cannot be spoken in the format.
     """
     value = to_printable(value).strip()
     max_characters = _MAX_FORMATTED_CHARACTERS if format_name else MAX_VALUE_CHARACTERS

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from babel import Locale
 
 _TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
-# The codes of languages in num2words, by the codes in BCP 47 tags, where the two codes differ.
+# num2words' code of a language, by the language's code in BCP 47 tags, for languages whose two codes differ.
 _NUM2WORDS_CODES = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he"}
 # Languages for which num2words is not used. In Amharic, num2words runs for ever on some numbers, and puts Latin
 # letters into the words of others.
@@ -58,7 +58,7 @@ class Language:
 
     @property
     def locale(self) -> "Locale":
-        """Babel's locale of the language. Raises ValueError where Babel does not know the language."""
+        """Babel's locale of the language. Raises ValueError if Babel does not know the language."""
         if self.babel_locale is None:
             raise ValueError(f"there are no dates, times or names of currencies in the language {self.tag}")
         return self.babel_locale
@@ -84,7 +84,7 @@ class Language:
     def number_words(self, number: int, form: str = "cardinal") -> str:
         """A number in words. `form` is num2words' "cardinal", "ordinal" or "year".
 
-        Raises ValueError where num2words has no words for the number in the language.
+        Raises ValueError if num2words has no words for the number in the language.
         """
         if not self.num2words_code:
             raise ValueError(f"the language {self.tag} has no words for numbers")
@@ -94,7 +94,7 @@ class Language:
 
     @cached_property
     def decimal_point(self) -> str:
-        """The word between a number and its decimals, such as "point"; "" where num2words has none."""
+        """The word between a number and its decimals, such as "point"; "" if no such word is known."""
         from num2words import CONVERTER_CLASSES
 
         word = getattr(CONVERTER_CLASSES.get(self.num2words_code), "pointword", "")

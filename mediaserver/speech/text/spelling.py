@@ -44,7 +44,8 @@ _COUNTRY_CODE = re.compile(r"1|7|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9
 def digit_words(text: str, argument: str, language: Language) -> str:
     """The characters of a code in words, in groups: "47-11" becomes "four seven, one one".
 
-    Each group has `argument` characters. With "", the groups are those in `text`.
+    `argument` is the number of characters in each group. If it is "", the groups are those that are separated in
+    `text`.
     """
     groups = _split_groups(text)
     if argument:
@@ -95,7 +96,7 @@ def _character_words(character: str, language: Language) -> str:
     if value is not None:
         return language.number_words(int(value)) if language.num2words_code else str(value)
     if character in "Aa" and language.english:
-        return "A."  # the letter A has a dot, because a TTS engine would speak "A" as an article
+        return "A."  # the letter A gets a dot, because a TTS engine would speak "A" as an article
     if character == "#" and language.english and not language.american:
         return "hash"
     return (_SIGN_NAMES.get(character) if language.english else None) or character.upper()

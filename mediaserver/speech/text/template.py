@@ -81,7 +81,7 @@ class Template:
     def render(self, variables: Mapping[str, str], language: str) -> str:
         """The text to be spoken, with the variables' values. All of its characters but newlines are printable.
 
-        Raises MissingValuesError where variables have no value. Raises ValueError where a value cannot be spoken
+        Raises MissingValuesError if variables have no value. Raises ValueError if a value cannot be spoken
         in the format of its placeholder; the message names the variable, and does not repeat the value.
         """
         missing = [name for name in self.names if name not in variables]

@@ -84,7 +84,7 @@ class CommandTts:
             asyncio.get_running_loop().run_in_executor(None, _remove, file)
 
     def _environment(self) -> dict[str, str]:
-        """The environment variables configured for the program. Raises EngineError where one cannot be read."""
+        """The environment variables configured for the program. Raises EngineError if one cannot be read."""
         try:
             return {
                 name: resolve_secret(value, f"speech.command.environment.{name}")
@@ -122,7 +122,7 @@ class CommandTts:
 def fill_placeholders(argument: str, values: dict[str, str]) -> str:
     """A program's argument with values in place of its placeholders.
 
-    Where a value makes the argument begin with a dash, a space is put before the dash, so that the program does
+    If a value makes the argument begin with a dash, a space is put before the dash, so that the program does
     not take the argument for an option.
     """
     filled = _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), argument)

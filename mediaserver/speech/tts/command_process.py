@@ -54,13 +54,13 @@ def synthesise(job: dict[str, Any]) -> bytes:
     except PromptError as error:
         raise EngineError(f"what the program wrote {error}") from error
     finally:
-        file.unlink(missing_ok=True)  # the serving process also removes the sound file, unless it has ended
+        file.unlink(missing_ok=True)  # the serving process removes the file, too, but may have ended by now
 
 
 def _run_program(arguments: list[str], text: bytes, configured: dict[str, str]) -> bytes:
     """Run the program with `text` as its standard input; return its standard output.
 
-    `configured` has the program's environment variables from the settings. Raises EngineError where the program
+    `configured` has the program's environment variables from the settings. Raises EngineError if the program
     fails.
     """
     try:

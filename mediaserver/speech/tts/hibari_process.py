@@ -65,7 +65,7 @@ class VoiceStore:
         return self._loaded[name]
 
     def _download(self, name: str) -> None:
-        """Make sure that a voice's file is on this machine. Raises EngineError while the file is missing."""
+        """Download a voice's file if this machine lacks it. Raises EngineError if it does not arrive in time."""
         try:
             voice_path(name, download_missing=False)
         except FileNotFoundError:
@@ -100,7 +100,7 @@ class _VoiceDownload:
         self._thread.join(seconds)
 
     def raise_unless_done(self) -> None:
-        """Raise EngineError where the download is still running, or has failed."""
+        """Raise EngineError if the download is still running, or has failed."""
         if self._thread.is_alive():
             raise EngineError(f'the voice "{self._name}" is not ready yet: it is being downloaded')
         if self._error:
@@ -118,7 +118,7 @@ def _trim_silence(signal: Signal) -> Signal:
 
 
 def _raise_level(signal: Signal) -> Signal:
-    """Amplify a signal by `_GAIN`, or by less where its peak would exceed `_MAX_PEAK`."""
+    """Amplify a signal by `_GAIN`, or by less if its peak would exceed `_MAX_PEAK`."""
     peak = float(np.abs(signal).max(initial=0.0))
     return signal * min(_GAIN, _MAX_PEAK / peak) if peak else signal
 

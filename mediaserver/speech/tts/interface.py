@@ -7,7 +7,7 @@ from mediaserver.config.speech_settings import SpeechSettings
 
 
 class Voice(NamedTuple):
-    """The engine and the voice that speak a text, and the voices that speak where that engine fails."""
+    """The engine and the voice that speak a text, and the voices that speak if that engine fails."""
 
     engine: str
     name: str = ""  # the engine's name for the voice; "" for the engine's default voice
@@ -57,9 +57,9 @@ class TtsEngine(Protocol):
     def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
         """Yield the speech of one sentence as 16-bit little-endian PCM, 8 kHz, mono.
 
-        Each piece of PCM is yielded as soon as the engine gives it, and has any even number of bytes. Pieces of
-        whole frames (320 bytes each) cost no more to play than a prompt. Raises EngineError where the engine gives
-        no speech, or stops before the end of the sentence.
+        Each piece of PCM is yielded as soon as the engine gives it. Its size is any even number of bytes. A piece
+        whose size is a multiple of 320 bytes (one frame) costs no more CPU time to play than a prompt. Raises
+        EngineError if the engine gives no speech, or stops before the end of the sentence.
         """
 
     def preload(self) -> None:

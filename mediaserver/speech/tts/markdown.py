@@ -13,14 +13,14 @@ _STEPS = (  # the patterns of Markdown and their replacements, which are applied
     # Links and images are replaced by their text.
     (re.compile(r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\s[^()]*)?\)|\[[^\[\]]*\])"), r"\1"),
     (re.compile(r"<(https?://[^<>\s]+)>"), r"\1"),  # removes the brackets around a URL
-    (re.compile(r"`+"), ""),  # removes the marks of code
+    (re.compile(r"`+"), ""),  # removes the backquotes around code
     (re.compile(r"\*+(?=\S)|(?<=\S)\*+|~~"), ""),  # removes the marks of emphasis and strikethrough
     (re.compile(r"(?<!\w)_+(?=\S)|(?<=\S)_+(?!\w)"), ""),  # removes marks of emphasis, but not from snake_case
 )
 
 
 def strip_markdown(sentence: str) -> str:
-    """A sentence, given as one line, without its Markdown; "" where nothing is left to speak."""
+    """A sentence, given as one line, without its Markdown; "" if nothing is left to speak."""
     for pattern, replacement in _STEPS:
         sentence = pattern.sub(replacement, sentence)
     return " ".join(to_printable(sentence).split())

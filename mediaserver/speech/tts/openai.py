@@ -20,10 +20,10 @@ from mediaserver.speech.tts.interface import Voice
 _TOKEN_KEY = "speech.openai.token"  # noqa: S105 - the setting's name
 RESPONSE_RATE = 24_000  # the sampling rate in Hz of a response as "pcm", which is 16-bit little-endian mono
 _CHUNK_BYTES = RESPONSE_RATE // 10 * 2  # the size in bytes of one processed piece of a response: 100 ms of PCM
-_MAX_RESPONSE_BYTES = 180 * RESPONSE_RATE * 2  # the maximum size of a response: three minutes of PCM
+_MAX_RESPONSE_BYTES = 180 * RESPONSE_RATE * 2  # the maximum size of a response in bytes: three minutes of PCM
 _PCM_TYPES = {"audio/pcm", "audio/l16", "audio/raw", "audio/x-raw", "application/octet-stream", ""}
 _WAV_TYPES = {"audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"}
-# The number of bytes that are read of a response that is text, and of characters that an error message repeats.
+# How many bytes of a text response are read, and how many of its characters an error message repeats.
 _MAX_TEXT_BYTES, _MAX_SHOWN = 800, 200
 
 

@@ -12,7 +12,7 @@ _TIMEOUT = 60.0  # seconds to wait for an engine's audio; more than during calls
 
 
 def validate_prompt_file(file: Path) -> None:
-    """Raise ValueError where no prompt can be written to the path `file`."""
+    """Raise ValueError if no prompt can be written to the file path `file`."""
     if file.suffix.lower() != ".wav" or file.name.startswith("."):
         raise ValueError("should be named something.wav")
     if file.is_dir():
@@ -24,7 +24,7 @@ def validate_prompt_file(file: Path) -> None:
 async def synthesise_text(text: str, settings: SpeechSettings, voice: Voice) -> bytes:
     """The speech of a whole text: 16-bit PCM, 8 kHz, mono.
 
-    Raises EngineError where the engine fails, ValueError where the text is empty or too long.
+    Raises EngineError if the engine fails, ValueError if the text is empty or too long.
     """
     speech = SpeechService(settings.model_copy(update={"timeout": _TIMEOUT}))
     try:
@@ -34,7 +34,7 @@ async def synthesise_text(text: str, settings: SpeechSettings, voice: Voice) -> 
 
 
 def write_prompt_file(file: Path, pcm: bytes) -> None:
-    """Write PCM (16-bit, 8 kHz, mono) to a WAV file. Raises OSError where the file cannot be written.
+    """Write PCM (16-bit, 8 kHz, mono) to a WAV file. Raises OSError if the file cannot be written.
 
     The PCM is written to a temporary file, which is then renamed to `file`, so that a server that watches the
     folder never finds an incomplete prompt.

@@ -1,17 +1,18 @@
 """Sentence segmentation for TTS, also of text that still streams in from a language model.
 
-Where a text is split depends on the text alone, not on the pieces in which it arrives. Splitting changes
-nothing but white space.
+The places at which a text is split depend on the text alone, not on the pieces in which the text arrives.
+Splitting changes nothing but white space.
 """
 
 import re
 
-# The maximum length of a sentence. A longer sentence is split at a clause, so that its first part plays soon.
+# The maximum length of a sentence in characters. A longer sentence is split at a clause, so that its first part
+# plays soon.
 MAX_CHARACTERS = 200
-_MIN_CHARACTERS = 10  # the minimum length of a sentence; a shorter one is spoken together with the next sentence
-_MIN_WIDE = 4  # the minimum length of a sentence in a script whose characters are words, such as Chinese
-_MIN_CLAUSE = 20  # the minimum length (some four words) of a first clause that is spoken by itself
-_MIN_WIDE_CLAUSE = 8  # the minimum length of a first clause in a script whose characters are words (Chinese)
+_MIN_CHARACTERS = 10  # the minimum length of a sentence in characters; a shorter one is joined with the next
+_MIN_WIDE = 4  # the minimum number of characters of a sentence whose characters are words, as in Chinese
+_MIN_CLAUSE = 20  # the minimum length in characters (some four words) of a first clause that is spoken by itself
+_MIN_WIDE_CLAUSE = 8  # the minimum number of characters of a first clause whose characters are words
 _OPENING = "\"'“‘„«»‹›([{*_`"  # the quotes, brackets and Markdown marks that may stand before a word
 # The pattern of a place where a sentence may end: after punctuation with its closing quotes and brackets, or
 # before a newline.
@@ -75,7 +76,8 @@ class SentenceSplitter:
 
     def _end(self, start: int, final: bool) -> int:
         """The index of the end of the sentence that begins at index `start`; 0 if its end is not known yet."""
-        # The window has 2 characters more than a sentence may have: a space, and the letter after it.
+        # `window` is the text that a sentence may take, and 2 characters more: a space, and the letter after the
+        # space.
         window = self._text[start : start + self._max_characters + 2]
         clause = _first_clause_end(window[: self._max_characters + 1]) if self._early_first else 0
         for mark in _END.finditer(window):

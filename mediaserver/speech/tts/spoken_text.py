@@ -20,7 +20,7 @@ class SentenceAudio:
     `clips` are the parts synthesised so far. `on_abandoned` is called if all texts release the sentence before it
     is complete.
 
-    Where an engine dies in mid-sentence, another engine speaks the whole sentence anew. `restarted_at` is then the
+    If an engine dies in mid-sentence, another engine speaks the whole sentence anew. `restarted_at` is then the
     index of the new engine's first clip, and the clips before this index are a broken start.
     """
 
@@ -81,11 +81,11 @@ class SpokenText:
     """An iterable of a text's audio segments. Each sentence is synthesised while the sentence before it is played.
 
     A SpokenText can be iterated any number of times, because a playlist starts anew when the stream's encoding
-    changes. Where the TTS engine fails, `fallback` is played in place of the remaining text, and `on_failure` is
+    changes. If the TTS engine fails, `fallback` is played in place of the remaining text, and `on_failure` is
     called once with the reason. Without a fallback, the playlist raises EngineError. A SpokenText that is
     garbage-collected releases its sentences, so that no engine synthesises them in vain.
 
-    Where an engine dies in mid-sentence, another engine speaks the whole sentence anew. A caller who has not heard
+    If an engine dies in mid-sentence, another engine speaks the whole sentence anew. A caller who has not heard
     any of the broken sentence hears the new one only. A caller who has heard a part hears the broken sentence
     until the first audio of the new one is there; then the broken sentence fades out, and the new one plays from
     its beginning. Playback does not continue in the middle of the new sentence, because it is not known at which
@@ -121,7 +121,7 @@ class SpokenText:
             if sentence.error:
                 yield _FailedRest(self, sentence.error)
                 return
-        self._passages = {}  # the next iteration repeats the text, without clips of broken starts
+        self._passages = {}  # the next iteration plays the whole text anew, without clips of broken starts
 
     async def wait_begun(self) -> None:
         """Wait until the text's first audio is there, or its synthesis has failed."""
@@ -151,7 +151,7 @@ class SpokenText:
         return self.sentences[number]
 
     def take_fallback(self, why: str) -> Segment:
-        """Report the engine's failure, and return the fallback. Raises EngineError where there is no fallback."""
+        """Report the engine's failure, and return the fallback. Raises EngineError if there is no fallback."""
         if not self._failure_reported:
             self._failure_reported = True
             self._on_failure(why)
@@ -193,9 +193,10 @@ class _Passage:
         return self._sentence.complete
 
     def get(self, number: int) -> Clip | None:
-        """The clip with this number, counted from 0; None if there is none. The next clip to play is chosen now.
+        """The clip with this number, counted from 0; None if it is missing. The clip due next is chosen now.
 
-        In a restarted sentence, one clip fades out the broken start, and the clips of the new engine follow.
+        If another engine has restarted the sentence during its playback, the next clip fades out the broken start,
+        and the clips of the other engine follow.
         """
         clips, restarted_at, index = self._sentence.clips, self._sentence.restarted_at, self._next_index
         if number == len(self._played) and index < len(clips):
@@ -206,12 +207,12 @@ class _Passage:
 
     @property
     def _next_index(self) -> int:
-        """The index of the clip to play next. Where no clip was played yet, a broken start is skipped."""
+        """The index of the clip to play next. If no clip was played yet, a broken start is skipped."""
         return self._index if self._played else self._sentence.restarted_at
 
 
 def _faded_end(clip: Clip) -> Clip:
-    """The first frame of a clip, which fades out within 5 ms."""
+    """The first frame of a clip, faded out within 5 ms."""
     return Clip(fade_out(clip.pcm[:FRAME_BYTES].ljust(FRAME_BYTES, b"\0")))
 
 
@@ -242,7 +243,7 @@ class _FailedRest:
     """A segment that plays the fallback in place of the remaining text, after the TTS engine has failed.
 
     The failure is reported when the segment's turn to be played has come, not when a playlist prepares the segment
-    ahead. Where the caller hangs up before the segment's turn, no failure is reported.
+    ahead. If the caller hangs up before the segment's turn, no failure is reported.
     """
 
     samples = 0
@@ -251,7 +252,7 @@ class _FailedRest:
         self._spoken, self._why = spoken, why
 
     def get_frames(self, encoding: Encoding) -> PendingFrames:
-        """The fallback's frames, as pending frames. Asking for their result reports the failure."""
+        """The fallback's frames, as pending frames. When their `result` is called, the failure is reported."""
         return _PendingFrames(lambda: True, lambda: self._spoken.take_fallback(self._why).get_frames(encoding))
 
 

@@ -1,7 +1,7 @@
 """The queue of sentences that wait for a TTS engine.
 
-The configured paths take turns, so that a path with many calls does not keep the calls of other paths waiting.
-Sentences of untrusted texts, which any unknown peer may have written, come last.
+The URL paths of calls take turns, so that a URL path with many calls does not keep other calls waiting. Sentences
+of untrusted texts, which any unknown peer may have written, come last.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Origin(NamedTuple):
-    """The configured path (its pattern) that speaks a text, and whether an unknown peer wrote any of the text."""
+    """The URL path pattern whose handler speaks a text, and whether an unknown peer wrote any of the text."""
 
     path: str = ""
     untrusted: bool = False
@@ -33,14 +33,16 @@ class SynthesisQueue:
     """Lets sentences be synthesised: at most `size` sentences at a time, or any number if `size` is 0.
 
     A sentence that is being synthesised holds a slot. Sentences of trusted texts get slots before sentences of
-    untrusted texts. Within each of these two groups the paths take turns (round robin), and the tickets of one
-    path are served in the order of their arrival. Where `size` is 2 or more, untrusted texts leave one slot free.
+    untrusted texts. Within each of these two groups the URL paths take turns (round robin), and the sentences of
+    one URL path are served in the order of their arrival. If `size` is 2 or more, sentences of untrusted texts
+    leave one slot free.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._busy = self._busy_untrusted = 0
-        # Waiting tickets by path, separately for untrusted (True) and other texts. The first path is served next.
+        # The waiting tickets by URL path, for trusted texts (key False) and untrusted texts (key True). The first
+        # URL path is served next.
         self._waiting: dict[bool, dict[str, deque[QueueTicket]]] = {False: {}, True: {}}
 
     @asynccontextmanager
@@ -60,7 +62,7 @@ class SynthesisQueue:
             self._start_next()
 
     def promote(self, ticket: QueueTicket, origin: Origin) -> None:
-        """Give a waiting untrusted ticket a trusted `origin`, because a trusted text needs the same sentence."""
+        """Serve a waiting sentence as trusted from now on, if a text of the trusted `origin` also needs it."""
         if ticket.origin.untrusted and not origin.untrusted and not ticket.started.is_set():
             self._remove(ticket)
             ticket.origin = origin
@@ -75,14 +77,14 @@ class SynthesisQueue:
             del waiting[path]
 
     def _start_next(self) -> None:
-        """Give the free slots to the waiting tickets whose turn is next."""
+        """Give free slots to the tickets that are next in turn, which starts the synthesis of their sentences."""
         for untrusted, waiting in self._waiting.items():
             while waiting and self._has_free_slot(untrusted):
                 path = next(iter(waiting))
                 tickets = waiting.pop(path)
                 ticket = tickets.popleft()
                 if tickets:
-                    waiting[path] = tickets  # the path is put last, so that all other paths have their turn first
+                    waiting[path] = tickets  # puts this URL path last, so that all others have their turn first
                 self._busy += 1
                 self._busy_untrusted += untrusted
                 ticket.started.set()

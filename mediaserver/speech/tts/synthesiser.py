@@ -24,7 +24,7 @@ class SynthesisJob:
         return ticket
 
     def promote(self, origin: Origin) -> None:
-        """Let an untrusted job wait as a trusted one, because a trusted `origin` needs the same sentence."""
+        """Treat the sentence as trusted from now on, if a text of the trusted `origin` also needs it."""
         if self._place is not None:
             queue, ticket = self._place
             queue.promote(ticket, origin)
@@ -44,8 +44,8 @@ class Synthesiser:
     ) -> AsyncGenerator[bytes, None]:
         """Yield the speech of one sentence, piece by piece: 16-bit PCM, 8 kHz, mono.
 
-        Raises EngineError where the engine fails, or gives no sound for as long as `attempt` allows; RejectedError
-        where other sentences keep the engine busy for that long.
+        Raises EngineError if the engine fails, or gives no sound within the time that `attempt` allows. Raises
+        RejectedError if other sentences keep the engine busy for all of that time.
         """
         received = False
         async with contextlib.AsyncExitStack() as stack:

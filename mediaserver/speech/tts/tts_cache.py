@@ -19,17 +19,19 @@ from mediaserver.speech.tts.synthesis_queue import TRUSTED, Origin
 from mediaserver.speech.tts.synthesiser import Synthesiser, SynthesisJob
 from mediaserver.support.store import Store
 
-# The number of samples in one clip (5 s). A clip is encoded without a break, in well under a millisecond.
+# The number of samples in one clip (5 s). Encoding a clip blocks the event loop for well under a millisecond.
 _PART_SAMPLES = 250 * FRAME_SAMPLES
 RESULTS = ("memory", "disk", "made", "failed", "dropped")  # the label values of the metric that counts sentences
 _LOG_INTERVAL = 60.0  # the time in seconds after which the same failure is logged again
-_SIZE_FACTOR = 2.3  # bytes of memory that a sentence takes per byte of its PCM, for PCM and frames in one encoding
+# The memory in bytes that a sentence takes for each byte of its PCM: for the PCM, and for its frames in one
+# encoding.
+_SIZE_FACTOR = 2.3
 
 log = structlog.get_logger()
 
 
 class _Found(NamedTuple):
-    """Where a complete sentence came from."""
+    """The source of a complete sentence: the memory, the disk or an engine."""
 
     key: str  # the sentence's key in the cache, which names the engine that has spoken it
     result: str  # where the sentence came from, one of `RESULTS`
@@ -39,8 +41,8 @@ class _Found(NamedTuple):
 class TtsCache:
     """The sentences that the TTS engines of one server have synthesised, or are synthesising, for all calls.
 
-    A sentence is kept under the engine and the voice that have spoken it. Where another engine had to stand in,
-    the first engine is therefore asked again when the text is next needed.
+    A sentence's key names the engine and the voice that have spoken it. If the first engine failed and another one
+    spoke a sentence, the first engine is therefore asked again when the sentence is next needed.
 
     `synthesiser` returns the synthesiser of an engine by the engine's name. `timeout` is in seconds,
     `memory_limit` in bytes. `results` counts the sentences for each of `RESULTS`. A sentence is "dropped" if its
@@ -61,7 +63,8 @@ class TtsCache:
         self._synthesiser, self._failover = synthesiser, failover
         self._timeout, self._memory_limit, self._store = timeout, memory_limit, store
         self._on_first_audio = on_first_audio
-        # The sentences by key. The key of a sentence in synthesis names all engines that may speak the sentence.
+        # The sentences by cache key. While a sentence is being synthesised, its key names all engines that may
+        # speak it.
         self._sentences: OrderedDict[str, SentenceAudio] = OrderedDict()
         self._bytes = 0  # the memory in bytes that complete sentences take
         self._tasks: dict[SentenceAudio, asyncio.Task[None]] = {}
@@ -97,7 +100,7 @@ class TtsCache:
         return json.dumps([identity, voice.name, voice.rate, voice.language, text])
 
     def _find(self, text: str, voices: Sequence[Voice], key: str) -> SentenceAudio | None:
-        """Find a sentence in memory: one in synthesis, or spoken by the first engine or the first usable one."""
+        """The sentence, if it is in memory: in synthesis, or spoken by the first engine or first usable one."""
         first = next((voice for voice in voices if self._failover.may_try(voice.engine)), voices[0])
         for each in dict.fromkeys([key, *(self._key(text, voice) for voice in (voices[0], first))]):
             found = self._sentences.get(each)
@@ -110,7 +113,7 @@ class TtsCache:
         del self._tasks[sentence], self._jobs[sentence]
 
     async def close(self) -> None:
-        """Cancel incomplete sentences, and save complete sentences to disk."""
+        """Cancel the synthesis of incomplete sentences, and wait until complete sentences are saved to disk."""
         tasks = dict(self._tasks)
         for sentence, task in tasks.items():
             if not sentence.complete:
@@ -149,7 +152,7 @@ class TtsCache:
             await self._save(found.key, found.pcm)
 
     async def _obtain(self, sentence: SentenceAudio, text: str, voices: Sequence[Voice]) -> "_Found":
-        """Give a sentence its audio, from the cache or the first engine that succeeds. Else raise EngineError."""
+        """Fill in a sentence's audio from the cache or an engine. Raises EngineError if no engine succeeds."""
         keys = {voice.engine: self._key(text, voice) for voice in voices}
         by_name = {voice.engine: voice for voice in voices}
         began, first = time.monotonic(), voices[0].engine
