@@ -8,10 +8,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from http import HTTPStatus
 from typing import Any, Literal
 
 import aiohttp
 from aiohttp import ClientWebSocketResponse
+from multidict import CIMultiDictProxy
 
 from mediaserver.errors import PeerError, error_text
 from mediaserver.support.aiohttp_adapter import transport_of
@@ -27,6 +29,24 @@ class OpenWebSocket(ClientWebSocketResponse[Literal[True]]):
     ) -> None:
         super().__init__(reader, writer, protocol, response, *args, **kwargs)
         self.transport: asyncio.Transport = transport_of(response)
+
+
+class UpgradeResponse(aiohttp.ClientResponse):
+    """An HTTP response whose `Connection` header is "upgrade" if the list in that header contains this token.
+
+    RFC 6455, section 4.1, asks for the token, and RFC 9110, section 7.6.1, has a list there, to which proxies add.
+    aiohttp 3.14 refuses a WebSocket if the list has any other token, such as in `keep-alive, Upgrade`.
+    """
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        headers = super().headers
+        tokens = ",".join(headers.getall("Connection", ())).lower().split(",")
+        if self.status != HTTPStatus.SWITCHING_PROTOCOLS or "upgrade" not in map(str.strip, tokens):
+            return headers
+        upgraded = headers.copy()
+        upgraded["Connection"] = "upgrade"
+        return CIMultiDictProxy(upgraded)
 
 
 def _random_keys() -> Iterator[bytes]:
@@ -56,6 +76,7 @@ def client_session(
         cookie_jar=cookie_jar,
         headers=headers,
         middlewares=middlewares,
+        response_class=UpgradeResponse,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout),
         ws_response_class=OpenWebSocket,
     )

@@ -47,13 +47,18 @@ async def serving(serve: Serve) -> AsyncIterator[str]:
             await asyncio.gather(*connections, return_exceptions=True)
 
 
-async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def upgrade(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: bytes = b"Connection: Upgrade\r\n"
+) -> None:
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     key = next(line.split(": ")[1] for line in head.splitlines() if line.lower().startswith("sec-websocket-key"))
     digest = hashlib.sha1(f"{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11".encode()).digest()  # noqa: S324 - RFC 6455
     writer.write(
-        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n"
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+        + connection
+        + b"Sec-WebSocket-Accept: "
+        + base64.b64encode(digest)
+        + b"\r\n\r\n"
     )
 
 
@@ -70,6 +75,35 @@ async def test_a_server_that_closes_without_a_status() -> None:
 
     report = await call(serve)
     assert (report.frames, report.close_code, report.problems) == (1, 1005, [])
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        b"Connection: keep-alive, Upgrade\r\n",
+        b"connection:upgrade ,keep-alive\r\n",
+        b"Connection: keep-alive\r\nConnection: Upgrade\r\n",
+    ],
+)
+async def test_a_proxy_that_lists_more_than_the_upgrade_in_its_connection_header(connection: bytes) -> None:
+    """RFC 6455, section 4.1: the header has to contain the token; RFC 9110, section 7.6.1: it is a list."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await upgrade(reader, writer, connection)
+        writer.write(websocket.binary(bytes(320)) + b"\x88\x00")
+        await reader.read()
+
+    report = await call(serve)
+    assert (report.frames, report.close_code, report.problems) == (1, 1005, [])
+
+
+async def test_an_answer_without_an_upgrade_in_its_connection_header_is_refused() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await upgrade(reader, writer, b"Connection: keep-alive, x-upgrade\r\n")
+        await reader.read()
+
+    with pytest.raises(PeerError, match="Invalid connection header"):
+        await call(serve)
 
 
 async def test_a_server_that_closes_at_once_gets_no_keys_and_is_not_reported_as_loud() -> None:
