@@ -36,7 +36,7 @@ class FrameResampler:
         self._windows = np.lib.stride_tricks.sliding_window_view(self._samples, width)[::step]
 
     def feed(self, frame: bytes) -> bytes:
-        """Convert a 20 ms frame of 16-bit little-endian PCM; ValueError if `frame` has another length."""
+        """Resample a 20 ms frame of 16-bit little-endian PCM; ValueError if `frame` has another length."""
         if len(frame) != self.frame_bytes_in:
             raise ValueError(f"{len(frame)} bytes are no frame of {self.frame_bytes_in}")
         samples, history = self._samples, self._history

@@ -30,7 +30,7 @@ class UnsentError(RetryableError):
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """The value of `X-Mediaserver-Signature`: the hex HMAC-SHA256 (RFC 2104) of timestamp and body.
+    """The value of `X-Mediaserver-Signature`: "sha256=" and the hex HMAC (RFC 2104) of "<timestamp>.<body>".
 
     A receiver verifies the body's bytes before it parses them:
 

@@ -30,7 +30,7 @@ class FrameLayout:
         return result
 
     def decode(self, payloads: NDArray[np.uint8]) -> Samples:
-        """The samples of messages that begin with the layout's header, shape (n, 160)."""
+        """Return the samples of n messages, shape (n, 160). Each message must begin with the layout's header."""
         start = len(self.header)
         codes = np.ascontiguousarray(payloads[:, start:] if start else payloads)
         match self.codec:

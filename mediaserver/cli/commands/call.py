@@ -1,4 +1,4 @@
-"""`mediaserver call`: plays VoIPBIN's side of a media stream, to try any server."""
+"""`mediaserver call`: acts as VoIPBIN's side of a media stream, to try any server."""
 
 import json
 from pathlib import Path

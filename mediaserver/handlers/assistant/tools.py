@@ -65,8 +65,8 @@ class ToolArguments(BaseModel):
 class TransferAnswer(BaseModel):
     """The webhook's answer to a request to transfer the call. `say` is a text that is spoken to the caller.
 
-    With `transfer` or `actions`, VoIPBIN's flow leads the call on. Without them, the webhook itself transfers the
-    call.
+    With `transfer` or `actions`, the call continues in VoIPBIN's flow. Without them, the webhook itself transfers
+    the call.
     """
 
     say: str = Field("", max_length=1000)

@@ -190,7 +190,7 @@ class Sequencer(OutputMix):
         return frame if frame != SILENCE else b""
 
     def _begin_next_after(self, ending: bytes) -> None:
-        """Begin the faded end of a source that was stopped, if there is one, else the next source in the queue."""
+        """Begin the fade-out of a stopped source, if there is one, or else the next source in the queue."""
         if ending:
             self._start_writes(self._queue.begin_fade(Source((ending,))).begin(self.frames))
         elif self._writing:

@@ -49,7 +49,7 @@ class Segment(Protocol):
         """The segment's length, in samples at 8 kHz."""
 
     def get_frames(self, encoding: Encoding) -> EncodedFrames | PendingFrames:
-        """The segment's frames in an encoding, or pending frames while they are still being made."""
+        """Return the segment's frames in an encoding; while they are being made, a `PendingFrames` for them."""
 
 
 LIVE = "live"  # the name that reports show for audio that is played as it arrives

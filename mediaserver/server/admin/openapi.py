@@ -76,7 +76,7 @@ class Operation(NamedTuple):
 
 
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
-    """The OpenAPI document of these operations."""
+    """The OpenAPI document that describes `operations`."""
     models = list(dict.fromkeys(operation.body for operation in operations if operation.body is not None))
     _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}

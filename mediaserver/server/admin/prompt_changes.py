@@ -170,7 +170,7 @@ class PromptChanges:
         return web.json_response(described | {"file": file}, status=201 if placed.is_new else 200)
 
     def _refuse_to_break(self, name: str, snapshot: PromptSnapshot) -> None:
-        """Raise RefusedError 409 if, with `snapshot` in force, a path would lack a prompt that it has now."""
+        """Raise RefusedError 409 if, with `snapshot` in force, a URL path would lose a prompt that it uses."""
         configuration, library = self._engine.configuration, self._engine.library
         present = {*configuration.missing_prompts(library), *configuration.missing_default_prompts(library)}
         changed = [

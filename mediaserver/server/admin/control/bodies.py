@@ -35,7 +35,7 @@ class RecordRequest(Table):
 
 
 class SwitchRequest(Table):
-    """The path on which a stream continues."""
+    """The body of a request to switch a stream: the URL path whose handler takes the stream over."""
 
     path: str = Field(pattern="^/", max_length=8000, description="The path with its query, as in a URL.")
 
