@@ -1,7 +1,8 @@
 #!/bin/bash
 # Try the README out on a Debian 12 as it is installed: its packages, its two commands, a call. As root, with debootstrap.
 #   stock_debian.sh [ARGUMENTS OF PYTEST…]   `none` as the only argument leaves the tests out; without any, all run
-# What this machine knows of package sources, proxies and authorities is copied into the new root; nothing else is.
+# SUITE=sid: another Debian, for its Python. What this machine knows of package sources, proxies and authorities is
+# copied into the new root; nothing else is.
 set -euo pipefail
 
 suite=${SUITE:-bookworm}
@@ -44,8 +45,12 @@ copy() {
     done
 }
 
+mirror_of() {
+    apt-cache policy | grep -oE 'https?://\S+ '"$1"'/main' | head -n 1 | cut -d ' ' -f 1 | grep .
+}
+
 say "a stock Debian: $suite"
-mirror=${MIRROR:-$(apt-cache policy | grep -oE 'https?://\S+ '"$suite"'/main' | head -n 1 | cut -d ' ' -f 1)}
+mirror=${MIRROR:-$(mirror_of "$suite" || mirror_of '[a-z]+' || true)} # that of another suite has all suites
 debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" ${mirror:+"$mirror"} >"$root.log" 2>&1 || {
     tail "$root.log" >&2
     exit 1
@@ -58,6 +63,10 @@ mount --make-rslave "$root/dev"
 # Package sources, proxies and authorities of this machine, wherever it has them.
 copy /etc/resolv.conf /etc/hosts /etc/pip.conf /etc/xdg/pip "$HOME/.config/pip" "$HOME/.pip" "$HOME/.npmrc" /etc/npmrc
 copy /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/apt/auth.conf.d /etc/apt/keyrings
+if [ "$suite" != "$(. /etc/os-release && echo "$VERSION_CODENAME")" ]; then
+    rm -rf "$root/etc/apt/sources.list.d"
+    echo "deb $mirror $suite main" >"$root/etc/apt/sources.list"
+fi
 environment=()
 while IFS='=' read -r name value; do
     environment+=("$name=$value")
