@@ -84,7 +84,7 @@ async def test_sighup_reloads_an_edited_module_for_calls_to_come(asked: Edited) 
 
 
 @pytest.mark.parametrize(
-    ("line", "error"), [("def (", "SyntaxError"), ("import sys; sys.exit(3)", "ImportError: it ends the program")]
+    ("line", "error"), [("def (", "SyntaxError"), ("import sys; sys.exit(3)", "ImportError: it calls sys.exit(3)")]
 )
 async def test_a_broken_module_leaves_the_old_one_in_force(asked: Edited, line: str, error: str) -> None:
     asked.write(words="PROMPT = 'b'", mine=HANDLER + line)

@@ -78,7 +78,7 @@ async def test_what_callers_say_is_told_in_words(
             await eventually(lambda: len(backend.told("transcript.final")) == 2)
             assert_understood([HELP, BALANCE], texts(backend))
             assert [each["keyword"] for each in backend.told("keyword")] == ["help", "account balance"]
-            assert [line["keyword"] for line in server.events("keyword")] == ["help", "account balance"]
+            assert [line["keyword"] for line in server.events("keyword spotted")] == ["help", "account balance"]
             assert backend.told("transcript.partial")[0]["utterance"] == 1
 
             recogniser = children(server.process.pid).pop()
