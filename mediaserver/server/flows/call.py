@@ -89,6 +89,10 @@ class FlowCall:
         return await asyncio.shield(self._answering)
 
     async def _next(self, fetch: Fetch) -> list[Action]:
+        if self._expected == 1 and not self._rounds.can_begin:  # the flow has come back too often
+            self._fail("exhausted", "the flow has too few actions left to begin its media")
+            self._free(dialled=False)
+            return self._conclude([actions.HANG_UP])
         if self._expected == 1:
             self._dial_timer = self._loop.call_later(self._settings.dial_timeout, self._on_not_dialled)
             return self._await_fetch(self._rounds.begin())

@@ -19,6 +19,7 @@ from mediaserver.wire.voipbin.actions import Action
 ROUND, DIGITS, END = "flow_round", "flow_digits", "flow_end"  # parameters in the query of a `fetch`
 QUERY_KEYS = frozenset({ROUND, DIGITS, END})
 CONCLUSION = 4  # number of actions, of the most that a flow may have, reserved for the answer that ends the flow
+_BEGIN = 5  # number of actions in the answer to a flow's first `fetch`
 _LAST_ROUNDS = 3  # how many more requests a flow may make after it has nearly reached its limit of actions
 # Seconds of waiting before each of a flow's last requests. No DTMF key ends these waits early, because the handler
 # must conclude the flow in this time.
@@ -109,6 +110,11 @@ class Rounds:
         """
         self.duration = 0.0
         return self._issue(decided or [actions.CLEAR_DIGITS])
+
+    @property
+    def can_begin(self) -> bool:
+        """Whether the limit of actions leaves enough to begin the media, and for an answer that ends the flow."""
+        return self._settings.max_actions - self.executed >= _BEGIN + CONCLUSION
 
     @property
     def nearly_exhausted(self) -> bool:

@@ -29,7 +29,7 @@ FIRST = Fetch("flow", "call")
 class Stage:
     """A flow's call, and its stream, once `dial` is called."""
 
-    def __init__(self, loop: VirtualLoop, **settings: Any) -> None:
+    def __init__(self, loop: VirtualLoop, executed: int = 0, **settings: Any) -> None:
         self.loop = loop
         self.freed: list[tuple[float, bool]] = []  # when the port was freed, and whether it had been dialled
         self.over: list[float] = []
@@ -47,6 +47,7 @@ class Stage:
             lambda call: self.over.append(loop.time()),
             lambda stream, kind, data: self.reported.append((str(kind), dict(data))),
             lambda call: self.hung_up.append((loop.time(), call)),
+            executed,
         )
         self.round = 0
         self.caller: Caller | None = None
@@ -257,6 +258,16 @@ async def test_repeated_fetches_while_the_answer_is_not_there_yet(loop: VirtualL
     assert one == other == first
     await asyncio.sleep(2)
     assert heard == ["1"]
+    await stage.end()
+
+
+@in_virtual_time
+async def test_a_flow_that_comes_back_with_too_few_actions_is_ended_without_media(loop: VirtualLoop) -> None:
+    stage = Stage(loop, max_actions=25, executed=16)
+    assert await stage.fetch() == [{"type": "hangup"}]
+    assert stage.freed == [(0.0, False)]
+    why = "the flow has too few actions left to begin its media"
+    assert stage.reported == [("flow.failed", {"reason": "exhausted", "why": why})]
     await stage.end()
 
 

@@ -296,7 +296,7 @@ async def test_a_flow_that_comes_once_more_has_the_actions_it_has_left(server: S
     assert caller.executed("talk") or server.events("flow failed")[-1]["reason"] == "exhausted"
     assert 2 <= caller.executed("conference_join") <= 5
     counted = len(report.log) + caller.executed("conference_join") - caller.executed("goto")
-    assert counted <= MAX_ACTIONS
+    assert counted <= MAX_ACTIONS + 2  # the last `goto` leads to one more `fetch`, and its answer hangs up
     await nothing_is_left(server)
 
 

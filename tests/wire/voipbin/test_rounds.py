@@ -125,6 +125,20 @@ def test_the_budget_of_a_flow() -> None:
     assert flow.executed <= 30
 
 
+@pytest.mark.parametrize("executed", range(31))
+def test_a_flow_that_comes_back_begins_only_if_its_budget_lasts_to_an_end(executed: int) -> None:
+    """By a `goto` of the user's own. The `fetch` is an action too."""
+    flow = rounds(max_actions=30, executed=executed)
+    assert flow.can_begin == (executed + 1 + 5 + CONCLUSION <= 30)
+    if flow.can_begin:
+        flow.begin()
+        while not flow.exhausted:
+            flow.take_digits("", complete=False)  # so that each round has all of its actions
+            flow.go_on(1000, 600)
+        flow.conclude([{"type": "hangup"}] * CONCLUSION)
+        assert flow.executed <= 30
+
+
 def test_the_last_rounds_are_for_a_handler_that_comes_to_an_end() -> None:
     flow = rounds(max_actions=25)
     flow.begin()
