@@ -6,7 +6,7 @@ as they would get it alone.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from mediaserver.audio.detection.speech_detector import SpeechDetector, detect_speech
 from mediaserver.audio.dtmf import DtmfDetector, detect_digits
@@ -17,8 +17,6 @@ from mediaserver.wire import websocket
 from mediaserver.wire.events import Audio, FramePowers
 from mediaserver.wire.frame_layout import FrameLayout
 
-_NONE_FED: Mapping[int, Sequence[SpeechDetector]] = {}
-
 
 def deliver_batch(
     receivers: Sequence[Receiver], messages: Sequence[bytes], clock: Callable[[], float] = time.monotonic
@@ -28,6 +26,28 @@ def deliver_batch(
     Each message is a whole WebSocket message as a client sends it, masked, whose payload holds one frame.
     """
     at = clock()
+    if len(set(receivers)) < len(receivers):
+        for rows in _rounds(receivers):
+            _deliver_each([receivers[n] for n in rows], [messages[n] for n in rows], at)
+    else:
+        _deliver_each(receivers, messages, at)
+
+
+def _rounds(receivers: Sequence[Receiver]) -> Sequence[Sequence[int]]:
+    """The indices of the receivers' first frames, those of their second frames, and so on."""
+    counts: dict[Receiver, int] = {}
+    rounds: list[list[int]] = []
+    for n, receiver in enumerate(receivers):
+        earlier = counts.get(receiver, 0)
+        counts[receiver] = earlier + 1
+        if earlier == len(rounds):
+            rounds.append([])
+        rounds[earlier].append(n)
+    return rounds
+
+
+def _deliver_each(receivers: Sequence[Receiver], messages: Sequence[bytes], at: float) -> None:
+    """Deliver one frame to each receiver. No receiver may come twice."""
     layouts = [receiver.wire.inbound.layout for receiver in receivers]
     sizes = [len(message) for message in messages]
     if layouts.count(layouts[0]) == len(layouts) and sizes.count(sizes[0]) == len(sizes):  # mostly, all are alike
@@ -62,8 +82,7 @@ def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, at: float)
     """Deliver a frame to each receiver; `samples` has shape (n, 160)."""
     pcm, powers = to_bytes(samples), FramePowers(samples)
     found, held = _detect(receivers, samples)
-    listening = [n for n, receiver in enumerate(receivers) if receiver.speech_detectors]
-    fed = _feed_detectors(receivers, listening, samples, powers, held) if listening else _NONE_FED
+    fed = _feed_detectors(receivers, samples, powers, held)
     for n, receiver in enumerate(receivers):
         inbound = receiver.wire.inbound
         if receiver.irregular:
@@ -79,13 +98,13 @@ def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, at: float)
         start = n * FRAME_BYTES
         frame = pcm[start : start + FRAME_BYTES]
         if awaits_sound:
-            receiver.push_event(Audio(frame, False, found[n], held[n], powers, n, fed.get(n, ())))
+            receiver.push_event(Audio(frame, False, found[n], held[n], powers, n, fed[n]))
             continue
         try:
             for on_pcm in pcm_listeners:
                 on_pcm(frame)
             if listeners:
-                audio = Audio(frame, False, found[n], held[n], powers, n, fed.get(n, ()))
+                audio = Audio(frame, False, found[n], held[n], powers, n, fed[n])
                 for listener in listeners:
                     listener(audio)
         except SOURCE_FAULTS as error:  # one stream's fault must not reach the others
@@ -115,28 +134,27 @@ def _detect(receivers: Sequence[Receiver], samples: Samples) -> tuple[Sequence[s
 
 
 def _feed_detectors(
-    receivers: Sequence[Receiver],
-    listening: Sequence[int],
-    samples: Samples,
-    powers: FramePowers,
-    held: Sequence[bool],
-) -> Mapping[int, Sequence[SpeechDetector]]:
-    """Feed the speech detectors of the receivers with the indices `listening`; return the fed ones, by index.
+    receivers: Sequence[Receiver], samples: Samples, powers: FramePowers, held: Sequence[bool]
+) -> Sequence[Sequence[SpeechDetector]]:
+    """Feed the speech detectors of the receivers. Returns those of each receiver that were fed.
 
-    A further frame of the same receiver is left to its listeners, who get the frames one after another.
+    If a detector is not at the start of a frame, its receiver's detectors are left to the listeners.
     """
-    fed: dict[int, Sequence[SpeechDetector]] = {}
+    fed: list[Sequence[SpeechDetector]] = []
     detectors: list[SpeechDetector] = []
     rows: list[int] = []
-    seen: set[Receiver] = set()
-    for n in listening:
-        receiver = receivers[n]
-        if receiver not in seen:
-            seen.add(receiver)
-            fed[n] = whole = [each for each in receiver.speech_detectors if each.at_frame_start]
-            detectors += whole
-            rows += [n] * len(whole)
+    for n, receiver in enumerate(receivers):
+        of_one = receiver.speech_detectors
+        for detector in of_one:
+            if not detector.at_frame_start:
+                of_one = ()
+        fed.append(of_one)
+        for detector in of_one:
+            detectors.append(detector)
+            rows.append(n)
     if rows:
         every = powers.powers
-        detect_speech(detectors, samples[rows], [every[n] for n in rows], [held[n] for n in rows])
+        if len(rows) != len(receivers) or len(set(rows)) != len(rows):
+            samples, every, held = samples[rows], [every[n] for n in rows], [held[n] for n in rows]
+        detect_speech(detectors, samples, every, held)
     return fed
