@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from mediaserver.audio.detection.speech_detector import SpeechDetector, detect_speech
 from mediaserver.audio.dtmf import DtmfDetector, detect_digits
-from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, Samples, to_bytes
+from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, Samples, from_bytes, to_bytes
 from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.wire import websocket
@@ -75,20 +75,32 @@ def _deliver_alike(
                 receiver.depacketize(payload.tobytes())
         receivers, payloads = [receivers[n] for n in rest], payloads[rest]
     if layout is not None and receivers:
-        _deliver_samples(receivers, layout.decode(payloads), at)
+        for receiver in receivers:
+            inbound = receiver.wire.inbound
+            if receiver.irregular:
+                receiver.irregular = False
+                inbound.measure_jitter(at)
+            inbound.samples += FRAME_SAMPLES
+        _deliver_samples(receivers, layout.decode(payloads), [False] * len(receivers))
 
 
-def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, at: float) -> None:
-    """Deliver a frame to each receiver; `samples` has shape (n, 160)."""
+def deliver_frames(receivers: Sequence[Receiver], frames: Sequence[Audio]) -> None:
+    """Deliver one frame to each receiver, of 320 bytes of PCM, which is counted already.
+
+    A receiver that is listed several times gets several frames.
+    """
+    samples = from_bytes(b"".join([frame.pcm for frame in frames])).reshape(len(frames), FRAME_SAMPLES)
+    concealed = [frame.concealed for frame in frames]
+    for rows in _rounds(receivers):
+        _deliver_samples([receivers[n] for n in rows], samples[rows], [concealed[n] for n in rows])
+
+
+def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, concealed: Sequence[bool]) -> None:
+    """Deliver a frame to each receiver; `samples` has shape (n, 160). No receiver may come twice."""
     pcm, powers = to_bytes(samples), FramePowers(samples)
     found, held = _detect(receivers, samples)
     fed = _feed_detectors(receivers, samples, powers, held)
     for n, receiver in enumerate(receivers):
-        inbound = receiver.wire.inbound
-        if receiver.irregular:
-            receiver.irregular = False
-            inbound.measure_jitter(at)
-        inbound.samples += FRAME_SAMPLES
         keypad, listeners = receiver.keypad, receiver.listeners_without_keypad
         if keypad is not None and (found[n] != "" or keypad.dtmf_active):
             listeners = receiver.listeners
@@ -98,13 +110,13 @@ def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, at: float)
         start = n * FRAME_BYTES
         frame = pcm[start : start + FRAME_BYTES]
         if awaits_sound:
-            receiver.push_event(Audio(frame, False, found[n], held[n], powers, n, fed[n]))
+            receiver.push_event(Audio(frame, concealed[n], found[n], held[n], powers, n, fed[n]))
             continue
         try:
             for on_pcm in pcm_listeners:
                 on_pcm(frame)
             if listeners:
-                audio = Audio(frame, False, found[n], held[n], powers, n, fed[n])
+                audio = Audio(frame, concealed[n], found[n], held[n], powers, n, fed[n])
                 for listener in listeners:
                     listener(audio)
         except SOURCE_FAULTS as error:  # one stream's fault must not reach the others
