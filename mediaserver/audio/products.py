@@ -19,6 +19,11 @@ def products(rows: Matrix, matrix: Matrix) -> Matrix:
         product: Matrix = rows @ matrix
         return product
     result = np.empty((len(rows), matrix.shape[1]), np.float32)
-    for at in range(0, len(rows), most):
-        np.matmul(rows[at : at + most], matrix, out=result[at : at + most])
+    whole = len(rows) - len(rows) % most
+    parts, of_parts = (
+        rows[:whole].reshape(-1, most, rows.shape[1]),
+        result[:whole].reshape(-1, most, matrix.shape[1]),
+    )
+    np.matmul(parts, matrix, out=of_parts)  # numpy multiplies one part after another
+    np.matmul(rows[whole:], matrix, out=result[whole:])
     return result

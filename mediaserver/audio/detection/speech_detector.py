@@ -220,9 +220,9 @@ def detect_speech(
         else:
             detector._add_evidence(-_FADING)
     if rows:
-        chosen = [detectors[n] for n in rows]
-        gains = _weigh_all(chosen, frames if len(rows) == len(frames) else frames[rows], [powers[n] for n in rows])
-        for detector, gained in zip(chosen, gains, strict=True):
+        if len(rows) < len(frames):
+            detectors, frames, powers = [detectors[n] for n in rows], frames[rows], [powers[n] for n in rows]
+        for detector, gained in zip(detectors, _weigh_all(detectors, frames, powers), strict=True):
             detector._add_evidence(gained)
 
 
