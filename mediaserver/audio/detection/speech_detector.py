@@ -178,9 +178,10 @@ class SpeechDetector:
         """Add the evidence of speech in the next frame, which is negative if the frame speaks against speech."""
         self.frames += 1
         evidence = self._evidence
-        if evidence == 0 and gained > 0:
-            self.began_frame = self.frames
-        self._evidence = min(max(0.0, evidence + gained), self._threshold)
+        if evidence or gained > 0:
+            if not evidence:
+                self.began_frame = self.frames
+            self._evidence = min(max(0.0, evidence + gained), self._threshold)
         self._decide(gained > 0)
 
     def _decide(self, voiced: bool) -> None:
