@@ -34,7 +34,10 @@ def deliver_batch(
 
 
 def _rounds(receivers: Sequence[Receiver]) -> Sequence[Sequence[int]]:
-    """The indices of the receivers' first frames, those of their second frames, and so on."""
+    """The indices of the receivers' first frames, those of their second frames, and so on.
+
+    A detector takes one frame at a time, because what it finds in a frame depends on the frame before.
+    """
     counts: dict[Receiver, int] = {}
     rounds: list[list[int]] = []
     for n, receiver in enumerate(receivers):
