@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from mediaserver.audio.level.levels import peak_of_dbm0
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, Samples
+from mediaserver.audio.products import Matrix, products
 from mediaserver.audio.tones import DTMF
 
 LEVEL_MIN = -33.0  # least level in dBm0 of either tone: 0 to -29 is detected (Q.24 requires 0 to -25), -34 is not
@@ -60,16 +61,11 @@ HOP = 40  # samples from one window to the next: 5 ms
 # Samples of a window (15 ms): its main lobe is 133 Hz wide to either side; the DTMF groups are 268 Hz apart.
 WINDOW = 120
 
-_WINDOWS = FRAME_SAMPLES // HOP  # number of windows in a frame: one matrix product computes them all
-_TAIL = WINDOW - HOP  # number of samples by which the first windows of a frame reach back into the previous frame
+_WINDOWS, _HOPS = FRAME_SAMPLES // HOP, WINDOW // HOP  # number of windows in a frame, and of hops in a window
+_TAIL = WINDOW - HOP  # number of samples by which a frame's first windows reach back into the previous frame
 _SPAN = _TAIL + FRAME_SAMPLES  # number of samples in a span, which is what all windows of one frame cover
 _TAIL_BYTES, _SPAN_BYTES = _TAIL * SAMPLE_BYTES, _SPAN * SAMPLE_BYTES
 _RECENT_FRAMES = -(-(RECENT - 1) // _WINDOWS)  # frames that hold the RECENT - 1 windows before the latest window
-# The number of frames whose windows are transformed at once. OpenBLAS would have several threads share a larger
-# matrix product, and the kernel would map and unmap memory for larger arrays each time.
-_SPANS_AT_ONCE = 32
-# The indices of each window's samples among the `_SPAN` samples that a frame's windows cover: one row a window.
-_WINDOW_SAMPLES = np.arange(_WINDOWS)[:, None] * HOP + np.arange(WINDOW)
 
 _HZ = sorted({low for low, _ in DTMF.values()}) + sorted({high for _, high in DTMF.values()})
 _DIGITS = {(_HZ.index(low), _HZ.index(high)): digit for digit, (low, high) in DTMF.items()}
@@ -81,10 +77,12 @@ _hann = 0.5 + 0.5 * np.cos(2 * np.pi * _time / WINDOW)
 _hann *= 2 / _hann.sum()  # scales the window, so that a sine of peak A has the magnitude A
 _waves = np.exp(-1j * np.outer(_time, _RADIANS))
 _waves *= _hann[:, None] / FULL_SCALE
-_WAVES = np.hstack((_waves.real, _waves.imag)).astype(np.float32)  # DTMF sines in a Hann window
+_waves = np.hstack((_waves.real, _waves.imag))  # DTMF sines in a Hann window
 # A factor: multiplied by it, the energy of a window with only a sine of peak A is A².
 _PER_ENERGY = 2 / float(np.square(_hann).sum())
-_ENERGY = (np.square(_hann / FULL_SCALE) * _PER_ENERGY).astype(np.float32)
+_energy = np.square(_hann / FULL_SCALE)[:, None] * _PER_ENERGY
+# What the first, the second and the third hop of a window are multiplied by, side by side.
+_WAVES, _ENERGY = (np.hstack(np.split(of_window, _HOPS)).astype(np.float32) for of_window in (_waves, _energy))
 
 _TWIST_RANGE = 10 ** (TWIST_MIN / 10), 10 ** (TWIST_MAX / 10)
 # In this module, the power of a sine is A², where A is its peak as a share of full scale.
@@ -94,10 +92,9 @@ _POWER_MIN = peak_of_dbm0(LEVEL_MIN) ** 2
 _ENERGY_MIN = _POWER_MIN / float(np.square(_hann).sum()) * FULL_SCALE**2
 _INT16 = np.dtype("<i2")
 
-Powers = NDArray[np.float32]  # powers at each of the eight DTMF frequencies, shape (…, 8)
 Pair = tuple[int, int]  # a low and a high DTMF frequency, by their indices in `_HZ`
 Hit = tuple[complex, complex, float]  # the amplitudes of both tones, and the total power in the window
-_NO_POWERS: tuple[Powers, int] = np.zeros((1, _WINDOWS, len(_HZ)), np.float32), 0
+_NO_POWERS: tuple[Matrix, int] = np.zeros((1, _WINDOWS, len(_HZ)), np.float32), 0
 
 
 class DtmfDetector:
@@ -107,7 +104,7 @@ class DtmfDetector:
         self._pending = bytes(_TAIL_BYTES)  # the end of the previous frame, and samples of a frame that has begun
         self._pair: Pair | None = None  # the two DTMF frequencies that the latest windows show
         self._hits: list[Hit] = []  # the latest windows in a row that show one pair of frequencies, HITS at most
-        # The powers in the windows of the latest frames, as (array, row): other rows may belong to other streams.
+        # The powers of the latest frames. Each is a row of an array, which may have rows of other streams as well.
         self._recent = deque([_NO_POWERS], _RECENT_FRAMES)
         self._held: Pair | None = None  # the two frequencies of the digit that is being pressed
         self._held_powers = 0.0, 0.0  # powers of the held digit's two tones
@@ -173,7 +170,7 @@ class DtmfDetector:
         self._hits = [*self._hits[1 - HITS :], hit]
         return len(self._hits) == HITS
 
-    def _digit_of_hits(self, pair: Pair, recent: Powers) -> str:
+    def _digit_of_hits(self, pair: Pair, recent: Matrix) -> str:
         """Verify the latest hits as a digit. Returns the digit, held from now on, or '' for another sound."""
         powers = _verify_digit(pair, self._hits, recent)
         if powers is None:
@@ -252,17 +249,11 @@ class _Spectra:
     """
 
     def __init__(self, spans: NDArray[np.float32]) -> None:
-        parts = np.empty((len(spans) * _WINDOWS, 2 * len(_HZ)), np.float32)
-        totals = np.empty(len(parts), np.float32)
-        for at in range(0, len(spans), _SPANS_AT_ONCE):
-            windows = spans[at : at + _SPANS_AT_ONCE].take(_WINDOW_SAMPLES, axis=1).reshape(-1, WINDOW)
-            part = slice(at * _WINDOWS, at * _WINDOWS + len(windows))
-            np.matmul(windows, _WAVES, out=parts[part])
-            np.matmul(np.square(windows, out=windows), _ENERGY, out=totals[part])
-        squares = parts * parts
-        powers = squares[:, : len(_HZ)] + squares[:, len(_HZ) :]
-        self.parts, self.powers = parts.reshape(-1, _WINDOWS, 2 * len(_HZ)), powers.reshape(-1, _WINDOWS, len(_HZ))
-        self.totals = totals.reshape(-1, _WINDOWS)
+        hops = spans.reshape(-1, HOP)
+        self.parts = _sums_over_windows(products(hops, _WAVES))
+        self.totals = _sums_over_windows(products(np.square(hops), _ENERGY))[..., 0]
+        squares = self.parts * self.parts
+        self.powers = squares[..., : len(_HZ)] + squares[..., len(_HZ) :]
 
     def frames_with_tones(self) -> list[bool]:
         """For each frame, whether any of its windows shows two DTMF tones."""
@@ -275,7 +266,16 @@ class _Spectra:
         return result
 
 
-def _verify_digit(pair: Pair, hits: list[Hit], recent: Powers) -> tuple[float, float] | None:
+def _sums_over_windows(of_hops: Matrix) -> Matrix:
+    """The sum over the three hops of each window, shape (n, 4, k).
+
+    `of_hops`, shape (n * 6, 3 * k), has k figures of each hop as a window's first, its second and its third.
+    """
+    each = of_hops.reshape(-1, _WINDOWS + _HOPS - 1, _HOPS, of_hops.shape[1] // _HOPS)
+    return each[:, :_WINDOWS, 0] + each[:, 1 : _WINDOWS + 1, 1] + each[:, 2 : _WINDOWS + 2, 2]
+
+
+def _verify_digit(pair: Pair, hits: list[Hit], recent: Matrix) -> tuple[float, float] | None:
     """The powers of both tones if `hits`, windows in a row that show the tones `pair`, are a digit; else None."""
     each = [abs(low) ** 2 + abs(high) ** 2 for low, high, _ in hits]
     if min(each[0], each[-1]) < EDGE * sum(each[1:-1]) / (len(hits) - 2):

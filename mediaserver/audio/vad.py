@@ -34,14 +34,14 @@ class VoiceActivityDetector(SpeechDetector):
         may_echo: Callable[[], bool] = bool,
     ) -> None:
         super().__init__(mode, sent)
-        self._floor[:] = 0
+        self._set_floor(0.0)
         self._onset, self._hangover, self._may_echo = _ONSETS[mode], hangover, may_echo
         self.voiced = 0  # number of frames within talkspurts so far
         self.last_voiced_frame = 0  # number of the last voiced frame, counted from 1; 0 before the first
 
     def _decide(self, voiced: bool) -> None:
         if self.frames == _FIRST_FRAMES:
-            self._floor[:] = new_floor()
+            self._set_floor(new_floor())
         if voiced:
             self.last_voiced_frame = self.frames
         if self.speaking:

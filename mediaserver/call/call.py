@@ -12,7 +12,7 @@ from mediaserver.call.event_sink import EventSink
 from mediaserver.call.inbound.barge_in import BargeIn, SentFrames, play_until_barge_in, wait_for_speech
 from mediaserver.call.inbound.endpointing import Endpointer
 from mediaserver.call.inbound.keypad import CollectedDigits, Keypad
-from mediaserver.call.inbound.receiver import PacketCounts, Receiver
+from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.inbound.silenced import EventListener, PcmListener
 from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.recording.disk import uninterrupted
@@ -28,6 +28,7 @@ from mediaserver.playout.prompts.prompt_store import Prompt
 from mediaserver.playout.sources.source import PlaybackResult
 from mediaserver.speech.service import SpeechService
 from mediaserver.wire.events import Event
+from mediaserver.wire.jitter import PacketCounts
 
 
 class Call(CallControl):

@@ -82,7 +82,11 @@ class _CallAnalysis:
         if not isinstance(event, Audio):
             return
         analyser = self._analyser
-        if analyser.feed(event.pcm, self._keypad.dtmf_active, event.power, self.detector in event.fed):
+        if self.detector in event.fed:
+            changed = analyser.measure(event.pcm)
+        else:
+            changed = analyser.feed(event.pcm, self._keypad.dtmf_active, event.power)
+        if changed:
             self._on_speech_changed()
         elif not self._silence_reported and analyser.is_silent_for(self._silence_after):
             self._silence_reported = True

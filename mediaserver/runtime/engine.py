@@ -7,7 +7,7 @@ from functools import partial
 
 import structlog
 
-from mediaserver.call.inbound.frame_batch import deliver_batch
+from mediaserver.call.inbound.frame_gatherer import FrameGatherer
 from mediaserver.config.settings import EventSettings, Settings
 from mediaserver.errors import ConfigError
 from mediaserver.events import Webhooks, WebhookSettings
@@ -51,7 +51,8 @@ class Engine:
         self.is_configuration_current = True
         self.metrics = Metrics()
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
-        self.frame_poller = FramePoller(self.ticker, deliver_batch)
+        self.frame_gatherer = FrameGatherer(self.ticker)
+        self.frame_poller = FramePoller(self.ticker, self.frame_gatherer.deliver_polled)
         self.library = open_library(settings)
         self.prompts = PromptMonitor(self.library, lambda: self.configuration, self.metrics)
         self.prompt_editor = PromptEditor(

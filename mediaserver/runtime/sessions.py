@@ -37,6 +37,7 @@ def open_session(
 
     pacer = Pacer(engine.ticker, wire, transport, on_stall or stalled, engine.settings.server.stall_timeout)
     session = Session(stream, wire, engine.library, pacer, event_sink=engine.event_sink, speech=engine.speech)
+    session.receiver.gatherer = engine.frame_gatherer
     session.hold_inbound()
     return session
 

@@ -7,6 +7,7 @@ sends carry no information: its timestamps advance by bytes, and its SSRC is 0. 
 
 import math
 from collections import deque
+from typing import NamedTuple
 
 from mediaserver.audio import concealment
 from mediaserver.audio.pcm import (
@@ -36,6 +37,24 @@ def sequence_distance(sequence: int, extended: int) -> int:
     A u16 number wraps around after 65535; the shorter way round counts. An extended number does not wrap around.
     """
     return (sequence - extended + _MOD // 2) % _MOD - _MOD // 2
+
+
+class PacketCounts(NamedTuple):
+    """Counts of RTP packets, as the jitter buffer keeps them."""
+
+    received: int = 0
+    lost: int = 0
+    late: int = 0
+    duplicate: int = 0
+
+    @classmethod
+    def from_jitter_buffer(cls, buffer: "JitterBuffer") -> "PacketCounts":
+        """The counts of one jitter buffer."""
+        return cls(buffer.received, buffer.lost, buffer.late, buffer.duplicates)
+
+    def plus(self, other: "PacketCounts") -> "PacketCounts":
+        """The sum of these counts and `other`, count by count."""
+        return PacketCounts(*(one + another for one, another in zip(self, other, strict=True)))
 
 
 class JitterBuffer:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 _FIN_TEXT, _FIN_BINARY, _FIN_CLOSE, _FIN_PING, _FIN_PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
 _MASKED = 0x80
+_HEADER_BYTES = {126: 4, 127: 10}  # size of an unmasked message's header, by its second byte; 2 for any other
 _WORD = 4  # number of bytes of payload that are unmasked in one operation
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 MASK_BYTES = 4  # size of a masking key, which follows the header of a client's message
@@ -76,24 +77,24 @@ def payload_bytes(size: int) -> int:
 
 
 @functools.lru_cache(maxsize=64)
-def _padding(size: int) -> tuple[int, int]:
-    """Two numbers for masking `size` bytes by integer arithmetic.
+def _masking(head: bytes) -> tuple[bytes, int, int, int]:
+    """What it takes to mask the payload behind the header `head` of an unmasked message by integer arithmetic.
 
-    The first number, multiplied by a masking key (four bytes as an integer), gives the key repeated over `size`
-    bytes, and up to three bytes more. The second number has all bits of `size` bytes set: a bitwise AND with it
-    cuts off the bytes beyond `size`.
+    These are: the header of the masked message; a factor which, multiplied by a masking key (four bytes as an
+    integer), gives the key repeated over the payload, and up to three bytes more; a number with all bits of the
+    payload set, with which a bitwise AND cuts off the bytes beyond the payload; the payload's size.
     """
-    return int.from_bytes((b"\1\0\0\0" * (size // MASK_BYTES + 1))[:size], "little"), (1 << 8 * size) - 1
+    size = int.from_bytes(head[2:], "big") if len(head) > 2 else head[1]
+    repeat = int.from_bytes((b"\1\0\0\0" * (size // MASK_BYTES + 1))[:size], "little")
+    return bytes((head[0], head[1] | _MASKED)) + head[2:], repeat, (1 << 8 * size) - 1, size
 
 
 def mask(message: bytes, key: bytes) -> bytes:
     """A whole unmasked message, masked with the four bytes of `key` as a client must send it."""
-    start = {126: 4, 127: 10}.get(message[1], 2)
-    payload = message[start:]
-    repeat, limit = _padding(len(payload))
+    start = _HEADER_BYTES.get(message[1], 2)
+    head, repeat, limit, size = _masking(message[:start])
     pad = int.from_bytes(key, "little") * repeat & limit
-    masked = (int.from_bytes(payload, "little") ^ pad).to_bytes(len(payload), "little")
-    return b"".join((message[:1], bytes((message[1] | _MASKED,)), message[2:start], key, masked))
+    return head + key + (int.from_bytes(message[start:], "little") ^ pad).to_bytes(size, "little")
 
 
 def unmask_all(messages: Sequence[bytes], length: int) -> NDArray[np.uint8]:

@@ -24,7 +24,9 @@ class EchoBound:
     def __init__(self) -> None:
         # The last samples that were sent: the window for the spectrum of the next sent frame begins with them.
         self._tail: Window = np.zeros(OVERLAP, np.float32)
-        self._sent = np.zeros((ECHO_FRAMES, BANDS))  # band powers of the latest frames sent, a ring buffer
+        self._sent: Window = np.zeros(
+            (ECHO_FRAMES, BANDS), np.float32
+        )  # band powers of the latest frames sent, a ring buffer
         self._next = 0
         self._silent = ECHO_FRAMES + 1  # number of silent frames in a row that were sent last
 
@@ -53,9 +55,14 @@ class EchoBound:
             self._sent[self._next] = each
             self._next = (self._next + 1) % ECHO_FRAMES
 
+    @property
+    def may_echo(self) -> bool:
+        """Whether any of the frames whose echo may still come was not silent."""
+        return self._silent <= ECHO_FRAMES
+
     def strongest(self) -> Signal:
         """The power that an echo may have in each band at most, shape (14,)."""
-        bound: Signal = _COUPLING * self._sent.max(axis=0)
+        bound: Signal = _strongest([self])[0]
         return bound
 
 
@@ -68,4 +75,13 @@ def push_all(bounds: Sequence[EchoBound], pcm: Sequence[bytes]) -> Signal:
         for bound, of_one in zip(bounds, windows, strict=True):
             bound.keep(powers[at : at + len(of_one)])
             at += len(of_one)
-    return np.stack([bound.strongest() for bound in bounds])
+    return _strongest(bounds)
+
+
+def _strongest(bounds: Sequence[EchoBound]) -> Signal:
+    result: Signal = np.zeros((len(bounds), BANDS))
+    echoing = [n for n, bound in enumerate(bounds) if bound.may_echo]
+    if echoing:
+        result[echoing] = np.stack([bounds[n]._sent for n in echoing]).max(axis=1)
+    result *= _COUPLING
+    return result

@@ -6,12 +6,15 @@ A floor takes up to 2.2 s to follow a rise, and falls at once.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mediaserver.audio.detection.spectrum import BANDS, Window
-from mediaserver.audio.pcm import Signal
 
 _SMOOTHING = 0.6  # weight of the earlier frames in a smoothed power
-BLOCK_FRAMES, _BLOCKS = 12, 8  # frames in a block, and full blocks that count: the minimum is taken over 96 frames
+BLOCK_FRAMES, _BLOCKS = (
+    12,
+    8,
+)  # frames in a block, and full blocks that count: the minimum is taken over 96 frames
 _BIAS = 1.6  # the mean power of noise, as a multiple of its least smoothed power
 
 # The estimate of a stream's noise is kept as a row of numbers. These are the places of its parts in the row.
@@ -29,23 +32,26 @@ def new_floor() -> Window:
     return row
 
 
-def push_powers(rows: Window, bands: Window) -> Signal:
+def push_powers(rows: Window, bands: Window) -> Window:
     """Take a frame's powers, shape (..., 14), and return the noise floor of each band.
 
-    `rows` are the estimates of the noise, shape (..., 154), which are updated. The calling code must call
-    `end_block` after each 12 frames of a stream.
+    `rows` are the estimates of the noise, shape (..., 154), which are updated. Call `end_blocks` next.
     """
     smoothed = _SMOOTHING * rows[..., _SMOOTHED]
     smoothed += (1 - _SMOOTHING) * bands
     rows[..., _SMOOTHED] = smoothed = np.where(np.isnan(smoothed), bands, smoothed)
     rows[..., _BLOCK] = block = np.minimum(rows[..., _BLOCK], smoothed)
-    floor: Signal = _BIAS * np.minimum(block, rows[..., _MINIMA]).astype(np.float64)
+    floor: Window = _BIAS * np.minimum(block, rows[..., _MINIMA])
     return floor
 
 
-def end_block(row: Window, number: int) -> None:
-    """Begin a new block of frames of one stream. `number` counts its full blocks, from 1."""
-    blocks = row[_FULL:].reshape(_BLOCKS, BANDS)
-    blocks[number % _BLOCKS] = row[_BLOCK]
-    row[_BLOCK] = np.inf
-    row[_MINIMA] = blocks.min(axis=0)
+def end_blocks(rows: Window, frames: NDArray[np.int64]) -> None:
+    """Begin a new block for each stream whose block is full. `frames` has the number of frames of each stream."""
+    ended = (frames % BLOCK_FRAMES == 0).nonzero()[0]
+    if len(ended):
+        full = rows[ended]
+        blocks = full[:, _FULL:].reshape(-1, _BLOCKS, BANDS)
+        blocks[np.arange(len(ended)), frames[ended] // BLOCK_FRAMES % _BLOCKS] = full[:, _BLOCK]
+        rows[ended, _FULL:] = blocks.reshape(-1, _BLOCKS * BANDS)
+        rows[ended, _BLOCK] = np.inf
+        rows[ended, _MINIMA] = blocks.min(axis=1)

@@ -26,6 +26,7 @@ from mediaserver.audio.detection.spectrum import (
     powers_of,
 )
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, Chunker, Samples, Signal, from_bytes
+from mediaserver.audio.state_table import StateTable
 
 # The evidence of speech that begins a talkspurt, for each mode from 0 to 3. The modes are those of WebRTC's VAD. A
 # voiced frame adds about 1.
@@ -58,14 +59,18 @@ _BROAD_BANDS, _BROAD = 6, 1.2
 # A consonant without voice is like a burst of noise. It adds evidence only where there is little so far.
 _UNVOICED, _UNVOICED_LIMIT, _UNVOICED_BANDS, _UNVOICED_SHARE, _UNVOICED_CHANGE = 0.6, 0.65, 5, 0.8, 0.5
 
-# A detector's state is a row of numbers: the last samples of the stream's latest frame, the spectra of its two
-# latest frames (for each bin the real part, then the imaginary part), and the estimate of its noise.
-_TAIL = slice(0, OVERLAP)
-_LATEST = slice(OVERLAP, OVERLAP + 2 * BINS)
-_BEFORE = slice(OVERLAP + 2 * BINS, OVERLAP + 4 * BINS)
-_FLOOR = slice(OVERLAP + 4 * BINS, OVERLAP + 4 * BINS + FLOOR_WIDTH)
+# The state of a stream's detector, which is a row of a table.
+_STATE = np.dtype(
+    [
+        ("tail", np.float32, OVERLAP),  # the last samples of the latest frame
+        ("spectra", np.complex64, (2, BINS)),  # the spectra of the two latest frames, in turns
+        ("floor", np.float32, FLOOR_WIDTH),  # the estimate of the noise
+        ("weighed", np.int64),  # number of frames from which the noise floor was estimated so far
+    ],
+    align=True,
+)
+_STATES = StateTable(_STATE)
 _NO_BINS: Spectrum = np.zeros(COUNTED.stop + COUNTED.start, np.complex64)
-_WIDTH = OVERLAP + 4 * BINS + FLOOR_WIDTH
 
 
 class SpeechDetector:
@@ -79,17 +84,21 @@ class SpeechDetector:
     def __init__(self, mode: int = 2, sent: Callable[[], bytes] | None = None) -> None:
         self._threshold, self._sent = _THRESHOLDS[mode], sent
         self._echo = EchoBound() if sent is not None else None
-        self._row: Window = np.zeros(_WIDTH, np.float32)
-        self._row[_FLOOR] = new_floor()
-        self._tail, self._floor = self._row[_TAIL], self._row[_FLOOR]
-        self._latest, self._before = self._row[_LATEST].view(np.complex64), self._row[_BEFORE].view(np.complex64)
+        self._index = _STATES.add()
+        self._set_floor(new_floor())
         self._chunker = Chunker(FRAME_BYTES)
         self._silent_frames = 0  # number of silent frames in a row
-        self._weighed = 0  # number of frames from which the noise floor was estimated so far
         self._evidence = 0.0
         self.speaking = False  # whether the caller speaks: from enough evidence of speech until none is left
         self.frames = 0  # number of frames received so far
         self.began_frame = 0  # number of the frame, counted from 1, in which the present evidence of speech began
+
+    def __del__(self) -> None:
+        _STATES.remove(self._index)
+
+    def _set_floor(self, row: Window | float) -> None:
+        """Set what is known of the noise."""
+        _STATES.rows["floor"][self._index] = row
 
     def feed(self, pcm: bytes, tone: bool = False, power: float | None = None) -> bool:
         """Process audio of any length; return whether somebody is speaking at its end.
@@ -125,38 +134,39 @@ class SpeechDetector:
             self._add_evidence(self._weigh(samples, power) if self._has_news(power) else -_FADING)
 
     def _weigh(self, samples: Samples, power: float) -> float:
-        """The evidence of speech that a frame adds; it is negative if the frame takes evidence away."""
-        window: Window = np.concatenate((self._tail, samples))
+        """The evidence of speech that a frame adds: what `_weigh_all` does, in fewer operations for one frame."""
+        state = _STATES.rows[self._index]
+        weighed, floor = int(state["weighed"]), state["floor"]
+        window: Window = np.concatenate((state["tail"], samples))
         if power < _SILENT:
             window[OVERLAP:] = 0
             bins = _NO_BINS
         else:
             bins = spectrum.spectra(window)
-        gained = self._weigh_spectrum(window, bins, power)
-        self._tail[:] = window[FRAME_SAMPLES:]
-        self._before[:] = self._latest
-        self._latest[:] = bins[COUNTED]
-        self._count_weighed()
+        earliest, before = state["spectra"][:: 1 if weighed % 2 == 0 else -1]
+        gained = self._weigh_spectrum(window, bins, power, floor, before, earliest)
+        state["tail"] = window[FRAME_SAMPLES:]
+        earliest[:] = bins[COUNTED]
+        state["weighed"] = weighed + 1
+        if (weighed + 1) % noise_floor.BLOCK_FRAMES == 0:
+            noise_floor.end_blocks(floor[None], np.array([weighed + 1]))
         return gained
 
-    def _count_weighed(self) -> None:
-        self._weighed += 1
-        if not self._weighed % noise_floor.BLOCK_FRAMES:
-            noise_floor.end_block(self._floor, self._weighed // noise_floor.BLOCK_FRAMES)
-
-    def _weigh_spectrum(self, window: Window, bins: Spectrum, power: float) -> float:
+    def _weigh_spectrum(
+        self, window: Window, bins: Spectrum, power: float, floor: Window, before: Spectrum, earliest: Spectrum
+    ) -> float:
         powers = powers_of(bins)
         bands = band_sums(powers[COUNTED])
-        noise = _OVER_NOISE * noise_floor.push_powers(self._floor, bands)
+        noise = _OVER_NOISE * noise_floor.push_powers(floor, bands)
         if power <= _NOISE_FLOOR or not (bands > noise).any():
             return -_FADING
         if self._sent is not None and self._echo is not None:
-            noise += push_all([self._echo], [self._sent()])[0]
+            noise = noise + push_all([self._echo], [self._sent()])[0]
         standing_out = bands > noise
         count, share = int(np.count_nonzero(standing_out)), float(bands.dot(standing_out) / bands.sum())
         if count < _FEWEST_BANDS or share <= _SHARE:
             return -_FADING
-        change = spectrum.change(bins[COUNTED], self._latest, self._before, standing_out)
+        change = spectrum.change(bins[COUNTED], before, earliest, standing_out)
         periodicity, concentration = spectrum.periodicity(window), spectrum.concentration(powers)
         return self._evidence_of(count, share, float(change), float(periodicity), float(concentration))
 
@@ -172,9 +182,10 @@ class SpeechDetector:
         """Add the evidence of speech in the next frame, which is negative if the frame speaks against speech."""
         self.frames += 1
         evidence = self._evidence
-        if evidence == 0 and gained > 0:
-            self.began_frame = self.frames
-        self._evidence = min(max(0.0, evidence + gained), self._threshold)
+        if evidence or gained > 0:
+            if not evidence:
+                self.began_frame = self.frames
+            self._evidence = min(max(0.0, evidence + gained), self._threshold)
         self._decide(gained > 0)
 
     def _decide(self, voiced: bool) -> None:
@@ -217,18 +228,17 @@ def detect_speech(
         else:
             detector._add_evidence(-_FADING)
     if rows:
-        chosen = [detectors[n] for n in rows]
-        gains = _weigh_all(chosen, frames if len(rows) == len(frames) else frames[rows], [powers[n] for n in rows])
-        for detector, gained in zip(chosen, gains, strict=True):
+        if len(rows) < len(frames):
+            detectors, frames, powers = [detectors[n] for n in rows], frames[rows], [powers[n] for n in rows]
+        for detector, gained in zip(detectors, _weigh_all(detectors, frames, powers), strict=True):
             detector._add_evidence(gained)
 
 
 def _weigh_all(detectors: Sequence[SpeechDetector], frames: Samples, powers: Sequence[float]) -> list[float]:
     """The evidence of speech that each frame adds: the same as `SpeechDetector._weigh` returns for each alone."""
-    power = np.array(powers)
-    rows = np.concatenate([each._row for each in detectors]).reshape(len(frames), _WIDTH)
+    states, at, power = _STATES.rows, np.array([each._index for each in detectors]), np.array(powers)
     windows = np.empty((len(frames), WINDOW), np.float32)
-    windows[:, :OVERLAP] = rows[:, _TAIL]
+    windows[:, :OVERLAP] = states["tail"][at]
     windows[:, OVERLAP:] = frames
     silent = power < _SILENT
     some_silent = silent.any()
@@ -239,10 +249,13 @@ def _weigh_all(detectors: Sequence[SpeechDetector], frames: Samples, powers: Seq
         bins[silent] = 0
     bin_powers = powers_of(bins)
     bands = band_sums(bin_powers[:, COUNTED])
-    noise = _OVER_NOISE * noise_floor.push_powers(rows[:, _FLOOR], bands)
+    floors = states["floor"][at]
+    noise = _OVER_NOISE * noise_floor.push_powers(floors, bands)
+    weighed = states["weighed"][at]
+    oldest = weighed % 2
 
     gains = [-_FADING] * len(frames)
-    out = np.flatnonzero((power > _NOISE_FLOOR) & (bands > noise).any(axis=1))
+    out = ((power > _NOISE_FLOOR) & (bands > noise).any(axis=1)).nonzero()[0]
     if len(out):
         of_bands = bands.take(out, axis=0)
         standing_out = of_bands > noise.take(out, axis=0) + _echoes([detectors[n] for n in out.tolist()])
@@ -251,12 +264,9 @@ def _weigh_all(detectors: Sequence[SpeechDetector], frames: Samples, powers: Seq
         enough = (counts >= _FEWEST_BANDS) & (shares > _SHARE)
         out, standing_out, counts, shares = out[enough], standing_out[enough], counts[enough], shares[enough]
     if len(out):
-        known = rows.take(out, axis=0)
+        known, older = states["spectra"], oldest[out]
         changes = spectrum.change(
-            bins.take(out, axis=0)[:, COUNTED],
-            known[:, _LATEST].view(np.complex64),
-            known[:, _BEFORE].view(np.complex64),
-            standing_out,
+            bins.take(out, axis=0)[:, COUNTED], known[at[out], 1 - older], known[at[out], older], standing_out
         )
         periodicity = spectrum.periodicity(windows.take(out, axis=0))
         concentration = spectrum.concentration(bin_powers.take(out, axis=0))
@@ -264,12 +274,12 @@ def _weigh_all(detectors: Sequence[SpeechDetector], frames: Samples, powers: Seq
         for n, *of_frame in zip(*[figure.tolist() for figure in figures], strict=True):
             gains[n] = detectors[n]._evidence_of(*of_frame)
 
-    rows[:, _TAIL] = windows[:, FRAME_SAMPLES:]
-    rows[:, _BEFORE] = rows[:, _LATEST]
-    rows[:, _LATEST].view(np.complex64)[:] = bins[:, COUNTED]
-    for detector, row in zip(detectors, rows, strict=True):
-        detector._row[:] = row
-        detector._count_weighed()
+    states["tail"][at] = windows[:, FRAME_SAMPLES:]
+    states["spectra"][at, oldest] = bins[:, COUNTED]
+    weighed += 1
+    states["weighed"][at] = weighed
+    noise_floor.end_blocks(floors, weighed)
+    states["floor"][at] = floors
     return gains
 
 

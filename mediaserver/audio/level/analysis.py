@@ -53,19 +53,22 @@ class Analyser:
     def _since_change(self) -> float:
         return round((self._samples - self._changed_at) / SAMPLE_RATE, 3)
 
-    def feed(self, pcm: bytes, tone: bool = False, power: float | None = None, fed: bool = False) -> bool:
+    def feed(self, pcm: bytes, tone: bool = False, power: float | None = None) -> bool:
         """Measure PCM of any even number of bytes; return whether a talkspurt has begun or ended in this PCM.
 
         `tone`: the audio is a DTMF tone, which does not count as speech. `power`: the mean square of its samples,
-        where that is known already. `fed`: the detector has got this audio already.
+        where that is known already.
         """
+        self.detector.feed(pcm, tone, power)
+        return self.measure(pcm)
+
+    def measure(self, pcm: bytes) -> bool:
+        """Measure PCM that the detector was given already; return what `feed` returns."""
         block = self._block
         block += pcm
         self._samples += len(pcm) // SAMPLE_BYTES
         if len(block) >= _BLOCK_BYTES:
             self._measure_block()
-        if not fed:
-            self.detector.feed(pcm, tone, power)
         if self.detector.speaking is self.speaking:
             return False
         self.last_talkspurt_s = self._since_change if self.speaking else 0.0

@@ -6,18 +6,16 @@ as they would get it alone.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from mediaserver.audio.detection.speech_detector import SpeechDetector, detect_speech
 from mediaserver.audio.dtmf import DtmfDetector, detect_digits
-from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, Samples, to_bytes
+from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, Samples, from_bytes, to_bytes
 from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.wire import websocket
 from mediaserver.wire.events import Audio, FramePowers
 from mediaserver.wire.frame_layout import FrameLayout
-
-_NONE_FED: Mapping[int, Sequence[SpeechDetector]] = {}
 
 
 def deliver_batch(
@@ -28,6 +26,31 @@ def deliver_batch(
     Each message is a whole WebSocket message as a client sends it, masked, whose payload holds one frame.
     """
     at = clock()
+    if len(set(receivers)) < len(receivers):
+        for rows in _rounds(receivers):
+            _deliver_each([receivers[n] for n in rows], [messages[n] for n in rows], at)
+    else:
+        _deliver_each(receivers, messages, at)
+
+
+def _rounds(receivers: Sequence[Receiver]) -> Sequence[Sequence[int]]:
+    """The indices of the receivers' first frames, those of their second frames, and so on.
+
+    A detector takes one frame at a time, because what it finds in a frame depends on the frame before.
+    """
+    counts: dict[Receiver, int] = {}
+    rounds: list[list[int]] = []
+    for n, receiver in enumerate(receivers):
+        earlier = counts.get(receiver, 0)
+        counts[receiver] = earlier + 1
+        if earlier == len(rounds):
+            rounds.append([])
+        rounds[earlier].append(n)
+    return rounds
+
+
+def _deliver_each(receivers: Sequence[Receiver], messages: Sequence[bytes], at: float) -> None:
+    """Deliver one frame to each receiver. No receiver may come twice."""
     layouts = [receiver.wire.inbound.layout for receiver in receivers]
     sizes = [len(message) for message in messages]
     # Usually all messages have the same layout and size.
@@ -56,21 +79,32 @@ def _deliver_alike(
                 receiver.depacketize(payload.tobytes())
         receivers, payloads = [receivers[n] for n in rest], payloads[rest]
     if layout is not None and receivers:
-        _deliver_samples(receivers, layout.decode(payloads), at)
+        for receiver in receivers:
+            inbound = receiver.wire.inbound
+            if receiver.irregular:
+                receiver.irregular = False
+                inbound.measure_jitter(at)
+            inbound.samples += FRAME_SAMPLES
+        _deliver_samples(receivers, layout.decode(payloads), [False] * len(receivers))
 
 
-def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, at: float) -> None:
-    """Deliver a frame to each receiver; `samples` has shape (n, 160)."""
+def deliver_frames(receivers: Sequence[Receiver], frames: Sequence[Audio]) -> None:
+    """Deliver one frame to each receiver, of 320 bytes of PCM, which is counted already.
+
+    A receiver that is listed several times gets several frames.
+    """
+    samples = from_bytes(b"".join([frame.pcm for frame in frames])).reshape(len(frames), FRAME_SAMPLES)
+    concealed = [frame.concealed for frame in frames]
+    for rows in _rounds(receivers):
+        _deliver_samples([receivers[n] for n in rows], samples[rows], [concealed[n] for n in rows])
+
+
+def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, concealed: Sequence[bool]) -> None:
+    """Deliver a frame to each receiver; `samples` has shape (n, 160). No receiver may come twice."""
     pcm, powers = to_bytes(samples), FramePowers(samples)
     found, held = _detect(receivers, samples)
-    listening = [n for n, receiver in enumerate(receivers) if receiver.speech_detectors]
-    fed = _feed_detectors(receivers, listening, samples, powers, held) if listening else _NONE_FED
+    fed = _feed_detectors(receivers, samples, powers, held)
     for n, receiver in enumerate(receivers):
-        inbound = receiver.wire.inbound
-        if receiver.irregular:
-            receiver.irregular = False
-            inbound.measure_jitter(at)
-        inbound.samples += FRAME_SAMPLES
         keypad, listeners = receiver.keypad, receiver.listeners_without_keypad
         if keypad is not None and (found[n] != "" or keypad.dtmf_active):
             listeners = receiver.listeners
@@ -80,13 +114,13 @@ def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, at: float)
         start = n * FRAME_BYTES
         frame = pcm[start : start + FRAME_BYTES]
         if awaits_sound:
-            receiver.push_event(Audio(frame, False, found[n], held[n], powers, n, fed.get(n, ())))
+            receiver.push_event(Audio(frame, concealed[n], found[n], held[n], powers, n, fed[n]))
             continue
         try:
             for on_pcm in pcm_listeners:
                 on_pcm(frame)
             if listeners:
-                audio = Audio(frame, False, found[n], held[n], powers, n, fed.get(n, ()))
+                audio = Audio(frame, concealed[n], found[n], held[n], powers, n, fed[n])
                 for listener in listeners:
                     listener(audio)
         except SOURCE_FAULTS as error:  # one stream's fault must not reach the others
@@ -116,29 +150,28 @@ def _detect(receivers: Sequence[Receiver], samples: Samples) -> tuple[Sequence[s
 
 
 def _feed_detectors(
-    receivers: Sequence[Receiver],
-    listening: Sequence[int],
-    samples: Samples,
-    powers: FramePowers,
-    held: Sequence[bool],
-) -> Mapping[int, Sequence[SpeechDetector]]:
-    """Feed each frame whose index is in `listening` to its receiver's speech detectors, all in one operation.
+    receivers: Sequence[Receiver], samples: Samples, powers: FramePowers, held: Sequence[bool]
+) -> Sequence[Sequence[SpeechDetector]]:
+    """Feed each frame to the speech detectors of its receiver, all in one operation.
 
-    Returns the detectors that were fed, by the frame's index. Of several frames of one receiver, only the first is
-    fed: the receiver's listeners feed the others, one after another.
+    Returns, for each receiver, the detectors that were fed. If a detector is not at the start of a frame, its
+    receiver's detectors are not fed: the receiver's listeners feed them.
     """
-    fed: dict[int, Sequence[SpeechDetector]] = {}
+    fed: list[Sequence[SpeechDetector]] = []
     detectors: list[SpeechDetector] = []
     rows: list[int] = []
-    seen: set[Receiver] = set()
-    for n in listening:
-        receiver = receivers[n]
-        if receiver not in seen:
-            seen.add(receiver)
-            fed[n] = whole = [each for each in receiver.speech_detectors if each.at_frame_start]
-            detectors += whole
-            rows += [n] * len(whole)
+    for n, receiver in enumerate(receivers):
+        of_one = receiver.speech_detectors
+        for detector in of_one:
+            if not detector.at_frame_start:
+                of_one = ()
+        fed.append(of_one)
+        for detector in of_one:
+            detectors.append(detector)
+            rows.append(n)
     if rows:
         every = powers.powers
-        detect_speech(detectors, samples[rows], [every[n] for n in rows], [held[n] for n in rows])
+        if len(rows) != len(receivers) or len(set(rows)) != len(rows):
+            samples, every, held = samples[rows], [every[n] for n in rows], [held[n] for n in rows]
+        detect_speech(detectors, samples, every, held)
     return fed

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Protocol
 
 from mediaserver.audio.detection.speech_detector import SpeechDetector
 from mediaserver.audio.pcm import FRAME_BYTES, nearest_frame_count
@@ -17,7 +17,7 @@ from mediaserver.call.inbound.silenced import EventListener, PcmListener, silenc
 from mediaserver.errors import ProtocolError
 from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.wire.events import Audio, Event
-from mediaserver.wire.jitter import JitterBuffer
+from mediaserver.wire.jitter import PacketCounts
 from mediaserver.wire.wire import Wire
 
 MAX_EVENTS = 250  # the most events that are queued for a slow iterator: five seconds of audio
@@ -27,32 +27,24 @@ def _ignore(*args: object) -> None:
     """Do nothing. Stands in for a callback that was not given."""
 
 
-class PacketCounts(NamedTuple):
-    """Counts of RTP packets, as the jitter buffer keeps them."""
+class Gatherer(Protocol):
+    """Keeps decoded frames of many calls, and delivers them together."""
 
-    received: int = 0
-    lost: int = 0
-    late: int = 0
-    duplicate: int = 0
+    def keep(self, receiver: "Receiver", event: Event) -> bool:
+        """Keep an event to deliver it later, or else deliver what is kept for the receiver, and return False."""
 
-    @classmethod
-    def from_jitter_buffer(cls, buffer: JitterBuffer) -> "PacketCounts":
-        """The counts of one jitter buffer."""
-        return cls(buffer.received, buffer.lost, buffer.late, buffer.duplicates)
-
-    def plus(self, other: "PacketCounts") -> "PacketCounts":
-        """The sum of these counts and `other`, count by count."""
-        return PacketCounts(*(one + another for one, another in zip(self, other, strict=True)))
+    def deliver(self) -> None:
+        """Deliver all that is kept, now."""
 
 
 class Receiver:
     """Decodes what the peer sends, and calls each listener with each event, in order, as soon as it arrives.
 
     Listeners for events get audio and all other events. Listeners for PCM get the samples of audio alone, so that
-    no event has to be made for them. `on_signal` is called with every event that is not audio, such as a hang-up,
-    with or without listeners. `on_first_listener` is called when a listener that expects audio is added while
-    there is no other such listener. `on_listener_error` is called with an exception that a listener or `on_signal`
-    raises.
+    no event has to be made for them. A `gatherer` delivers frames that are searched for digits or speech up to
+    20 ms later, together with those of other streams. `on_signal` is called with every event that is not audio,
+    such as a hang-up, with or without listeners. `on_first_listener` is called when the first listener that
+    expects audio is added. `on_listener_error` is called with an exception that a listener or `on_signal` raises.
     """
 
     def __init__(
@@ -66,6 +58,7 @@ class Receiver:
         self.wire, self._clock = wire, clock
         self.on_listener_error, self._on_signal = on_listener_error, on_signal
         self._on_first_listener = on_first_listener
+        self.gatherer: Gatherer | None = None
         self._on_audio: Callable[[], None] | None = None  # called once, when the next audio arrives
         self.listeners: tuple[EventListener, ...] = ()
         self.pcm_listeners: tuple[PcmListener, ...] = ()
@@ -94,11 +87,13 @@ class Receiver:
     def close(self) -> None:
         """Drop all listeners and callbacks, so that no cycle of references keeps an ended stream in memory."""
         self.on_listener_error, self._on_signal, self._on_audio = _ignore, _ignore, None
+        self.gatherer = None
         self._on_first_listener, self._keypad, self._detectors, self._despite_mute = _ignore, None, (), ()
         self._set_listeners((), ())
 
     def pause(self) -> None:
         """Pause at the loss of the connection, until `switch_wire` is called for the next connection."""
+        self._deliver_gathered()
         self._flush_jitter_buffer()
         self._paused_at = self._clock()
 
@@ -110,6 +105,11 @@ class Receiver:
             frames = nearest_frame_count(self._clock() - self._paused_at)
             self._paused_at = None
             self._deliver([Audio(bytes(frames * FRAME_BYTES), concealed=True)] if frames else [])
+
+    def _deliver_gathered(self) -> None:
+        """Deliver the frames that still wait to be delivered together with those of other calls."""
+        if self.gatherer is not None:
+            self.gatherer.deliver()
 
     def _flush_jitter_buffer(self) -> None:
         """Deliver the audio that the jitter buffer still holds back, keep the buffer's counts, and reset it."""
@@ -160,6 +160,8 @@ class Receiver:
     def _deliver(self, events: Iterable[Event]) -> None:
         try:
             for event in events:
+                if self.gatherer is not None and self.gatherer.keep(self, event):
+                    continue
                 if type(event) is Audio:
                     if self.silent:
                         self.silent = not event.pcm.strip(b"\0")
@@ -182,6 +184,7 @@ class Receiver:
 
         Other events, such as digits that come as messages, reach them as ever.
         """
+        self._deliver_gathered()
         self._muted = muted
         self._set_listeners(self._added, self._added_pcm)
 
@@ -275,6 +278,7 @@ class Receiver:
             self._despite_mute = tuple(each for each in self._despite_mute if each is not listener)
 
     def _before_removal(self) -> None:
+        self._deliver_gathered()
         if len(self.listeners) + len(self.pcm_listeners) == 1:  # the last listener gets the audio in the buffer
             self._flush_jitter_buffer()
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mediaserver.audio.detection.noise_floor import BLOCK_FRAMES, FLOOR_WIDTH, end_block, new_floor, push_powers
+from mediaserver.audio.detection.noise_floor import FLOOR_WIDTH, end_blocks, new_floor, push_powers
 from mediaserver.audio.detection.spectrum import BANDS
 
 
@@ -14,13 +14,9 @@ class Floor:
 
     def push(self, bands: np.ndarray) -> np.ndarray:
         found = push_powers(self.row, bands.astype(np.float32))
-        self.count()
-        return found
-
-    def count(self) -> None:
         self.frames += 1
-        if self.frames % BLOCK_FRAMES == 0:
-            end_block(self.row, self.frames // BLOCK_FRAMES)
+        end_blocks(self.row[None], np.array([self.frames]))
+        return found
 
 
 def test_the_floor_is_the_mean_of_noise_within_2_db() -> None:
@@ -58,7 +54,9 @@ def test_each_row_is_a_stream_of_its_own() -> None:
     for frame in powers:
         rows = np.concatenate([each.row for each in together]).reshape(3, FLOOR_WIDTH)
         floors = push_powers(rows, frame)
+        for each in together:
+            each.frames += 1
+        end_blocks(rows, np.array([each.frames for each in together]))
         for n, each in enumerate(together):
             each.row[:] = rows[n]
-            each.count()
             assert np.array_equal(floors[n], alone[n].push(frame[n]))

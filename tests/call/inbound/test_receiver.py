@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from mediaserver.audio.pcm import SILENCE
-from mediaserver.call.inbound.receiver import MAX_EVENTS, PacketCounts, Receiver
+from mediaserver.call.inbound.receiver import MAX_EVENTS, Receiver
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 from mediaserver.wire.events import Audio, Digit, Event, Hangup
+from mediaserver.wire.jitter import PacketCounts
 from mediaserver.wire.wire import Wire
 from tests.virtual import VirtualLoop, in_virtual_time
 

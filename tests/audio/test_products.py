@@ -1,0 +1,21 @@
+"""Matrix products in the calling thread alone."""
+
+import numpy as np
+import pytest
+
+from mediaserver.audio.products import products
+
+MATRIX = np.random.default_rng(1).standard_normal((128, 110)).astype(np.float32)
+
+
+@pytest.mark.parametrize("count", [0, 1, 18, 19, 36, 100])
+def test_rows_are_multiplied_as_at_once(count: int) -> None:
+    rows = np.random.default_rng(2).standard_normal((count, 128)).astype(np.float32)
+    found = products(rows, MATRIX)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, rows.astype(float) @ MATRIX, atol=1e-4)
+
+
+def test_a_row_may_come_alone() -> None:
+    row = np.arange(128, dtype=np.float32)
+    np.testing.assert_allclose(products(row, MATRIX), row @ MATRIX)

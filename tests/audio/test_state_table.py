@@ -1,0 +1,37 @@
+"""The rows of detectors in one table."""
+
+import gc
+
+import numpy as np
+
+from mediaserver.audio.detection import speech_detector
+from mediaserver.audio.detection.speech_detector import SpeechDetector
+from mediaserver.audio.state_table import StateTable
+
+
+def test_rows_keep_what_is_in_them_while_the_table_grows() -> None:
+    table = StateTable(np.dtype([("number", np.int64)]))
+    taken = []
+    for number in range(40):
+        taken.append(index := table.add())
+        table.rows["number"][index] = number
+    assert sorted(taken) == sorted(set(taken))
+    assert table.rows["number"][taken].tolist() == list(range(40))
+
+
+def test_a_row_is_given_again_and_is_empty_then() -> None:
+    table = StateTable(np.dtype([("number", np.int64)]))
+    index = table.add()
+    table.rows["number"][index] = 7
+    table.remove(index)
+    assert table.add() == index
+    assert table.rows["number"][index] == 0
+
+
+def test_a_detector_that_is_gone_leaves_its_row() -> None:
+    gc.collect()
+    SpeechDetector()
+    before = len(speech_detector._STATES.rows)
+    for _ in range(2 * before):
+        SpeechDetector()
+    assert len(speech_detector._STATES.rows) == before
