@@ -119,6 +119,7 @@ class Session:
             self.operator.listeners.close()
             try:
                 await self.operator.recordings.close()
+                await self.call.closings.wait()
             finally:
                 self._pacer.stop()
                 self.receiver.close()

@@ -26,6 +26,9 @@ _FAULTS = {
     EndReason.PROTOCOL_ERROR,
 }
 
+# The fault of an application to which calls are bridged: it does not answer when its connection is closed.
+_UNANSWERED_CLOSE = "unanswered-close"
+
 log = structlog.get_logger()
 
 
@@ -44,7 +47,7 @@ class StreamRegistry:
     limits: ServerSettings
 
     def __init__(self, metrics: Metrics, event_sink: EventSink) -> None:
-        for kind in (*_FAULTS, "text", "slow-handshake", "malformed-request"):
+        for kind in (*_FAULTS, "text", _UNANSWERED_CLOSE, "slow-handshake", "malformed-request"):
             metrics.peer_faults.labels(kind)
         for problem in InboundProblem:
             metrics.inbound_problems.labels(problem)
@@ -173,6 +176,7 @@ class StreamRegistry:
         metrics.ended.labels(entry.path, summary["reason"]).inc()
         metrics.stalls.inc(summary["stalls"])
         self._count_faults(summary)
+        metrics.peer_faults.labels(_UNANSWERED_CLOSE).inc(session.call.closings.unanswered)
         metrics.underruns.inc(summary["underruns"])
         metrics.malformed.inc(summary["malformed"])
         metrics.reconnects.inc(session.reconnects)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from mediaserver.call.closings import Closings
 from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.stream import Stream
 from mediaserver.transport.closing import CloseCode, End, EndReason
@@ -16,6 +17,7 @@ class CallControl:
 
     def __init__(self, lifetime: Lifetime) -> None:
         self._lifetime = lifetime
+        self.closings = Closings()  # connections of the handlers so far that are being closed
 
     @property
     def stream(self) -> Stream:
