@@ -117,7 +117,7 @@ class ApplicationBridge:
             self._connection = None
             self._dropped += connection.dropped
             self._malformed += connection.malformed
-            self._call.closings.add(self._close(client, connection, code))
+            self._call.close_later(self._close(client, connection, code))
 
     async def _close(self, client: aiohttp.ClientSession, connection: ApplicationConnection, code: int) -> bool:
         """Close a connection; return whether the application has answered."""

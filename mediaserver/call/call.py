@@ -19,7 +19,7 @@ from mediaserver.call.recording.disk import uninterrupted
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
 from mediaserver.call.recording.recorder import Recorder, Recording, StopReason
 from mediaserver.call.recording.recordings import Recordings, report
-from mediaserver.call.sounds import BackgroundLevels, Sound, open_sound
+from mediaserver.call.sounds import BackgroundLevels, Sound, open_sound, start_playback
 from mediaserver.call.stream import Clock
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
@@ -67,13 +67,13 @@ class Call(CallControl):
 
         Waits until the sound has been played. Returns how many frames were sent, and whether these were all.
         Sounds that are to be played at the same time are played one after another. With `interrupt`, the sound is
-        played at once, and what it interrupts goes on afterwards, where it was stopped. Cancelling the coroutine
-        stops its sound. Where an operator stops a sound that repeats for ever, the coroutine goes on waiting, so
-        that the call goes on in silence. PromptError if there is no such prompt, or the file cannot be played.
+        played at once, or as soon as its speech is there. What it interrupts goes on afterwards, where it stopped.
+        Cancelling the coroutine stops its sound. Where an operator stops a sound that repeats for ever, the call
+        goes on in silence, and the coroutine waits. PromptError if there is no such prompt, or it cannot be played.
         """
         source = await open_sound(sound, self.prompts, self._decode)
         self._lifetime.control.answer()
-        done = self._pacer.interject(source) if interrupt else self._pacer.play(source)
+        done = start_playback(self._pacer, source, sound, interrupt=interrupt)
         try:
             return await done
         except asyncio.CancelledError:

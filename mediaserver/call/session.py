@@ -51,6 +51,7 @@ class Session:
         self._pacer, self._clock = pacer, clock
         self.receiver = Receiver(wire, clock, self._on_listener_error, self._on_signal, self._on_audio_expected)
         self._lifetime = Lifetime(stream)
+        self.closings = self._lifetime.closings
         sink = event_sink or NullEventSink()
         self.call = Call(self._lifetime, library, pacer, self.receiver, clock, sink, speech or SpeechService())
         self.operator = OperatorControl(self.call, self._lifetime, pacer, self.receiver)
@@ -119,7 +120,7 @@ class Session:
             self.operator.listeners.close()
             try:
                 await self.operator.recordings.close()
-                await self.call.closings.wait()
+                await self.closings.wait()
             finally:
                 self._pacer.stop()
                 self.receiver.close()

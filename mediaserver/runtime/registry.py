@@ -176,7 +176,7 @@ class StreamRegistry:
         metrics.ended.labels(entry.path, summary["reason"]).inc()
         metrics.stalls.inc(summary["stalls"])
         self._count_faults(summary)
-        metrics.peer_faults.labels(_UNANSWERED_CLOSE).inc(session.call.closings.unanswered)
+        metrics.peer_faults.labels(_UNANSWERED_CLOSE).inc(session.closings.unanswered)
         metrics.underruns.inc(summary["underruns"])
         metrics.malformed.inc(summary["malformed"])
         metrics.reconnects.inc(session.reconnects)

@@ -578,11 +578,11 @@ async def test_a_switch_does_not_wait_for_a_bot_that_does_not_answer_the_close(
         await switch("/sorry")
         await caller.wait_received(to_bytes(SORRY))
         (session,) = lab.server.engine.streams
-        assert len(session.call.closings) == 1
+        assert len(session.closings) == 1
         (connection,) = lab.bots.connections["plain"]
         assert not connection.over
         go.set()
-        await eventually(lambda: connection.over and not session.call.closings)
+        await eventually(lambda: connection.over and not session.closings)
         assert connection.websocket.close_code == 1000
         assert SPEECH[:320] not in caller.received
         for module in (dial, connection_module):

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from mediaserver.call.closings import Closings
 from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.stream import Stream
 from mediaserver.transport.closing import CloseCode, End, EndReason
@@ -17,7 +16,6 @@ class CallControl:
 
     def __init__(self, lifetime: Lifetime) -> None:
         self._lifetime = lifetime
-        self.closings = Closings()  # connections of the handlers so far that are being closed
 
     @property
     def stream(self) -> Stream:
@@ -76,6 +74,14 @@ class CallControl:
         if is_done:
             await working
         return is_done
+
+    def close_later(self, close: Coroutine[Any, Any, bool]) -> None:
+        """Run `close`, which closes a connection of the handler's own, while the call goes on.
+
+        `close` must end within a few seconds, and return whether the peer has answered the close. Where too many
+        connections of the call are being closed, the oldest `close` is cancelled. The stream's end waits for all.
+        """
+        self._lifetime.closings.add(close)
 
     def close(self, code: int = CloseCode.NORMAL, text: str = "") -> None:
         """End the stream now, with a WebSocket close code and the text of its close frame."""

@@ -59,7 +59,7 @@ class MediaRequests:
         except ValueError as error:
             raise RefusedError(RefusalReason.BAD_TEXT, str(error)) from error
         sound = Playlist(Repeated(segments, asked.repeat))
-        playback = session.operator.play(sound, interrupt=asked.interrupt)
+        playback = session.operator.play(sound, segments[0], interrupt=asked.interrupt)
         return web.json_response({"id": playback}, status=202)
 
     async def stop(self, request: web.Request) -> web.Response:
