@@ -69,7 +69,7 @@ class Call(CallControl):
         Sounds that are to be played at the same time are played one after another. With `interrupt`, the sound is
         played at once, or as soon as its speech is there. What it interrupts goes on afterwards, where it stopped.
         Cancelling the coroutine stops its sound. Where an operator stops a sound that repeats for ever, the call
-        goes on in silence, and the coroutine waits. PromptError if there is no such prompt, or it cannot be played.
+        goes on in silence, and the coroutine waits. PromptError if the prompt does not exist or cannot be played.
         """
         source = await open_sound(sound, self.prompts, self._decode)
         self._lifetime.control.answer()
