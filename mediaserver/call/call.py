@@ -17,8 +17,9 @@ from mediaserver.call.inbound.silenced import EventListener, PcmListener
 from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.recording.disk import uninterrupted
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
-from mediaserver.call.recording.recorder import Recorder, Recording, StopReason
-from mediaserver.call.recording.recordings import Recordings, report
+from mediaserver.call.recording.recorder import Recorder
+from mediaserver.call.recording.recordings import report
+from mediaserver.call.recording.states import Recording, StopReason
 from mediaserver.call.sounds import BackgroundLevels, Sound, open_sound, start_playback
 from mediaserver.call.stream import Clock
 from mediaserver.events.kinds import EventKind
@@ -59,7 +60,6 @@ class Call(CallControl):
         self._clock, self._event_sink = clock, event_sink
         self._background_levels = BackgroundLevels()
         self._keypad: Keypad | None = None
-        self._recordings = Recordings()
         self._ended = False  # whether the event `stream.ended` has been emitted
 
     async def play(self, sound: Sound, *, interrupt: bool = False) -> PlaybackResult:
@@ -249,7 +249,7 @@ class Call(CallControl):
         self._lifetime.control.answer()
         self.notify(EventKind.RECORDING_STARTED, {"file": str(path)})
         try:
-            with self._recordings.recording(recorder), contextlib.ExitStack() as stack:
+            with self._lifetime.recordings.recording(recorder), contextlib.ExitStack() as stack:
                 stack.enter_context(
                     self._receiver.listen(recorder.on_event, recorder.detector, despite_mute=True)
                     if max_silence is not None
@@ -271,12 +271,12 @@ class Call(CallControl):
         This holds for all recordings of the call, also for later ones. A handler pauses them while the caller says
         the number of a card. `by` names, in the event, the operator who has asked for it; "" for the handler.
         """
-        if self._recordings.pause(paused):
+        if self._lifetime.recordings.pause(paused):
             self.notify(EventKind.RECORDING_PAUSED if paused else EventKind.RECORDING_RESUMED, {"by": by})
 
     def stop_recording(self, path: Path) -> bool:
         """End the recording that `record` was asked to make at `path`; returns whether there is one."""
-        return self._recordings.stop(path)
+        return self._lifetime.recordings.stop(path)
 
     @property
     def packets(self) -> PacketCounts:

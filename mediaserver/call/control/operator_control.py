@@ -35,7 +35,7 @@ class OperatorControl:
     def __init__(self, call: Call, lifetime: Lifetime, pacer: Pacer, receiver: Receiver) -> None:
         self.call, self._receiver = call, receiver
         self.listeners = Listeners(call, lifetime, pacer, receiver)
-        self.marks, self.recordings = Marks(pacer, call.notify), OperatorRecordings(call)
+        self.marks, self.recordings = Marks(pacer, call.notify), OperatorRecordings(call, lifetime.recordings)
         self._lifetime, self._pacer = lifetime, pacer
         self._playing: dict[str, asyncio.Future[PlaybackResult]] = {}
         self._gain, self._muted = 0.0, frozenset[Side]()
