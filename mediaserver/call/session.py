@@ -59,7 +59,7 @@ class Session:
         self.connected = True  # False while a stream that the server dials has no connection
         self.texts = 0  # number of text messages that were not understood
         self.reconnects = self.lost = 0  # number of reconnections; of frames unconfirmed when connections broke
-        self._started = clock()
+        self.started = clock()
         self._inspecting = wire.negotiating  # whether a message may be buffered or change the wire format
         self._start = ChannelStart(self.receiver, pacer)
         self._monitor: InboundMonitor | None = None
@@ -292,7 +292,7 @@ class Session:
             self.end,
             self._pacer,
             self.receiver,
-            duration=self._clock() - self._started,
+            duration=self._clock() - self.started,
             texts=self.texts,
             keys=self.call.keys,
             inbound_problems=self.inbound_problems,

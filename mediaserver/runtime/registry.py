@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import structlog
@@ -73,6 +74,16 @@ class StreamRegistry:
 
     def __iter__(self) -> Iterator[Session]:
         return iter([entry.session for entry in self._entries.values()])
+
+    @property
+    def ids(self) -> Set[str]:
+        """The ids of all streams in progress."""
+        return self._entries.keys()
+
+    def begun_after(self, number: int, most: int | None = None) -> list[Session]:
+        """The streams in progress that began after the stream with this number, the oldest `most` of them."""
+        newest_first = takewhile(lambda entry: entry.number > number, reversed(self._entries.values()))
+        return [entry.session for entry in newest_first][::-1][:most]
 
     def get(self, stream_id: str) -> Session | None:
         """The session of a stream in progress; None where there is no such stream."""

@@ -45,6 +45,11 @@ class OperatorControl:
         """The name of the sound that plays now: a prompt's name, `text`, `tone`, `live`, `sound`; "" for none."""
         return self._pacer.playing
 
+    @property
+    def late(self) -> int:
+        """How many frames were sent after their time, because the process had stalled."""
+        return self._pacer.late_ticks
+
     def meter_levels(self) -> LevelMeter:
         """Begin to measure how loud both directions are, until the meter is closed."""
         return LevelMeter(self._pacer, self._receiver)
