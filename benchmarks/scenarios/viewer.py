@@ -1,67 +1,53 @@
-"""A browser that shows the page Live of the console, for as long as nobody ends this process.
+"""A browser that shows the page Live of the console whenever it is told to.
 
-    python -m benchmarks.scenarios.viewer PORT STREAMS
+    python -m benchmarks.scenarios.viewer PORT
 
-Once there are so many streams, it makes the requests that the page makes to the admin port: all streams again and
-again, events, and levels. "watching" is printed once all of them are under way. It does as little as it can with
-what comes, since it shares a core with what measures.
+For each line `look` of its input, it makes the requests that the page makes to the admin port: for the table of
+all streams, and for the levels of those on the screen. It prints `watching` once both are under way. For each line
+`rest`, it ends them, and prints `resting`. It does as little as it can with what comes, since it shares a core
+with what measures.
 """
 
 import asyncio
-import re
+import contextlib
+import json
 import sys
+from collections.abc import AsyncIterator
 
 import aiohttp
 
-_EVERY = 3.0  # seconds between two looks, at least
-DESCRIBED = 150  # streams that are described in a second, on average
-_AT_ONCE = 500  # streams in an answer
-_PATIENCE = 0.1  # seconds between two looks whether there are enough streams
 _METERS = 40  # streams whose levels are shown
-_KINDS = "stream.started,stream.ended"
-_NEXT, _ID = re.compile(rb'"next": "(\w+)"'), re.compile(rb'"id": "(\w+)"')
+_PATIENCE = 2.0  # seconds for the first levels, which come within 0.2 s
+_MAX_MESSAGE = 1 << 24  # bytes: a row takes some 100, and the first message has all rows
 
 
-async def main(port: int, streams: int) -> None:
-    """All requests of the page, at once."""
+async def main(port: int) -> None:
+    """Look and rest, as the lines of the input say, until there are no more."""
     server = f"http://127.0.0.1:{port}/v1"
     async with aiohttp.ClientSession() as client:
-        await _wait_for(client, server, streams)
-        page = await _look(client, server)
-        ids = ",".join(found.decode() for found in _ID.findall(page)[:_METERS])
-        async with (
-            client.ws_connect(f"{server}/events", params={"type": _KINDS}) as events,
-            client.ws_connect(f"{server}/levels", params={"streams": ids}) as levels,
-            asyncio.TaskGroup() as group,
-        ):
-            await levels.receive()
-            for socket in (events, levels):
-                group.create_task(_ignore(socket))
-            print("watching", flush=True)
-            while True:
-                await asyncio.sleep(max(_EVERY, streams / DESCRIBED))
-                await _look(client, server)
+        while await asyncio.to_thread(sys.stdin.readline):
+            async with _looking(client, server):
+                print("watching", flush=True)
+                await asyncio.to_thread(sys.stdin.readline)
+            print("resting", flush=True)
 
 
-async def _wait_for(client: aiohttp.ClientSession, server: str, streams: int) -> None:
-    total = 0
-    while total < streams:
-        await asyncio.sleep(_PATIENCE)
-        async with client.get(f"{server}/streams", params={"limit": "1"}) as answer:
-            total = (await answer.json())["total"]
-
-
-async def _look(client: aiohttp.ClientSession, server: str) -> bytes:
-    """Ask for all streams, by pages; returns the first page."""
-    pages: list[bytes] = []
-    after = b""
-    while not pages or after:
-        query = {"limit": str(_AT_ONCE)} | ({"after": after.decode()} if after else {})
-        async with client.get(f"{server}/streams", params=query) as answer:
-            pages.append(await answer.read())
-        found = _NEXT.search(pages[-1], len(pages[-1]) - 100)
-        after = found[1] if found else b""
-    return pages[0]
+@contextlib.asynccontextmanager
+async def _looking(client: aiohttp.ClientSession, server: str) -> AsyncIterator[None]:
+    """Make all requests of the page until the `async with` block is left."""
+    async with client.ws_connect(f"{server}/overview", max_msg_size=_MAX_MESSAGE) as overview:
+        rows = json.loads(await overview.receive_str())["rows"]
+        ids = ",".join(row[0] for row in rows[:_METERS])
+        async with client.ws_connect(f"{server}/levels", params={"streams": ids}) as levels:
+            with contextlib.suppress(TimeoutError):  # where all streams have ended meanwhile, no levels come
+                await levels.receive(_PATIENCE)
+            tasks = [asyncio.create_task(_ignore(socket)) for socket in (overview, levels)]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
 
 
 async def _ignore(socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -71,4 +57,4 @@ async def _ignore(socket: aiohttp.ClientWebSocketResponse) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1])))

@@ -57,10 +57,9 @@ class ApplicationBridge:
         """Bridge until the application hangs up and its audio is played; PeerError if the bridge gives up."""
         _ = self._call.keypad  # the first use of the keypad makes it detect digits
         try:
-            async with client_session() as client:
-                with self._call.listen(self._on_event):
-                    while not await self._run_connection(client):
-                        pass
+            with self._call.listen(self._on_event):
+                while not await self._run_connection():
+                    pass
         except PeerError as error:
             self._emit(EventKind.BRIDGE_FAILED, why=str(error))
             raise
@@ -75,37 +74,60 @@ class ApplicationBridge:
                 unheard_s=self._buffer.dropped / SAMPLE_RATE,
             )
 
-    async def _run_connection(self, client: aiohttp.ClientSession) -> bool:
+    async def _run_connection(self) -> bool:
         """Connect, and serve the connection to its end; return whether the application hung up."""
-        async with self._playing(self._hold()):
-            websocket = await self._dial(client)
+        client = client_session()
+        try:
+            async with self._playing(self._hold()):
+                websocket = await self._dial(client)
+        except BaseException:
+            await client.close()
+            raise
         began = self._clock()
         self._buffer.reset()  # drop the audio that came on an earlier connection
         dialect = self._make_dialect(self._facts)
         self._connections += 1
-        self._connection = connection = ApplicationConnection(websocket, dialect, self._buffer)
+        connection = ApplicationConnection(websocket, dialect, self._buffer)
         self._emit(EventKind.BRIDGE_CONNECTED, connections=self._connections)
-        code = CloseCode.NORMAL
         try:
             async with self._playing(self._buffer):
-                await connection.wait_closed()
-                self._connection = None
-                await connection.close(code)
+                await self._serve(client, connection)
                 await self._wait_played()
             return True
         except PeerError as error:
-            code = _PROTOCOL_ERROR
             if self._clock() - began >= _STABLE_AFTER:
                 self._failing_since, self._backoff = None, 0.0
             self._emit(EventKind.BRIDGE_LOST, why=str(error))
             if self._is_out_of_time:
                 raise
             return False
+
+    async def _serve(self, client: aiohttp.ClientSession, connection: ApplicationConnection) -> None:
+        """Send the caller's audio until the application hangs up; PeerError if the connection breaks before.
+
+        At the end, the connection is closed while the call goes on, as the application may not answer the close.
+        """
+        self._connection, code = connection, int(CloseCode.NORMAL)
+        try:
+            await connection.wait_closed()
+        except PeerError:
+            code = _PROTOCOL_ERROR
+            raise
         finally:
             self._connection = None
             self._dropped += connection.dropped
             self._malformed += connection.malformed
-            await connection.close(code)
+            self._call.close_later(self._close(client, connection, code))
+
+    async def _close(self, client: aiohttp.ClientSession, connection: ApplicationConnection, code: int) -> bool:
+        """Close a connection; return whether the application has answered."""
+        async with client:
+            answered = await connection.close(code)
+        if not answered:
+            log.warning(
+                "bridge: the close was not answered", stream=self._call.stream.id, host=self._endpoint.host
+            )
+        return answered
 
     @property
     def _facts(self) -> CallFacts:

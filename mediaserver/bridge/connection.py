@@ -37,6 +37,7 @@ class ApplicationConnection(DialledConnection):
         self._sent_samples = 0  # number of samples from the caller that were sent or dropped
         self.dropped = 0  # number of samples from the caller that were dropped, as the application was too slow
         self.malformed = 0  # number of messages from the application that its dialect does not have
+        self._closing = False  # whether the server closes the connection, and executes no more commands
         self._abort_reason = ""  # why the server aborted the connection, "" if it did not
         for message in dialect.serialize_start():
             self._write(message)
@@ -98,7 +99,7 @@ class ApplicationConnection(DialledConnection):
             message = await self._websocket.receive()
             if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                 try:
-                    if not self._execute(message.data):
+                    if not self._closing and not self._execute(message.data):
                         return ""
                     malformed = 0
                 except ProtocolError as error:
@@ -137,15 +138,21 @@ class ApplicationConnection(DialledConnection):
                 return False
         return True
 
-    async def close(self, code: int) -> None:
-        """Send the dialect's last message and a close frame with `code`, and end the connection."""
+    async def close(self, code: int) -> bool:
+        """Send the dialect's last message and a close frame with `code`, and end the connection.
+
+        Returns whether the application has answered the close frame in time, or the connection was closed before.
+        """
+        self._closing = True
         try:
-            if not self._websocket.closed:
-                self._write(self._dialect.serialize_stop())
-                with contextlib.suppress(TimeoutError):
-                    # aiohttp's own time-out is not enough, because it begins again with each message that arrives.
-                    async with asyncio.timeout(_CLOSE_TIMEOUT):
-                        await self._websocket.close(code=code)
+            if self._websocket.closed:
+                return True
+            self._write(self._dialect.serialize_stop())
+            with contextlib.suppress(TimeoutError):
+                # aiohttp's own time-out is not enough, because it begins again with each message that arrives.
+                async with asyncio.timeout(_CLOSE_TIMEOUT):
+                    await self._websocket.close(code=code)
+            return self._websocket.close_code != CloseCode.ABNORMAL
         finally:
             self.transport.abort()
             await self._stop_tasks()

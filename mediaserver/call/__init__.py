@@ -14,7 +14,7 @@ from mediaserver.call.inbound.receiver import MAX_EVENTS
 from mediaserver.call.inbound.tone_listener import ToneListener
 from mediaserver.call.recording.disk import DiskExecutor
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes, create_file, make_folders
-from mediaserver.call.recording.recorder import Recording
+from mediaserver.call.recording.states import Recording
 from mediaserver.call.recording.wav_writer import ensure_within
 from mediaserver.call.session import Session
 from mediaserver.call.stream import Stream

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from mediaserver.call.inbound.silenced import EventListener, PcmListener
 from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.recording.disk import uninterrupted
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
-from mediaserver.call.recording.recorder import Recorder, Recording, StopReason
-from mediaserver.call.recording.recordings import Recordings, report
-from mediaserver.call.sounds import BackgroundLevels, Sound, open_sound
+from mediaserver.call.recording.recorder import Recorder
+from mediaserver.call.recording.recordings import report
+from mediaserver.call.recording.states import Recording, StopReason
+from mediaserver.call.sounds import BackgroundLevels, Sound, open_sound, start_playback
 from mediaserver.call.stream import Clock
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
@@ -60,21 +62,19 @@ class Call(CallControl):
         self._clock, self._event_sink = clock, event_sink
         self._background_levels = BackgroundLevels()
         self._keypad: Keypad | None = None
-        self._recordings = Recordings()
         self._ended = False  # whether the event `stream.ended` has been emitted
 
     async def play(self, sound: Sound, *, interrupt: bool = False) -> PlaybackResult:
         """Play a prompt by name, a sound file by its path, a text (`call.speech.say`), or a source of frames.
 
-        Waits until the sound has been played. Returns how many frames were sent, and whether these were all.
-        Sounds that are to be played at the same time are played one after another. With `interrupt`, the sound is
-        played at once, and what it interrupts goes on afterwards, where it was stopped. Cancelling the coroutine
-        stops its sound. Where an operator stops a sound that repeats for ever, the coroutine goes on waiting, so
-        that the call goes on in silence. PromptError if there is no such prompt, or the file cannot be played.
+        Returns, once the sound was played, how many frames were sent, and whether these were all. Sounds that wait
+        at the same time are played in turn. With `interrupt`, a sound is played at once, or when its speech is
+        there; what it interrupts goes on afterwards. Cancelling the coroutine stops the sound. If an operator
+        stops an endless sound, the coroutine goes on waiting. PromptError if a prompt is missing or defective.
         """
         source = await open_sound(sound, self.prompts, self._decode)
         self._lifetime.control.answer()
-        done = self._pacer.interject(source) if interrupt else self._pacer.play(source)
+        done = start_playback(self._pacer, source, sound, interrupt=interrupt)
         try:
             return await done
         except asyncio.CancelledError:
@@ -121,7 +121,7 @@ class Call(CallControl):
     def listen_pcm(self, listener: PcmListener) -> contextlib.AbstractContextManager[None]:
         """Call `listener`, which must not block, with the caller's audio as it arrives, within a `with` block.
 
-        The audio is PCM: 16-bit, mono, at 8 kHz, usually 320 bytes at a time. No way to get audio is cheaper.
+        The audio is 16-bit mono PCM at 8 kHz, usually 320 bytes at a time. No way to get audio is cheaper.
         """
         return self._receiver.listen_pcm(listener)
 
@@ -201,12 +201,10 @@ class Call(CallControl):
         """
         keypad = self.keypad
         sent = SentFrames() if barge_in else None
+        observing = self._pacer.observe(sent.on_frame_sent) if sent is not None else contextlib.nullcontext()
         utterances = Endpointer(self._clock, lambda: keypad.dtmf_active, sent=sent, **options)
         try:
-            with contextlib.ExitStack() as stack:
-                if sent is not None:
-                    stack.enter_context(self._pacer.observe(sent.on_frame_sent))
-                stack.enter_context(self.listen(utterances.on_event, utterances.detector))
+            with observing, self.listen(utterances.on_event, utterances.detector):
                 yield utterances
         finally:
             utterances.close()
@@ -231,9 +229,8 @@ class Call(CallControl):
         `max_duration` seconds, after `max_silence` seconds without speech, or at a digit of `finish_on`.
         `trim_silence`: cut silence off at the end. `modes`: permissions of the file and its folders.
 
-        Where the disk fails, the file ends, and the event `recording.failed` is emitted at once. `record` still
-        returns only when a limit is reached. `Recording.error` has the reason. `on_result` is called once, right
-        after the event that the recording failed or is done.
+        If the disk fails, the file ends, and `recording.failed` is emitted at once. `record` still returns only at
+        a limit; `Recording.error` has the reason. `on_result` is called once, right after the event about the end.
         """
         recorder = Recorder(
             path,
@@ -250,16 +247,10 @@ class Call(CallControl):
         self._lifetime.control.answer()
         self.notify(EventKind.RECORDING_STARTED, {"file": str(path)})
         try:
-            with self._recordings.recording(recorder), contextlib.ExitStack() as stack:
-                stack.enter_context(
-                    self._receiver.listen(recorder.on_event, recorder.detector, despite_mute=True)
-                    if max_silence is not None
-                    else self._receiver.listen_pcm(recorder.push_pcm, despite_mute=True)
-                )
-                if stereo:
-                    stack.enter_context(self._pacer.observe(recorder.on_frame_sent, recorder.on_frames_recalled))
-                if finish_on:
-                    stack.enter_context(self.keypad.intercept(finish_on, lambda: recorder.stop(StopReason.DIGIT)))
+            on_key = partial(recorder.stop, StopReason.DIGIT)
+            keys = self.keypad.intercept(finish_on, on_key) if finish_on else contextlib.nullcontext()
+            sent = self._pacer if stereo else None
+            with self._lifetime.recordings.recording(recorder, self._receiver, sent), keys:
                 await recorder.run()
         finally:
             cancelled = StopReason.STOPPED if self._lifetime.end is None else StopReason.STREAM_ENDED
@@ -272,12 +263,12 @@ class Call(CallControl):
         This holds for all recordings of the call, also for later ones. A handler pauses them while the caller says
         the number of a card. `by` names, in the event, the operator who has asked for it; "" for the handler.
         """
-        if self._recordings.pause(paused):
+        if self._lifetime.recordings.pause(paused):
             self.notify(EventKind.RECORDING_PAUSED if paused else EventKind.RECORDING_RESUMED, {"by": by})
 
     def stop_recording(self, path: Path) -> bool:
         """End the recording that `record` was asked to make at `path`; returns whether there is one."""
-        return self._recordings.stop(path)
+        return self._lifetime.recordings.stop(path)
 
     @property
     def packets(self) -> PacketCounts:

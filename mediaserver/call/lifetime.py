@@ -5,7 +5,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
+from mediaserver.call.closings import Closings
 from mediaserver.call.control.peer_control import PeerControl
+from mediaserver.call.recording.recordings import Recordings
 from mediaserver.call.stream import Stream
 from mediaserver.transport.closing import End
 from mediaserver.wire.voipbin.actions import Action
@@ -21,11 +23,24 @@ class Lifetime:
     references, a stream that is over is freed at once, not only by a garbage collection.
     """
 
-    __slots__ = ("_successor", "control", "end", "hanging_up", "next", "over", "stream", "task")
+    __slots__ = (
+        "_successor",
+        "closings",
+        "control",
+        "end",
+        "hanging_up",
+        "next",
+        "over",
+        "recordings",
+        "stream",
+        "task",
+    )
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream  # the stream's identity, replaced if the peer names itself or its call later
         self.control = PeerControl()
+        self.closings = Closings()  # the handlers' own connections that are being closed
+        self.recordings = Recordings()
         self.hanging_up = False  # whether the peer is to hang the call up when the stream ends
         self.next: Destination | Sequence[Action] | None = None  # where the call goes when the stream ends
         self.end: End | None = None

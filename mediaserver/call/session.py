@@ -49,9 +49,10 @@ class Session:
         event_sink: EventSink | None = None,
         speech: SpeechService | None = None,
     ) -> None:
-        self._pacer, self._clock = pacer, clock
+        self._pacer, self._clock, self.started = pacer, clock, clock()
         self.receiver = Receiver(wire, clock, self._on_listener_error, self._on_signal, self._on_audio_expected)
         self._lifetime = Lifetime(stream)
+        self.closings = self._lifetime.closings
         sink = event_sink or NullEventSink()
         self.call = Call(self._lifetime, library, pacer, self.receiver, clock, sink, speech or SpeechService())
         self.operator = OperatorControl(self.call, self._lifetime, pacer, self.receiver)
@@ -59,11 +60,9 @@ class Session:
         self.connected = True  # False while a stream that the server dials has no connection
         self.texts = 0  # number of text messages that were not understood
         self.reconnects = self.lost = 0  # number of reconnections, and of frames that broken connections may lose
-        self._started = clock()
         self._inspecting = wire.negotiating  # whether a message may still be buffered or change the wire format
-        self._start = ChannelStart(self.receiver, pacer)
         self._monitor: InboundMonitor | None = None
-        self._playout_hold = PlayoutHold(pacer, self.receiver)
+        self._start, self._playout_hold = ChannelStart(self.receiver, pacer), PlayoutHold(pacer, self.receiver)
         self.inbound_problems: list[InboundProblem] = []  # problems with received audio, in the order of finding
 
     @property
@@ -120,6 +119,7 @@ class Session:
             self.operator.listeners.close()
             try:
                 await self.operator.recordings.close()
+                await self.closings.wait()
             finally:
                 self._pacer.stop()
                 self.receiver.close()
@@ -291,7 +291,7 @@ class Session:
             self.end,
             self._pacer,
             self.receiver,
-            duration=self._clock() - self._started,
+            duration=self._clock() - self.started,
             texts=self.texts,
             keys=self.call.keys,
             inbound_problems=self.inbound_problems,

@@ -1,16 +1,18 @@
 """The kinds of sound that a handler may play on a call, and the sources that play them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.prompts.encoded_frames import SoundFile
 from mediaserver.playout.prompts.prompt_store import Prompt
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.playout.sources.background import Background
 from mediaserver.playout.sources.levelled import LevelledPrompt
 from mediaserver.playout.sources.playlist import Playlist
-from mediaserver.playout.sources.source import Segment, Source
+from mediaserver.playout.sources.source import PlaybackResult, Segment, Source
 from mediaserver.speech.tts.spoken_text import SpokenText
 
 Sound = Source | Segment | SpokenText | str | Path  # a `str` names a prompt, a `Path` a sound file
@@ -27,6 +29,30 @@ async def open_sound(
     if isinstance(sound, Source):
         return sound
     return Playlist(sound if isinstance(sound, SpokenText) else [sound])
+
+
+def start_playback(
+    pacer: Pacer, source: Source, first: object = None, *, interrupt: bool = False
+) -> asyncio.Future[PlaybackResult]:
+    """Play a source after all queued sound, or at once with `interrupt`; the future is that of `Pacer.play`.
+
+    `first` is the sound with which the source begins. If that is a text whose speech is not there yet, the source
+    interrupts other sound only when it is. Until then it waits behind all queued sound.
+    """
+    if not interrupt:
+        return pacer.play(source)
+    if not isinstance(first, SpokenText) or first.has_begun:
+        return pacer.interject(source)
+    done = pacer.play(source)
+    waiting = asyncio.ensure_future(_bring_forward(pacer, done, first))
+    done.add_done_callback(lambda _: waiting.cancel())
+    return done
+
+
+async def _bring_forward(pacer: Pacer, done: asyncio.Future[PlaybackResult], text: SpokenText) -> None:
+    """Have a waiting source interrupt other sound once the speech with which it begins is there."""
+    await text.wait_begun()
+    pacer.bring_forward(done)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from mediaserver.errors import did_you_mean, single_line
 KeyPath = tuple[str | int, ...]  # the place of a value: keys of tables and indices of lists, outermost first
 # The parts that pydantic adds to an error's location, for keys and for members of unions. No configuration file
 # has such parts.
-_TAGS = ("[key]", "a prompt", "what is said")
+_TAGS = ("[key]", "a prompt", "what is said", "a URL")
 # The keys of settings whose values no message shows, because the values may contain secrets.
 _SECRETS = {"token", "tokens", "access_key", "secret", "url", "api", "webhook", "transfer"}
 _BRIEF = 5  # the maximum number of errors that a summary lists
@@ -170,9 +170,12 @@ def _types_in(kind: Any) -> set[Any]:
 
 
 def known_settings(key: KeyPath, model: type[BaseModel]) -> list[str]:
-    """The names of all settings that the table of an unknown setting may have."""
-    table = next(filter(_is_model, union_members(type_at(key[:-1], model))), None)
-    return list(table.model_fields) if table is not None else []
+    """The names of all settings that the table of an unknown setting may have.
+
+    Where there are several kinds of tables, this is the first kind that lacks the setting.
+    """
+    tables = [table for table in union_members(type_at(key[:-1], model)) if _is_model(table)]
+    return next((list(table.model_fields) for table in tables if key[-1] not in table.model_fields), [])
 
 
 def type_at(key: KeyPath, model: type[BaseModel]) -> Any:

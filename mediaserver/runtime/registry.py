@@ -5,7 +5,8 @@ To drain the streams is to wait at shutdown until they have ended.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import structlog
@@ -30,6 +31,9 @@ _FAULTS = {
     EndReason.PROTOCOL_ERROR,
 }
 
+# The fault of an application to which calls are bridged: it does not answer when its connection is closed.
+_UNANSWERED_CLOSE = "unanswered-close"
+
 log = structlog.get_logger()
 
 
@@ -48,7 +52,7 @@ class StreamRegistry:
     limits: ServerSettings
 
     def __init__(self, metrics: Metrics, event_sink: EventSink) -> None:
-        for kind in (*_FAULTS, "text", "slow-handshake", "malformed-request"):
+        for kind in (*_FAULTS, "text", _UNANSWERED_CLOSE, "slow-handshake", "malformed-request"):
             metrics.peer_faults.labels(kind)
         for problem in InboundProblem:
             metrics.inbound_problems.labels(problem)
@@ -75,6 +79,16 @@ class StreamRegistry:
 
     def __iter__(self) -> Iterator[Session]:
         return iter([entry.session for entry in self._entries.values()])
+
+    @property
+    def ids(self) -> Set[str]:
+        """The ids of all streams in progress."""
+        return self._entries.keys()
+
+    def begun_after(self, number: int, most: int | None = None) -> list[Session]:
+        """The streams in progress that began after the stream with this number, the oldest `most` of them."""
+        newest_first = takewhile(lambda entry: entry.number > number, reversed(self._entries.values()))
+        return [entry.session for entry in newest_first][::-1][:most]
 
     def get(self, stream_id: str) -> Session | None:
         """The session of a stream in progress; None if there is no such stream."""
@@ -178,6 +192,7 @@ class StreamRegistry:
         metrics.ended.labels(entry.path, summary["reason"]).inc()
         metrics.stalls.inc(summary["stalls"])
         self._count_faults(summary)
+        metrics.peer_faults.labels(_UNANSWERED_CLOSE).inc(session.closings.unanswered)
         metrics.underruns.inc(summary["underruns"])
         metrics.malformed.inc(summary["malformed"])
         metrics.reconnects.inc(session.reconnects)

@@ -6,7 +6,7 @@ frame is the whole message. Where a message differs from stream to stream (by an
 another sample rate), `Wire.messages` makes the message from the encoded frame.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -102,6 +102,11 @@ class Encoding:
     def decode(self, encoded_frame: bytes) -> bytes:
         """Decode an encoded frame to 320 bytes of PCM. G.711 companding loses precision."""
         return self.expand(encoded_frame[len(self.header) :])
+
+    def decode_all(self, encoded_frames: Iterable[bytes]) -> bytes:
+        """Decode encoded frames to their PCM, one after another, in less time than one by one."""
+        header = len(self.header)
+        return self.expand(b"".join([frame[header:] for frame in encoded_frames]))
 
     def packetize(self, pcm: bytes) -> list[bytes]:
         """Cut PCM of any length into frames and encode each; a partial last frame is padded with silence."""

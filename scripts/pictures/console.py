@@ -8,6 +8,7 @@ such as durations, are replaced in the server's answers on their way to the page
 
 import asyncio
 import contextlib
+import json
 import re
 import shutil
 from collections.abc import AsyncIterator
@@ -15,9 +16,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from playwright.async_api import Page, Route, async_playwright
+from playwright.async_api import Page, Route, WebSocketRoute, async_playwright
 
 from mediaserver.client.simulator import SimulatedCall, simulate
+from mediaserver.server.admin.live.overview import COLUMNS
 from tests.server.process import ServerProcess, client_session, serving, write_config
 from tests.timing import eventually
 
@@ -73,13 +75,24 @@ def fix_figures(stream: dict[str, Any]) -> dict[str, Any]:
     return stream | figures | _NO_FAULTS | {"frames": round(50 * float(str(figures["duration_s"])))}
 
 
+def fix_table(message: str) -> str:
+    """A message of `/v1/overview`, whose rows have the same fixed figures."""
+    table = json.loads(message)
+    for row in table["rows"]:
+        _, figures = CALLS[row[COLUMNS.index("call")]]
+        row[COLUMNS.index("peer")], row[COLUMNS.index("late")] = figures["peer"], 0
+        row[COLUMNS.index("began")] = table["now"] - float(str(figures["duration_s"]))
+    return json.dumps(table)
+
+
+def _fix_overview(socket: WebSocketRoute) -> None:
+    socket.connect_to_server().on_message(lambda message: socket.send(fix_table(str(message))))
+
+
 async def _fix_answer(route: Route) -> None:
     response = await route.fetch()
     answer = await response.json() if response.ok else {}
-    if "streams" in answer:
-        await route.fulfill(json=answer | {"streams": [fix_figures(each) for each in answer["streams"]]})
-    else:
-        await route.fulfill(json=fix_figures(answer))
+    await route.fulfill(json=fix_figures(answer))
 
 
 @contextlib.asynccontextmanager
@@ -140,7 +153,8 @@ async def main() -> None:
             async with _calls(server), async_playwright() as playwright:
                 chromium = await playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
                 page = await chromium.new_page()
-                await page.route(re.compile(r"/v1/streams(\?|/\w+$)"), _fix_answer)
+                await page.route(re.compile(r"/v1/streams/\w+$"), _fix_answer)
+                await page.route_web_socket(re.compile("/v1/overview"), _fix_overview)
                 await _act(server, "b1f0c7")
                 for scheme in SCHEMES:
                     await page.emulate_media(color_scheme=scheme)

@@ -18,10 +18,12 @@ from yarl import URL
 from mediaserver import config
 from mediaserver.audio import g711
 from mediaserver.audio.pcm import from_bytes, to_bytes
+from mediaserver.bridge import connection as connection_module
 from mediaserver.bridge import dial
 from mediaserver.bridge.connection import ApplicationConnection
 from mediaserver.errors import PeerError
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
+from mediaserver.runtime.switching import switch_stream
 from mediaserver.server.server import Server
 from mediaserver.wire.dialects.dialect import CallFacts
 from mediaserver.wire.dialects.plain import PlainDialect
@@ -30,7 +32,7 @@ from tests.bridge.bots import Bot, BotConnection, BotServer, abort, echo, plain_
 from tests.call.caller import digits
 from tests.server.process import UPGRADE, write_config
 from tests.sound import speechlike, write_wav
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, UNIT, eventually
 
 SPEECH = to_bytes(speechlike(3200, 1))
 MULAW = to_bytes(g711.mulaw_decode(g711.mulaw_encode(from_bytes(SPEECH))))
@@ -70,6 +72,10 @@ handler = "bridge"
 url = "ws://127.0.0.1:{port}/echo?slow=1"
 connect_timeout = 60
 hold = "hold"
+[paths."/sorry"]
+handler = "playback"
+prompt = "sorry"
+then = "silence"
 """
 
 
@@ -542,6 +548,52 @@ async def test_a_slow_bot_loses_the_oldest_audio_and_it_is_counted() -> None:
             await connection.close(1000)
     finally:
         await bots.stop()
+
+
+async def test_a_switch_does_not_wait_for_a_bot_that_does_not_answer_the_close(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, said = asyncio.Event(), asyncio.Event()
+
+    async def deaf(connection: BotConnection) -> None:
+        await connection.websocket.receive()
+        assert isinstance(connection.request.transport, asyncio.Transport)
+        connection.request.transport.pause_reading()
+        said.set()
+        await go.wait()
+        await connection.websocket.send_bytes(SPEECH)  # which is not played any more
+        connection.request.transport.resume_reading()
+        await connection.read()
+
+    async def switch(path: str) -> None:
+        (session,) = lab.server.engine.streams
+        switch_stream(lab.server.engine, session, path, "a test")
+
+    for module in (dial, connection_module):
+        monkeypatch.setattr(module, "_CLOSE_TIMEOUT", PATIENCE)
+    faults = lab.server.engine.metrics.peer_faults.labels("unanswered-close")
+    lab.bots.bots["plain"] = deaf
+    async with lab.call("/pcm/plain") as caller:
+        await eventually(said.is_set)
+        await switch("/sorry")
+        await caller.wait_received(to_bytes(SORRY))
+        (session,) = lab.server.engine.streams
+        assert len(session.closings) == 1
+        (connection,) = lab.bots.connections["plain"]
+        assert not connection.over
+        go.set()
+        await eventually(lambda: connection.over and not session.closings)
+        assert connection.websocket.close_code == 1000
+        assert SPEECH[:320] not in caller.received
+        for module in (dial, connection_module):
+            monkeypatch.setattr(module, "_CLOSE_TIMEOUT", 0.01)
+        for event in (go, said):
+            event.clear()
+        await switch("/pcm/plain")
+        await eventually(said.is_set)
+    await eventually(lambda: not lab.server.engine.streams)
+    assert faults._value.get() == 1
+    go.set()
 
 
 @pytest.mark.parametrize("name", ["%2e%2e", "%252e%252e", "..%2f..%2fadmin", "%2E"])

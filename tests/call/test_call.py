@@ -438,6 +438,7 @@ async def test_a_handler_has_a_call_and_nothing_of_the_session_behind_it(loop: V
         "ask",
         "clear",
         "close",
+        "close_later",
         "collect_digits",
         "events",
         "hang_up",

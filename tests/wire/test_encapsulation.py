@@ -92,6 +92,13 @@ def test_an_encoded_frame_is_decoded_with_the_loss_of_companding_only(encoding):
     assert encoding.decode(encoding.encode(FRAME)) == kept
 
 
+@pytest.mark.parametrize("encoding", [PCM, MESSAGE, TCP, ULAW, PCMU, PCMA, L16])
+def test_frames_that_are_decoded_together_are_those_that_are_decoded_alone(encoding):
+    frames = encoding.packetize(bytes(range(256)) * 5)
+    assert encoding.decode_all(frames) == b"".join(map(encoding.decode, frames))
+    assert encoding.decode_all([]) == b""
+
+
 @pytest.mark.parametrize("encoding", [PCM, MESSAGE, PCMU, PCMA, L16])
 def test_empty_pcm_has_no_encoded_frames(encoding):
     assert encoding.packetize(b"") == []

@@ -75,6 +75,14 @@ class CallControl:
             await working
         return is_done
 
+    def close_later(self, close: Coroutine[Any, Any, bool]) -> None:
+        """Run `close`, which closes a connection of the handler's own, while the call goes on.
+
+        `close` must end within a few seconds, and return whether the peer has answered the close. Where too many
+        connections of the call are being closed, the oldest `close` is cancelled. The stream's end waits for all.
+        """
+        self._lifetime.closings.add(close)
+
     def close(self, code: int = CloseCode.NORMAL, text: str = "") -> None:
         """End the stream now, with a WebSocket close code and the text of its close frame."""
         self._lifetime.finish(End(EndReason.FINISHED, code, text))

@@ -17,6 +17,7 @@ from mediaserver.call.listening.level_meter import LevelMeter
 from mediaserver.call.listening.listen_in import Side
 from mediaserver.call.listening.listeners import Listeners
 from mediaserver.call.recording.operator_recordings import OperatorRecordings
+from mediaserver.call.sounds import start_playback
 from mediaserver.call.stream import MAX_VARIABLES
 from mediaserver.errors import RefusalReason, RefusedError, error_text
 from mediaserver.events.kinds import EventKind
@@ -34,7 +35,7 @@ class OperatorControl:
     def __init__(self, call: Call, lifetime: Lifetime, pacer: Pacer, receiver: Receiver) -> None:
         self.call, self._receiver = call, receiver
         self.listeners = Listeners(call, lifetime, pacer, receiver)
-        self.marks, self.recordings = Marks(pacer, call.notify), OperatorRecordings(call)
+        self.marks, self.recordings = Marks(pacer, call.notify), OperatorRecordings(call, lifetime.recordings)
         self._lifetime, self._pacer = lifetime, pacer
         self._playing: dict[str, asyncio.Future[PlaybackResult]] = {}
         self._gain, self._muted = 0.0, frozenset[Side]()
@@ -44,21 +45,27 @@ class OperatorControl:
         """The name of the sound that plays now: a prompt's name, `text`, `tone`, `live`, `sound`; "" for none."""
         return self._pacer.playing
 
+    @property
+    def late(self) -> int:
+        """How many frames were sent after their time, because the process had stalled."""
+        return self._pacer.late_ticks
+
     def meter_levels(self) -> LevelMeter:
         """Begin to measure how loud both directions are, until the meter is closed."""
         return LevelMeter(self._pacer, self._receiver)
 
-    def play(self, source: Source, *, interrupt: bool = False) -> str:
+    def play(self, source: Source, first: object = None, *, interrupt: bool = False) -> str:
         """Play a source after all queued sound, or at once with `interrupt`; return the playback's id.
 
-        An interrupted sound goes on afterwards. The event `playback.done` tells how much was played. RefusedError
-        429 where too many sounds of requests wait.
+        An interrupted sound goes on afterwards. If the `first` sound of the source is a text, the source
+        interrupts what plays only when the speech is there. The event `playback.done` tells how much was played.
+        RefusedError 429 where too many sounds of requests wait.
         """
         if len(self._playing) >= MAX_PLAYBACKS:
             raise RefusedError(RefusalReason.STREAM_BUSY, f"{MAX_PLAYBACKS} sounds wait on this stream already")
         self._lifetime.control.answer()
         playback = secrets.token_hex(4)
-        done = self._pacer.interject(source) if interrupt else self._pacer.play(source)
+        done = start_playback(self._pacer, source, first, interrupt=interrupt)
         self._playing[playback] = done
         done.add_done_callback(partial(self._report, playback))
         return playback

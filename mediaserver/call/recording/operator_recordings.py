@@ -1,14 +1,17 @@
-"""Recordings of one call that operators have begun, beside those of the call's handler."""
+"""Recordings of one call that operators have begun, beside those of the call's handler, and a list of all."""
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from mediaserver.call.call import Call
 from mediaserver.call.recording.disk import uninterrupted
-from mediaserver.call.recording.recorder import Recording
+from mediaserver.call.recording.recordings import Recordings
+from mediaserver.call.recording.states import Progress, Recording
 from mediaserver.errors import RefusalReason, RefusedError
 
 MAX_RECORDINGS = 5  # the most recordings that operators may make of one call at the same time
@@ -22,14 +25,26 @@ class _Started(NamedTuple):
 class OperatorRecordings:
     """The recordings of one call that operators' requests have begun. They emit the same events as others."""
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
+    def __init__(self, call: Call, recordings: Recordings) -> None:
+        self._call, self._recordings = call, recordings
         self._started: dict[str, _Started] = {}
 
     @property
-    def files(self) -> Mapping[str, str]:
-        """The paths of the files that are being recorded, by the recordings' ids."""
-        return {recording: str(started.path) for recording, started in self._started.items()}
+    def in_progress(self) -> Sequence[Mapping[str, Any]]:
+        """All recordings of the call, for JSON: first its handler's, whose `id` is None, then the operators'."""
+        ids = {started.path: recording for recording, started in self._started.items()}
+        own, begun = list[Progress](), {path: self._not_begun(path) for path in ids}
+        for path, progress in self._recordings.in_progress:
+            if path in begun:
+                begun[path] = progress
+            else:
+                own.append(progress)
+        listed = [(None, progress) for progress in own], [(ids[path], begun[path]) for path in ids]
+        return [{"id": recording, **asdict(progress)} for recording, progress in chain(*listed)]
+
+    def _not_begun(self, path: Path) -> Progress:
+        """The state of a recording whose task has not run yet."""
+        return Progress(str(path), 0.0, self._recordings.paused)
 
     def start(
         self, folder: Path, name: str, *, seconds: float | None = None, stereo: bool = False

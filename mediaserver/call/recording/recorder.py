@@ -3,10 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +11,7 @@ from mediaserver.audio.detection.speech_detector import SpeechDetector
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENCE, Samples, from_bytes, to_bytes
 from mediaserver.call.recording.disk import DiskExecutor
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
+from mediaserver.call.recording.states import Progress, Recording, StopReason
 from mediaserver.call.recording.tracks import Tracks
 from mediaserver.call.recording.wav_writer import WavFile, ensure_within
 from mediaserver.errors import error_text
@@ -26,32 +24,6 @@ _TIMER_ROUNDING = 1e-6  # seconds by which a timer may be early, because sums of
 _MAX_PENDING = 10 * SAMPLE_RATE * SAMPLE_BYTES  # the most bytes of unwritten audio; with more, the recording fails
 _SILENCE_PEAK = 180  # amplitude (-45 dBFS) up to which samples at the end are trimmed as silence
 _KEPT_SILENCE = SAMPLE_RATE // 5  # number of silent samples that trimming leaves at the end
-
-
-class StopReason(StrEnum):
-    """Why a recording ended."""
-
-    STREAM_ENDED = "stream-ended"
-    STOPPED = "stopped"  # cancelled while the stream goes on, such as when the stream switches to another URL path
-    MAX_DURATION = "max-duration"
-    SILENCE = "silence"
-    DIGIT = "digit"
-    REQUESTED = "requested"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """The result of a recording."""
-
-    file: str  # path of the WAV file
-    seconds: float  # duration of the audio in the file
-    reason: str  # why the recording ended, a `StopReason`
-    error: str = ""  # why the file ended early or was never made; "" without an error
-
-    def as_dict(self) -> dict[str, Any]:
-        """The fields as a dictionary for JSON."""
-        return asdict(self)
 
 
 def _ignore(recording: Recording) -> None:
@@ -99,6 +71,13 @@ class Recorder:
         self._last_voice_at = self._began = clock()
         self._check_at, self._check_bytes = 0.0, 0  # the time, and bytes of unwritten audio, to check limits at
         self._last_audio_at = self._began - _JITTER_ALLOWANCE  # so no limit is extended before audio comes
+
+    @property
+    def progress(self) -> Progress:
+        """The state of the recording, while it is in progress."""
+        file = self._file.path if self._file is not None else self.path
+        seconds = (self._samples + self._unwritten_bytes // SAMPLE_BYTES) / SAMPLE_RATE
+        return Progress(str(file), round(seconds, 1), self.paused, self._error)
 
     # -- called by the stream ------------------------------------------------------------------------------------
 

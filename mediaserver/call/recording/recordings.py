@@ -1,14 +1,17 @@
 """The recordings of one call that are in progress, which are paused together, and how their ends are reported."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from mediaserver.call.recording.recorder import Recorder, Recording, StopReason
+from mediaserver.call.inbound.receiver import Receiver
+from mediaserver.call.recording.recorder import Recorder
+from mediaserver.call.recording.states import Progress, Recording, StopReason
 from mediaserver.events.kinds import EventKind
+from mediaserver.playout.pacing.pacer import Pacer
 
 log = structlog.get_logger()
 
@@ -17,22 +20,37 @@ class Recordings:
     """The recorders of one call that are recording, paused or not."""
 
     def __init__(self) -> None:
-        self._recorders: set[Recorder] = set()
-        self._paused = False
+        self._recorders: dict[Recorder, None] = {}  # in the order of their beginnings
+        self.paused = False  # whether all recordings are paused, also those that begin later
+
+    @property
+    def in_progress(self) -> Sequence[tuple[Path, Progress]]:
+        """The state of each recording, with the path that was asked for."""
+        return [(recorder.path, recorder.progress) for recorder in self._recorders]
 
     @contextlib.contextmanager
-    def recording(self, recorder: Recorder) -> Iterator[None]:
-        """Within a `with` block, pause and resume a recorder together with the call's other recorders."""
-        recorder.paused = self._paused
-        self._recorders.add(recorder)
+    def recording(self, recorder: Recorder, receiver: Receiver, pacer: Pacer | None) -> Iterator[None]:
+        """Within a `with` block, feed a recorder, and pause and resume it together with the call's others.
+
+        It gets the audio of `receiver`, even while the caller is muted, and what `pacer` sends, if there is one.
+        """
+        recorder.paused = self.paused
+        self._recorders[recorder] = None
         try:
-            yield
+            with contextlib.ExitStack() as stack:
+                if recorder.detector is not None:
+                    stack.enter_context(receiver.listen(recorder.on_event, recorder.detector, despite_mute=True))
+                else:
+                    stack.enter_context(receiver.listen_pcm(recorder.push_pcm, despite_mute=True))
+                if pacer is not None:
+                    stack.enter_context(pacer.observe(recorder.on_frame_sent, recorder.on_frames_recalled))
+                yield
         finally:
-            self._recorders.discard(recorder)
+            del self._recorders[recorder]
 
     def pause(self, paused: bool) -> bool:
         """Pause or resume all recorders of the call; return False if they were in that state already."""
-        changed, self._paused = paused != self._paused, paused
+        changed, self.paused = paused != self.paused, paused
         for recorder in self._recorders:
             recorder.paused = paused
         return changed

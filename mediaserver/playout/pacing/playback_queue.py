@@ -99,10 +99,15 @@ class PlaybackQueue:
         self._waiting.append(playback := Playback(source, self._loop.create_future()))
         return playback.done
 
-    def prepend(self, source: Source) -> asyncio.Future[PlaybackResult]:
-        """Queue a source before all waiting ones; the future's result will be how much of it was played."""
-        self._waiting.appendleft(playback := Playback(source, self._loop.create_future()))
-        return playback.done
+    def bring_forward(self, done: asyncio.Future[PlaybackResult]) -> None:
+        """Put the waiting source whose future is `done` before all other waiting ones."""
+        (playback,) = [playback for playback in self._waiting if playback.done is done]
+        self._waiting.remove(playback)
+        self._waiting.appendleft(playback)
+
+    def awaits_first_turn(self, done: asyncio.Future[PlaybackResult]) -> bool:
+        """Whether the source whose future is `done` waits, and no frame of it was sent yet."""
+        return any(playback.done is done and not playback.before for playback in self._waiting)
 
     def begin_next(self) -> Playback | None:
         """Make the first waiting source the current one, and return it; None if no source waits."""

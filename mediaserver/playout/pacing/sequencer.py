@@ -68,13 +68,20 @@ class Sequencer(OutputMix):
 
         The future is like the one that `play` returns. On a stream on hold, the source is put first in the queue.
         """
+        done = self._queue.append(source)
+        self.bring_forward(done)
+        return done
+
+    def bring_forward(self, done: asyncio.Future[PlaybackResult]) -> None:
+        """Play a waiting source at once, as `interject` does. Do nothing if it has had a turn already."""
+        if not self._queue.awaits_first_turn(done):
+            return
         current = self._queue.current
         heard = current is not None and not current.fading and current.is_heard(self.frames)
         ending = self._faded_end() if heard and self._writing else b""
         self._queue.suspend_current(self.frames)
-        done = self._queue.prepend(source)
+        self._queue.bring_forward(done)
         self._begin_next_after(ending)
-        return done
 
     def cancel_all(self, *, fade: bool = True) -> None:
         """End the current source and all waiting ones: the stream sends silence, after a fade of 5 ms.

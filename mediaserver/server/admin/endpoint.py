@@ -23,6 +23,7 @@ from mediaserver.server.admin.live.event_stream import EventStreams
 from mediaserver.server.admin.live.lasting import ASKED, LastingRequests
 from mediaserver.server.admin.live.levels import LevelStreams
 from mediaserver.server.admin.live.listen import ListenRequests
+from mediaserver.server.admin.live.overview import OverviewStreams
 from mediaserver.server.admin.live.path_calls import PathCalls
 from mediaserver.server.admin.openapi import Handler, Operation
 from mediaserver.server.admin.paths import PathRequests
@@ -67,7 +68,7 @@ class AdminEndpoint:
         self._prompts, self._paths = PromptRequests(engine), PathRequests(engine)
         self._events = EventStreams(engine.events)
         self._listen = ListenRequests(find, lambda: engine.settings.server.handshake_timeout)
-        self._levels = LevelStreams(engine)
+        self._levels, self._overview = LevelStreams(engine), OverviewStreams(engine.streams)
         self._path_calls = PathCalls(media, why_closed)
         self._tickets, self._answers = Tickets(), IdempotentAnswers()
         self._lasting = LastingRequests(lambda: self._grants)
@@ -93,6 +94,7 @@ class AdminEndpoint:
                 "GET", "/v1/events", read, self._events.serve, query=("type", "path", "after"), lasting=True
             ),
             Operation("GET", "/v1/levels", read, self._levels.serve, query=("streams",), lasting=True),
+            Operation("GET", "/v1/overview", read, self._overview.serve, lasting=True),
             *self._streams.operations,
             Operation("GET", f"{one}/events", read, self._stream_events, query=("type", "after"), lasting=True),
             Operation("GET", f"{one}/listen", listen, self._listen.serve_wav, query=("side",), lasting=True),
@@ -241,6 +243,7 @@ class AdminEndpoint:
         self._lasting.close()
         self._engine.events.close()
         self._levels.close()
+        self._overview.close()
         for session in self._engine.streams:
             session.operator.listeners.close()
 

@@ -2,19 +2,20 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 import pydantic
 from aiohttp import web
-from pydantic import Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from mediaserver.call.inbound.keypad import MAX_TYPED_AHEAD
 from mediaserver.call.stream import MAX_VARIABLE, MAX_VARIABLE_NAME, MAX_VARIABLES
 from mediaserver.config import error_messages
 from mediaserver.config.fields import Table
 from mediaserver.errors import RefusalReason, RefusedError
-from mediaserver.handlers.common.spoken_prompt import PromptItems, VoiceSettings
+from mediaserver.handlers.common.spoken_prompt import SpokenPrompt, VoiceSettings
 
+MAX_URLS = 10  # the most sound files of other servers in what one request plays
 MAX_WATCHED = 200  # the most streams whose levels one peer may see at a time
 
 AUDITED = web.RequestKey("audited", dict[str, str])  # facts about a request that are logged with its path
@@ -37,10 +38,42 @@ class PressedKeys(Table):
     digits: Annotated[str, pydantic.AfterValidator(_validate_keys)]
 
 
+class SoundUrl(Table):
+    """A sound file of another server."""
+
+    url: str = Field(max_length=2000, description="a URL that `admin.play_from` lists")
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, SoundUrl) or (isinstance(value, dict) and "url" in value):
+        return "a URL"
+    return "what is said" if isinstance(value, dict | SpokenPrompt) else "a prompt"
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str | dict) else value
+
+
+# One entry of what is played: a prompt's name, a text to be spoken, or a URL.
+PlayItem = Annotated[
+    Annotated[str, Tag("a prompt")]
+    | Annotated[SpokenPrompt, Tag("what is said")]
+    | Annotated[SoundUrl, Tag("a URL")],
+    Discriminator(_kind_of),
+]
+PlayItems = Annotated[
+    tuple[PlayItem, ...], BeforeValidator(_as_tuple, json_schema_input_type=PlayItem | tuple[PlayItem, ...])
+]
+
+
 class PlayRequest(Table):
     """What is played on a stream, and when."""
 
-    play: PromptItems = Field((), max_length=100, description="Names of prompts, and texts to be spoken.")
+    play: PlayItems = Field(
+        (),
+        max_length=100,
+        description="Names of prompts, texts to be spoken, URLs of sound files, in sequence.",
+    )
     url: str | None = Field(None, max_length=2000, description="In place of `play`: the URL of a sound file.")
     interrupt: bool = Field(
         False,
@@ -53,7 +86,19 @@ class PlayRequest(Table):
     def _one_of_both(self) -> Self:
         if bool(self.play) == (self.url is not None):
             raise ValueError("should have play, with at least one entry, or url")
+        if len(self.urls) > MAX_URLS:
+            raise ValueError(f"should have at most {MAX_URLS} different URLs")
         return self
+
+    @property
+    def items(self) -> tuple[str | SpokenPrompt | SoundUrl, ...]:
+        """All that is played, in sequence."""
+        return self.play or (SoundUrl(url=self.url or ""),)
+
+    @property
+    def urls(self) -> list[str]:
+        """The URLs of sound files, each once, in the order of their first turns."""
+        return list(dict.fromkeys(item.url for item in self.items if isinstance(item, SoundUrl)))
 
 
 class RecordingRequest(Table):

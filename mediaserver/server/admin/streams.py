@@ -92,12 +92,13 @@ class StreamRequests:
         return web.Response(text=body, content_type="application/json")
 
     async def describe(self, request: web.Request) -> web.Response:
-        """Describe one stream in progress: its variables, what plays and how, who listens, its RTP packets."""
+        """Describe one stream in progress: its variables, what plays and how, its recordings, who listens,
+        its RTP packets."""
         session = self._find(request)
         operator, call = session.operator, session.call
         facts: dict[str, Any] = {"playing": operator.playing, "listeners": len(operator.listeners)}
         facts |= {"gain": operator.gain, "muted": sorted(map(str, operator.muted))}
-        facts["recordings"] = operator.recordings.files
+        facts["recordings"] = operator.recordings.in_progress
         facts["variables"] = dict(session.stream.variables)
         if session.receiver.wire.settings.encapsulation == Encapsulation.RTP:
             facts |= {"jitter_ms": round(call.jitter_ms, 1), "lost_packets": call.packets.lost}

@@ -62,6 +62,11 @@ class SentenceAudio:
         self._begun.set()
         self._completed.set()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is some audio, or synthesis has failed."""
+        return self._begun.is_set()
+
     async def wait_begun(self) -> None:
         """Wait until there is some audio, or synthesis has failed."""
         await self._begun.wait()
@@ -122,6 +127,11 @@ class SpokenText:
                 yield _FailedRest(self, sentence.error)
                 return
         self._passages = {}  # the next iteration plays the whole text anew, without clips of broken starts
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the text's first audio is there, or its synthesis has failed. Begins to synthesise the text."""
+        return not self.texts or self._sentence(0).has_begun
 
     async def wait_begun(self) -> None:
         """Wait until the text's first audio is there, or its synthesis has failed."""

@@ -40,7 +40,7 @@ async def test_one_is_ended_by_its_id_and_others_go_on(loop: VirtualLoop, tmp_pa
     ]
     assert [path.name for _, path in begun] == [f"{name}-{begun[n][0]}.wav" for n, name in enumerate("ab")]
     assert [len(read_wav(path)) for _, path in begun] == [9 * 160, 30 * 160]
-    assert not recordings.files
+    assert not recordings.in_progress
 
 
 @in_virtual_time
@@ -66,13 +66,13 @@ async def test_a_folder_that_cannot_be_written_is_told(loop: VirtualLoop, tmp_pa
         with contextlib.suppress(RefusedError):
             for _ in range(count):
                 recordings.start(tmp_path / "file", "a")
-        listed.append(len(recordings.files))
+        listed.append(len(recordings.in_progress))
 
     await caller.call(
         quiet,
         400,
         (100, lambda: fail(MAX_RECORDINGS)),
-        (200, lambda: listed.append(len(recordings.files))),
+        (200, lambda: listed.append(len(recordings.in_progress))),
         (300, lambda: fail(1)),  # the places are free again
     )
     failed = [("recording.started", None), ("recording.failed", "error")]
@@ -94,3 +94,37 @@ async def test_a_slow_disk_delays_the_end_of_the_stream_but_loses_nothing(
     assert len(read_wav(file)) == 4 * 160
     assert recorded(caller)[-1] == ("recording.done", "stream-ended")
     assert loop.time() >= 1.7
+
+
+@in_virtual_time
+async def test_all_are_listed_with_their_states_the_handlers_first(loop: VirtualLoop, tmp_path: Path) -> None:
+    caller = Caller(loop, library_of({}))
+    recordings, listed, begun = caller.session.operator.recordings, list[object](), list[tuple[str, Path]]()
+    caller.say(b"\1\0" * 8000)
+    (tmp_path / "handler.wav").write_text("taken")
+
+    async def record(call: Call) -> None:
+        await call.record(tmp_path / "handler.wav")
+
+    def look() -> None:
+        listed.append(recordings.in_progress)
+
+    await caller.call(
+        record,
+        1000,
+        (100, lambda: begun.append(recordings.start(tmp_path, "a"))),
+        (100, look),
+        (520, look),
+        (520, caller.session.call.pause_recording),
+        (720, look),
+    )
+    (identity, path), handlers = begun[0], str(tmp_path / "handler-1.wav")
+    paused = [False, False, True]
+    assert listed == [
+        [
+            {"id": None, "file": handlers, "seconds": seconds, "paused": paused[n], "error": ""},
+            {"id": identity, "file": str(path), "seconds": since, "paused": paused[n], "error": ""},
+        ]
+        for n, (seconds, since) in enumerate(((0.1, 0.0), (0.5, 0.4), (0.7, 0.6)))
+    ]
+    assert recordings.in_progress == []

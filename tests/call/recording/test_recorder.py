@@ -23,7 +23,8 @@ from mediaserver.audio.pcm import to_bytes
 from mediaserver.audio.tone_plans import resolve_tone
 from mediaserver.call import Call, Recording
 from mediaserver.call.recording.disk import DiskExecutor
-from mediaserver.call.recording.recorder import Recorder, StopReason
+from mediaserver.call.recording.recorder import Recorder
+from mediaserver.call.recording.states import StopReason
 from mediaserver.call.recording.wav_writer import WavFile
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.source import Clip

@@ -4,7 +4,7 @@ import asyncio
 import os
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from yarl import URL
@@ -34,6 +34,20 @@ class FetchedSounds:
         self._library, self._settings, self._memory_limit = library, settings, memory_limit
         self._downloader = Downloader()
         self._bytes = 0  # bytes of memory of all sounds that play or are queued
+
+    async def fetch_all(self, urls: Sequence[str]) -> Mapping[str, SoundFile]:
+        """Download and decode the sounds at several URLs, at the same time.
+
+        RefusedError as `fetch` raises it, for the first of the URLs that fails. Downloads that have begun are not
+        broken off, so that each removes its temporary file.
+        """
+        found = await asyncio.gather(*map(self.fetch, urls), return_exceptions=True)
+        sounds: dict[str, SoundFile] = {}
+        for url, sound in zip(urls, found, strict=True):
+            if isinstance(sound, BaseException):
+                raise sound
+            sounds[url] = sound
+        return sounds
 
     async def fetch(self, url: str) -> SoundFile:
         """Download and decode the sound at a URL.

@@ -12,12 +12,11 @@ from mediaserver.handlers.common.spoken_prompt import SpokenPromptSettings
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.playout.sources.playlist import Playlist, Repeated
-from mediaserver.playout.sources.source import Segment
 from mediaserver.server.admin.control.bodies import GainRequest, MarkRequest, MuteRequest
 from mediaserver.server.admin.control.fetched_sounds import FetchedSounds
 from mediaserver.server.admin.control.lookup import StreamLookup
 from mediaserver.server.admin.openapi import Operation
-from mediaserver.server.admin.requests import BackgroundRequest, PlayRequest, parse_body
+from mediaserver.server.admin.requests import BackgroundRequest, PlayRequest, SoundUrl, parse_body
 
 
 class MediaRequests:
@@ -45,21 +44,20 @@ class MediaRequests:
         ]
 
     async def play(self, request: web.Request) -> web.Response:
-        """Play prompts and spoken texts, or a sound file by its URL, and return the id of the playback."""
+        """Play prompts, spoken texts, and sound files by their URLs, and return the id of the playback."""
         asked = await parse_body(request, PlayRequest)
-        session, fetched = self._find(request), list[Segment]()
-        if asked.url is not None:
-            fetched.append(await self._sounds.fetch(asked.url))
-            self._find.require_live(session)  # by now, the name may stand for another stream
+        session, fetched = self._find(request), await self._sounds.fetch_all(asked.urls)
+        self._find.require_live(session)  # by now, the name may stand for another stream
+        own = [item for item in asked.items if not isinstance(item, SoundUrl)]
         try:
-            prompts = self._prompts_for(session)
-            segments = [*SpokenPromptSettings().render(asked.play, session.call, prompts=prompts), *fetched]
+            rendered = iter(SpokenPromptSettings().render(own, session.call, prompts=self._prompts_for(session)))
         except PromptError as error:
             raise RefusedError(RefusalReason.UNKNOWN_PROMPT, str(error)) from error
         except ValueError as error:
             raise RefusedError(RefusalReason.BAD_TEXT, str(error)) from error
+        segments = [fetched[item.url] if isinstance(item, SoundUrl) else next(rendered) for item in asked.items]
         sound = Playlist(Repeated(segments, asked.repeat))
-        playback = session.operator.play(sound, interrupt=asked.interrupt)
+        playback = session.operator.play(sound, segments[0], interrupt=asked.interrupt)
         return web.json_response({"id": playback}, status=202)
 
     async def stop(self, request: web.Request) -> web.Response:

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator, Iterable
 import pydantic
 from aiohttp import web
 
-from mediaserver.call.listening.level_meter import LevelMeter
+from mediaserver.call.listening.level_meter import LevelMeter, take_levels
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin.live.websockets import open_websocket, read_messages, until_first
 from mediaserver.server.admin.requests import MAX_WATCHED, WatchedStreams
 
 _INTERVAL = 0.2  # seconds between two messages with levels
-_AT_A_TIME = 8  # number of streams measured in one turn of the event loop, which takes some 0.2 ms
+_AT_A_TIME = 20  # number of streams measured in one turn of the event loop, which takes some 0.1 ms
 _MAX_MESSAGE = 16 * 1024  # the most bytes of a message from a peer
 
 
@@ -45,15 +45,22 @@ class Meters:
 
     async def measure(self) -> dict[str, dict[str, float | None]]:
         """The levels, by stream, of all chosen streams that are still in progress."""
-        levels = {}
-        async for stream in _with_turns(list(self._meters)):
-            session, meter = self._engine.streams.get(stream), self._meters.get(stream)
-            if meter is not None and session is not None and session.end is None:
-                levels[stream] = meter.take_levels()
-            elif meter is not None:
-                del self._meters[stream]
-                meter.close()
+        levels: dict[str, dict[str, float | None]] = {}
+        streams = list(self._meters)
+        for at in range(0, len(streams), _AT_A_TIME):
+            present = [stream for stream in streams[at : at + _AT_A_TIME] if self._is_metered(stream)]
+            levels |= zip(present, take_levels([self._meters[stream] for stream in present]), strict=True)
+            await asyncio.sleep(0)  # lets frames be sent
         return levels
+
+    def _is_metered(self, stream: str) -> bool:
+        """Whether there is a meter of a stream. Drops the meter of a stream that has ended."""
+        session, meter = self._engine.streams.get(stream), self._meters.get(stream)
+        if meter is None or (session is not None and session.end is None):
+            return meter is not None
+        del self._meters[stream]
+        meter.close()
+        return False
 
 
 async def _with_turns(streams: Iterable[str]) -> AsyncIterator[str]:

@@ -43,6 +43,9 @@ handler = "analyse"
 [paths."/play/{prompt:.+}"]
 handler = "playback"
 prompt = "{prompt}"
+[paths."/record"]
+handler = "record"
+directory = [RECORDINGS]
 [paths."/echo"]
 handler = "echo"
 [paths."/menu"]

@@ -7,11 +7,11 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.async_api import Page, Route, WebSocketRoute, expect
 
+from mediaserver.server.admin.live.overview import COLUMNS
 from tests.deploy.proxies import nginx_binary
 from tests.pages import page as page_of_docs
 from tests.server.admin.console.conftest import OpenPage, calling
@@ -31,34 +31,33 @@ WATCH = """() => {
 }"""
 
 
-def stream(number: int) -> dict[str, Any]:
-    about = {"id": f"{number:012x}", "direction": "in", "connected": True, "path": f"/path/{number % 7}"}
-    facts = {"peer": f"10.0.0.1:{number}", "wire": "audiosocket/pcm", "duration_s": float(number), "late": 0}
-    return about | facts | {"call": f"call-{number}"}
+def stream(number: int, call: str) -> list[object]:
+    peer = f"10.0.0.1:{number}"
+    return [f"{number:012x}", f"/path/{number % 7}", "in", peer, "audiosocket/pcm", -float(number), 0, call, ""]
 
 
 async def test_of_thousands_of_streams_some_are_rendered_and_all_are_found(open_page: OpenPage) -> None:
     page = await open_page("health")
     await expect(page.get_by_role("heading", level=1)).to_have_text("Health")
-    asked: list[int] = []
+    sockets: list[WebSocketRoute] = []
+    over = False
 
-    async def answer(route: Route) -> None:
-        after = re.search(r"after=(\w+)", route.request.url)
-        first = int(after[1], 16) + 1 if after else 0
-        asked.append(first)
-        shown = [stream(number) for number in range(first, min(first + 500, MANY))]
-        if asked.count(0) > 1:
-            shown[0]["call"] = "renamed"
-        more = {"next": shown[-1]["id"]} if first + 500 < MANY else {}
-        await route.fulfill(json={"streams": shown, "total": MANY, **more})
+    def answer(socket: WebSocketRoute) -> None:
+        if over:  # the tab, with this route, is that of the other tests as well
+            socket.connect_to_server()
+            return
+        sockets.append(socket)
+        rows = [stream(number, f"call-{number}") for number in range(MANY)]
+        socket.send(json.dumps({"now": 9.0, "total": MANY, "ended": [], "columns": COLUMNS, "rows": rows}))
 
-    await page.route(re.compile(r"/v1/streams\?"), answer)
+    await page.route_web_socket(re.compile("/v1/overview"), answer)
     await page.goto(page.url.replace("health", "live"))
     summary = page.locator(".summary")
     await expect(summary).to_have_text("1,500 streams, of which the first 200 are shown: 1,300 more")
-    assert asked[:3] == [0, 500, 1000]
     await expect(page.locator("tbody tr")).to_have_count(200)
     await page.evaluate(WATCH)
+    renamed = [stream(0, "renamed")]
+    sockets[0].send(json.dumps({"now": 9.0, "total": MANY, "ended": [], "rows": renamed}))
     await expect(page.locator("tbody tr").first).to_contain_text("renamed")
     assert await page.evaluate("window.changes") == 1  # nothing else has changed, so nothing else is laid out anew
     await page.get_by_label("Filter").fill("call-1499")
@@ -68,7 +67,10 @@ async def test_of_thousands_of_streams_some_are_rendered_and_all_are_found(open_
     await expect(summary).to_have_text("214 of 1,500 streams, of which the first 200 are shown: 14 more")
     await page.get_by_role("button", name="Duration").click()  # which is sorted by it already: the longest first
     await expect(page.locator("tbody tr").first).to_contain_text("call-1494")
-    await page.unroute_all()
+    sockets[0].send(json.dumps({"now": 9.0, "total": 1, "ended": [f"{1494:012x}"], "rows": []}))
+    await expect(page.locator("tbody tr").first).to_contain_text("call-1487")
+    over = True
+    await page.goto(page.url.replace("live", "health"))
 
 
 async def test_metrics_are_read_as_prometheus_writes_them(open_page: OpenPage) -> None:

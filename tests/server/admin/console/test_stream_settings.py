@@ -98,13 +98,14 @@ async def test_a_stream_gets_a_label_and_another_path(server: ServerProcess, ope
 async def test_a_recording_is_begun_shown_and_ended(server: ServerProcess, open_page: OpenPage) -> None:
     async with calling(server, "/play/long?repeat=forever") as (stream, heard):
         page = await open_page(f"stream/{stream}")
-        recordings = page.get_by_role("list", name="Recordings that requests have begun").get_by_role("listitem")
-        none = page.get_by_text("No request records this stream.")
+        recordings = page.get_by_role("list", name="Recordings of this stream").get_by_role("listitem")
+        none = page.get_by_text("Nothing records this stream.")
         await expect(none).to_be_visible()
         await page.get_by_label("caller left, us right").check()
         await page.get_by_role("button", name="Record", exact=True).click()
         await expect(recordings).to_have_count(1)
-        (file,) = (await ask(server, f"/v1/streams/{stream}"))["recordings"].values()
+        (recording,) = (await ask(server, f"/v1/streams/{stream}"))["recordings"]
+        file = recording["file"]
         await expect(recordings).to_contain_text(file)
         before = len(heard)
         await eventually(lambda: len(heard) > before + 5)
@@ -121,3 +122,20 @@ async def test_a_recording_is_begun_shown_and_ended(server: ServerProcess, open_
     assert np.isin(us[us != 0], LONG).all()
     assert len(np.unique(us)) > 5
     assert not caller.any()
+
+
+async def test_recordings_of_the_handler_are_shown_and_not_ended(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    async with calling(server, "/record") as (stream, _):
+        page = await open_page(f"stream/{stream}")
+        recordings = page.get_by_role("list", name="Recordings of this stream").get_by_role("listitem")
+        await expect(recordings).to_have_count(1)
+        (recording,) = (await ask(server, f"/v1/streams/{stream}"))["recordings"]
+        assert recording["id"] is None
+        await expect(recordings).to_contain_text(f"{recording['file']}, ")
+        await expect(recordings.get_by_role("button")).to_have_count(0)
+        await page.get_by_role("button", name="Pause recording").click()
+        await expect(recordings).to_contain_text("paused")
+        await page.get_by_role("button", name="Resume recording").click()
+        await expect(recordings).not_to_contain_text("paused")

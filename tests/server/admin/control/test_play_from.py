@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from yarl import URL
 
@@ -26,6 +27,7 @@ from tests.server.process import ServerProcess, serving, write_config
 from tests.sound import write_wav
 from tests.timing import PATIENCE, eventually
 
+BRIEF = SHORT[:320] + np.int16(7)  # two frames
 UNLISTED = "no entry of admin.play_from has this URL"
 
 
@@ -81,7 +83,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 def server(tmp_path_factory: pytest.TempPathFactory, files: int) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("play-from")
     listed = f'play_from = ["http://127.0.0.1:{files}/sounds/"]\n'
-    write_wav(folder / "prompts" / "long.wav", LONG)
+    for name, samples in (("long", LONG), ("brief", BRIEF)):
+        write_wav(folder / "prompts" / f"{name}.wav", samples)
     with serving(write_config(folder, listed + CONFIG), TMPDIR=str(folder)) as server:
         yield server
 
@@ -95,6 +98,28 @@ async def test_a_file_of_a_listed_server_is_heard(server: ServerProcess, files: 
         assert (await ask(server, "DELETE", f"/v1/streams/{stream}/play/{answer['id']}"))[0] in (204, 404)
     assert [frame for frame in heard.messages if frame != SILENCE][:10] == parts(SHORT) * 2
     assert not list(Path(server.log_file).parent.glob("mediaserver-*"))
+
+
+async def test_files_of_listed_servers_are_entries_of_a_sequence(server: ServerProcess, files: int) -> None:
+    async with calling(server, "/silence") as (stream, heard):
+        file = {"url": f"http://127.0.0.1:{files}/sounds/short.wav"}
+        path = f"/v1/streams/{stream}/play"
+        status, answer = await ask(server, "POST", path, {"play": [file, "brief", file, "brief"]})
+        assert (status, list(answer)) == (202, ["id"])
+        await eventually(lambda: heard.messages.count(parts(BRIEF)[1]) == 2)
+        # Where one entry is wrong, nothing is played.
+        unlisted = {"url": f"http://127.0.0.1:{files}/elsewhere/short.wav"}
+        wrong = await ask(server, "POST", path, {"play": ["brief", file, unlisted]})
+        assert wrong == (403, {"error": f"127.0.0.1: {UNLISTED}"})
+        many = [{"url": f"http://127.0.0.1:{files}/sounds/{n}.wav"} for n in range(11)]
+        assert await ask(server, "POST", path, {"play": many}) == (
+            400,
+            {"error": "body: should have at most 10 different URLs"},
+        )
+        bad = await ask(server, "POST", path, {"play": ["brief", {**file, "say": "both"}]})
+        assert bad == (400, {"error": "body: play[1].say: unknown setting"})
+    expected = [*parts(SHORT), *parts(BRIEF)] * 2
+    assert [frame for frame in heard.messages if frame != SILENCE] == expected
 
 
 @pytest.mark.parametrize(

@@ -40,13 +40,15 @@ async def test_a_call_is_recorded_until_a_request_ends_it(server: ServerProcess,
         assert file.name.startswith(f"long-{stream}-")
         assert file.stem.endswith(f"-{begun['id']}")
         assert (await event(events, "recording.started"))["data"]["file"] == str(file)
-        assert (await ask(server, "GET", path))[1]["recordings"] == {begun["id"]: str(file)}
+        (found,) = (await ask(server, "GET", path))[1]["recordings"]
+        assert found.pop("seconds") < 5
+        assert found == {"id": begun["id"], "file": str(file), "paused": False, "error": ""}
         before = len(heard.messages)
         await eventually(lambda: len(heard.messages) >= before + 15)
         assert await ask(server, "DELETE", f"{path}/recording/{begun['id']}") == (204, None)
         done = (await event(events, "recording.done"))["data"]
         assert (done["file"], done["reason"], done["error"]) == (str(file), "requested", "")
-        assert (await ask(server, "GET", path))[1]["recordings"] == {}
+        assert (await ask(server, "GET", path))[1]["recordings"] == []
         again = await ask(server, "DELETE", f"{path}/recording/{begun['id']}")
         assert again == (404, {"error": f"no recording {begun['id']} on this stream"})
         await eventually(lambda: len(heard.messages) >= before + 40)  # the call goes on

@@ -6,6 +6,7 @@
 
 import { request } from "../lib/api.js";
 import { button, el, labelled, setText } from "../lib/dom.js";
+import { duration } from "../lib/format.js";
 
 const SIDES = { us: "Mute our sound", caller: "Mute the caller" };
 const PATHS = "paths"; // the id of the list of paths that the browser suggests
@@ -26,32 +27,49 @@ function following(field) {
   };
 }
 
-/** The files that are being recorded, each with a button that ends it. `stop` gets a recording's id. */
+/** The name of a recording among those of a stream: its handler's have no id. */
+function keyOf({ id, file }) {
+  return id ?? file;
+}
+
+/**
+ * The recordings in progress: their files, how long they are, and whether they are paused. Those that requests have
+ * begun have a button that ends them. `stop` gets a recording's id.
+ */
 class RecordingList {
   constructor(stop, off) {
     Object.assign(this, { stop, off });
     this.rows = new Map();
-    this.list = el("ul", { class: "recordings", "aria-label": "Recordings that requests have begun" });
-    this.none = el("p", { class: "dim" }, "No request records this stream.");
+    this.list = el("ul", { class: "recordings", "aria-label": "Recordings of this stream" });
+    this.none = el("p", { class: "dim" }, "Nothing records this stream.");
     this.element = el("div", { tabindex: "-1" }, this.none, this.list);
   }
 
-  /** Show these files, by the recordings' ids. Rows that stay are kept, so that the focus stays in them. */
-  show(files) {
-    for (const [id, row] of this.rows) {
-      if (files[id] !== undefined) continue;
+  /** Show these recordings. Rows that stay are kept, so that the focus stays in them. */
+  show(recordings) {
+    const present = new Set(recordings.map(keyOf));
+    for (const [key, { row }] of this.rows) {
+      if (present.has(key)) continue;
       if (row.contains(document.activeElement)) this.element.focus(); // so that it stays in this part of the page
       row.remove();
-      this.rows.delete(id);
+      this.rows.delete(key);
     }
-    for (const [id, file] of Object.entries(files)) {
-      if (this.rows.has(id)) continue;
-      const end = button("Stop", () => this.stop(id), { "aria-label": `Stop recording ${file}`, ...this.off });
-      const row = el("li", {}, el("span", {}, file), end);
-      this.rows.set(id, row);
-      this.list.append(row);
+    for (const recording of recordings) {
+      const { state } = this.rows.get(keyOf(recording)) ?? this.add(recording);
+      const how = recording.error ? `, failed: ${recording.error}` : recording.paused ? ", paused" : "";
+      setText(state, duration(recording.seconds) + how);
     }
     this.none.hidden = this.rows.size > 0;
+  }
+
+  add({ id, file }) {
+    const state = el("span", { class: "dim" });
+    const label = `Stop recording ${file}`;
+    const end = id === null ? null : button("Stop", () => this.stop(id), { "aria-label": label, ...this.off });
+    const row = el("li", {}, el("span", {}, `${file}, `, state), end);
+    this.rows.set(keyOf({ id, file }), { row, state });
+    this.list.append(row);
+    return this.rows.get(keyOf({ id, file }));
   }
 }
 
@@ -90,7 +108,7 @@ export function streamSettings({ act, changed, off }) {
   const stereo = el("input", { type: "checkbox", ...off });
   const record = () => set(() => "A recording has begun", "POST", "/recording", { stereo: stereo.checked });
   const pause = (paused) =>
-    act(() => (paused ? "Recordings are paused" : "Recordings go on"), "PUT", "/recording", { paused });
+    set(() => (paused ? "Recordings are paused" : "Recordings go on"), "PUT", "/recording", { paused });
   const stop = (id) => set(() => "The recording is ended", "DELETE", `/recording/${id}`);
   const recordings = new RecordingList(stop, off);
 
