@@ -48,7 +48,7 @@ class Session:
         event_sink: EventSink | None = None,
         speech: SpeechService | None = None,
     ) -> None:
-        self._pacer, self._clock = pacer, clock
+        self._pacer, self._clock, self.started = pacer, clock, clock()
         self.receiver = Receiver(wire, clock, self._on_listener_error, self._on_signal, self._on_audio_expected)
         self._lifetime = Lifetime(stream)
         self.closings = self._lifetime.closings
@@ -59,7 +59,6 @@ class Session:
         self.connected = True  # False while a stream that the server dials has no connection
         self.texts = 0  # number of text messages that were not understood
         self.reconnects = self.lost = 0  # number of reconnections; of frames unconfirmed when connections broke
-        self.started = clock()
         self._inspecting = wire.negotiating  # whether a message may be buffered or change the wire format
         self._start = ChannelStart(self.receiver, pacer)
         self._monitor: InboundMonitor | None = None
