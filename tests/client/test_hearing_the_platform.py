@@ -39,8 +39,7 @@ async def test_echo_sends_back_every_sample(tmp_path: Path, twin: Twin, encapsul
         attached = await ours.attach(f"calls/{call.id}", "/echo", encapsulation=encapsulation)
         stream = await call.stream()
         await eventually(lambda: len(stream.heard_at) > 5)
-        stream.say(PCM)
-        await eventually(lambda: MULAW in stream.heard)
+        await stream.say_until_echoed(PCM, lambda: MULAW in stream.heard)
         call.hang_up()
         assert (await attached.end()).normal
     assert stream.errors == []

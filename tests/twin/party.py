@@ -1,10 +1,14 @@
 """What every twin has: a far end that speaks on one schedule, and notes of what came and went."""
 
 import asyncio
+from collections.abc import Callable
 
-from tests.timing import PATIENCE
+from tests.timing import PATIENCE, eventually
 from tests.twin.codecs import pcm_bytes
 from tests.twin.far_end import FarEnd, Utterance, utterance
+
+_TRIES = 10
+_ECHO_FRAMES = 100  # frames after the end of a sound within which its echo, a second late, is over
 
 
 class Party:
@@ -32,6 +36,17 @@ class Party:
         Not `paced`: all at once, when its turn comes.
         """
         return self._add("voice", utterance(pcm, paced, self._frame_bytes))
+
+    async def say_until_echoed(self, pcm: bytes, echoed: Callable[[], bool]) -> None:
+        """Speak until it is echoed whole. A late machine cuts an echo in two, so there are several tries."""
+        for _ in range(_TRIES):
+            self.say(pcm)
+            await eventually(lambda: not self.speaking)
+            after = len(self.heard_at) + _ECHO_FRAMES
+            await eventually(lambda: echoed() or len(self.heard_at) > after)  # noqa: B023
+            if echoed():
+                return
+        raise AssertionError("it was never echoed whole")
 
     def say_file(self, pcm: bytes) -> Utterance:
         """Speak as a file that Asterisk plays: its last message is short. Seen: 116 and 138 bytes of µ-law."""
