@@ -141,3 +141,23 @@ def test_polls_end_where_nothing_comes_for_a_second() -> None:
     stream.hear(FRAMES[2])
     clock.poll()
     assert stream.events == [Audio(frame) for frame in FRAMES[:3]]
+
+
+def test_a_burst_of_frames_does_not_wait_to_be_searched_at_one_poll() -> None:
+    clock = ManualPolls()
+    gatherer = FrameGatherer(clock)
+    bursting, other = Gathered(gatherer), Gathered(gatherer)
+    other.hear(FRAMES[0], FRAMES[1])
+    bursting.hear(*FRAMES[:12])  # the first one does not wait, as it is the stream's first sound
+    assert bursting.events == [Audio(frame) for frame in FRAMES[:10]]
+    assert other.events == [Audio(FRAMES[0]), Audio(FRAMES[1])]
+    clock.poll()
+    assert bursting.events == [Audio(frame) for frame in FRAMES[:12]]
+
+
+def test_frames_of_very_many_streams_are_not_searched_at_one_poll() -> None:
+    gatherer = FrameGatherer(ManualPolls())
+    streams = [Gathered(gatherer) for _ in range(101)]
+    for stream in streams:
+        stream.hear(FRAMES[0], FRAMES[1])
+    assert [len(stream.events) for stream in streams] == [2] * 100 + [1]
