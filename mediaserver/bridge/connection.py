@@ -72,7 +72,8 @@ class ApplicationConnection(DialledConnection):
             self._write(self._dialect.serialize_digit(digit))
 
     def _send_mark(self, name: str) -> None:
-        self._write(self._dialect.serialize_mark(name))
+        if not self._closing:  # no message may follow the close frame (RFC 6455, section 5.5.1)
+            self._write(self._dialect.serialize_mark(name))
 
     def _write(self, message: Message) -> None:
         """Send a message at once, before audio that waits to be sent."""

@@ -7,6 +7,7 @@ import gc
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,18 @@ from mediaserver.errors import PeerError
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
 from mediaserver.runtime.switching import switch_stream
 from mediaserver.server.server import Server
+from mediaserver.wire import websocket as frames
 from mediaserver.wire.dialects.dialect import CallFacts
 from mediaserver.wire.dialects.plain import PlainDialect
 from mediaserver.wire.dialects.twilio import TwilioDialect
+from mediaserver.wire.encapsulation import PCM
 from tests.bridge.bots import Bot, BotConnection, BotServer, abort, echo, plain_echo
 from tests.call.caller import digits
 from tests.server.process import UPGRADE, write_config
 from tests.sound import speechlike, write_wav
 from tests.timing import PATIENCE, UNIT, eventually
 
+UPGRADED = "Upgrade: websocket\r\nConnection: keep-alive, Upgrade"
 SPEECH = to_bytes(speechlike(3200, 1))
 MULAW = to_bytes(g711.mulaw_decode(g711.mulaw_encode(from_bytes(SPEECH))))
 SORRY, HOLD = speechlike(1600, 2), speechlike(1600, 3)
@@ -548,6 +552,37 @@ async def test_a_slow_bot_loses_the_oldest_audio_and_it_is_counted() -> None:
             await connection.close(1000)
     finally:
         await bots.stop()
+
+
+async def test_a_mark_that_is_reached_after_the_close_is_not_sent() -> None:
+    received, asked = bytearray(), asyncio.Event()
+
+    async def answers_no_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handshake = await reader.readuntil(b"\r\n\r\n")
+        (key,) = [line.split()[1] for line in handshake.splitlines() if b"sec-websocket-key" in line.lower()]
+        head = f"HTTP/1.1 101 OK\r\n{UPGRADED}\r\nSec-WebSocket-Accept: {frames.accept_key(key.decode())}\r\n\r\n"
+        writer.write(head.encode() + frames.binary(SPEECH) + frames.text('{"event": "mark", "name": "late"}'))
+        writer.write(frames.text('{"event": "stop"}'))
+        while data := await reader.read(4096):
+            received.extend(data)
+            if b"\x88\x82" in received:  # the close frame
+                asked.set()
+        writer.close()
+
+    async with (
+        await asyncio.start_server(answers_no_close, "127.0.0.1", 0) as bot,
+        dial.client_session() as client,
+    ):
+        port, buffer = bot.sockets[0].getsockname()[1], PlayoutBuffer()
+        websocket = await dial.dial(client, dial.ApplicationEndpoint(f"ws://127.0.0.1:{port}/"))
+        connection = ApplicationConnection(websocket, PlainDialect(CallFacts("s")), buffer)
+        await connection.wait_closed()
+        closing = asyncio.create_task(connection.close(1000))
+        await asked.wait()
+        played = [*islice(buffer.iter_frames(PCM), 50)]  # all that the bot has said, up to its mark
+        assert any(SPEECH[:320] in each for each in played)
+        assert not await closing
+    assert received[-8:-6] == b"\x88\x82"  # the close frame, with its masking key and its code, is the last
 
 
 async def test_a_switch_does_not_wait_for_a_bot_that_does_not_answer_the_close(

@@ -15,6 +15,9 @@ from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.wire.events import Audio, Event
 
 _MAX_IDLE_POLLS = 50  # number of polls in a row without a frame (1 s), after which the polls end
+# The most frames of one stream, and of all streams, that wait. To search more of them at one poll would delay what
+# is sent to all streams. A stream's frames cannot be searched together, but one after another, in 0.3 ms each.
+_MAX_FRAMES_OF_STREAM, _MAX_FRAMES = 3, 100
 
 
 class PollClock(Protocol):
@@ -33,12 +36,13 @@ class FrameGatherer:
         self._idle = 0  # number of polls in a row without a frame
         self._receivers: list[Receiver] = []
         self._frames: list[Audio] = []  # a frame of each of the receivers
-        self._waiting: set[Receiver] = set()  # the same receivers, each once
+        self._waiting: dict[Receiver, int] = {}  # the number of frames that are kept of each of the receivers
 
     def keep(self, receiver: Receiver, event: Event) -> bool:
         """Keep a frame if it is to be searched for digits or speech, or else return False.
 
-        Before an event that is not kept, all frames of its receiver are delivered.
+        Before an event that is not kept, all frames of its receiver are delivered. All frames are also delivered
+        at once when there are too many, such as after a network was held up.
         """
         keypad = receiver.keypad
         searched = receiver.speech_detectors or (keypad is not None and keypad.detector is not None)
@@ -46,23 +50,25 @@ class FrameGatherer:
             if receiver in self._waiting:
                 self.deliver()
             return False
-        self._waiting.add(receiver)
+        of_stream = self._waiting[receiver] = self._waiting.get(receiver, 0) + 1
         self._receivers.append(receiver)
         self._frames.append(event)
         if self._end_polls is None:
             self._end_polls = self._clock.add_poll(self._poll)
+        if of_stream >= _MAX_FRAMES_OF_STREAM or len(self._frames) >= _MAX_FRAMES:
+            self.deliver()
         return True
 
     def deliver(self) -> None:
         """Deliver all frames that are kept, now."""
         if self._receivers:
             receivers, frames = self._receivers, self._frames
-            self._receivers, self._frames, self._waiting = [], [], set()
+            self._receivers, self._frames, self._waiting = [], [], {}
             deliver_frames(receivers, frames)
 
     def deliver_polled(self, receivers: Sequence[Receiver], messages: Sequence[bytes]) -> None:
         """Deliver messages that were polled: what `deliver_batch` does, after the frames that came before them."""
-        if not self._waiting.isdisjoint(receivers):
+        if not self._waiting.keys().isdisjoint(receivers):
             self.deliver()
         deliver_batch(receivers, messages)
         self.deliver()  # frames of RTP are decoded one by one, and gathered

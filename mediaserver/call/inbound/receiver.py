@@ -204,6 +204,7 @@ class Receiver:
 
     def reset_keypad(self) -> None:
         """Reset the keypad, if there is one: digits from now on are for another handler."""
+        self._deliver_gathered()
         if self._keypad is not None:
             self._keypad.reset()
 
@@ -245,8 +246,7 @@ class Receiver:
             finally:
                 self._detectors = tuple(each for each in self._detectors if each is not detector)
                 self._before_removal()
-                added = tuple(each for each in self._added if each is not listener)
-                self._set_listeners(added, self._added_pcm)
+                self._set_listeners(tuple(each for each in self._added if each is not listener), self._added_pcm)
 
     @contextlib.contextmanager
     def listen_pcm(

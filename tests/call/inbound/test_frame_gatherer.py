@@ -16,6 +16,9 @@ from mediaserver.wire.wire import Wire
 from tests.sound import speechlike
 
 SPEECH = speechlike(160 * 20).astype("<i2").tobytes()
+_times = np.arange(480) / 8000
+_low, _high = tones.DTMF["7"]
+KEY = (4000 * (np.sin(2 * np.pi * _low * _times) + np.sin(2 * np.pi * _high * _times))).astype("<i2").tobytes()
 FRAMES = [SPEECH[at : at + FRAME_BYTES] for at in range(0, len(SPEECH), FRAME_BYTES)]
 
 
@@ -73,17 +76,25 @@ def test_frames_of_all_streams_come_with_the_next_poll() -> None:
 
 
 def test_a_key_is_found_as_in_each_stream_alone() -> None:
-    low, high = tones.DTMF["7"]
-    at = np.arange(480) / 8000
-    key = (4000 * (np.sin(2 * np.pi * low * at) + np.sin(2 * np.pi * high * at))).astype("<i2").tobytes()
     clock = ManualPolls()
     gatherer = FrameGatherer(clock)
     streams = [Gathered(gatherer) for _ in range(2)]
-    for frame in [FRAMES[0], *(key[at : at + FRAME_BYTES] for at in range(0, len(key), FRAME_BYTES)), SILENCE]:
+    for frame in [FRAMES[0], *(KEY[at : at + FRAME_BYTES] for at in range(0, len(KEY), FRAME_BYTES)), SILENCE]:
         streams[0].hear(frame)
         streams[1].hear(FRAMES[0])
         clock.poll()
     assert [stream.keypad.drain_digits() for stream in streams] == ["7", ""]
+
+
+def test_a_key_that_came_before_another_handler_is_not_for_that_handler() -> None:
+    stream = Gathered(FrameGatherer(ManualPolls()))
+    for at in range(0, len(KEY), FRAME_BYTES):
+        stream.hear(KEY[at : at + FRAME_BYTES])
+    assert not stream.keypad.has_digit
+    stream.receiver.reset_keypad()
+    stream.hear(FRAMES[0])
+    stream.receiver.mute(True)  # delivers all frames
+    assert (stream.keypad.presses, stream.keypad.drain_digits()) == (1, "")
 
 
 def test_what_is_not_gathered_comes_after_the_frames_before_it() -> None:
@@ -141,3 +152,23 @@ def test_polls_end_where_nothing_comes_for_a_second() -> None:
     stream.hear(FRAMES[2])
     clock.poll()
     assert stream.events == [Audio(frame) for frame in FRAMES[:3]]
+
+
+def test_a_burst_of_frames_does_not_wait_to_be_searched_at_one_poll() -> None:
+    clock = ManualPolls()
+    gatherer = FrameGatherer(clock)
+    bursting, other = Gathered(gatherer), Gathered(gatherer)
+    other.hear(FRAMES[0], FRAMES[1])
+    bursting.hear(*FRAMES[:12])  # the first one does not wait, as it is the stream's first sound
+    assert bursting.events == [Audio(frame) for frame in FRAMES[:10]]
+    assert other.events == [Audio(FRAMES[0]), Audio(FRAMES[1])]
+    clock.poll()
+    assert bursting.events == [Audio(frame) for frame in FRAMES[:12]]
+
+
+def test_frames_of_very_many_streams_are_not_searched_at_one_poll() -> None:
+    gatherer = FrameGatherer(ManualPolls())
+    streams = [Gathered(gatherer) for _ in range(101)]
+    for stream in streams:
+        stream.hear(FRAMES[0], FRAMES[1])
+    assert [len(stream.events) for stream in streams] == [2] * 100 + [1]

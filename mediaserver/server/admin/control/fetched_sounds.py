@@ -42,12 +42,16 @@ class FetchedSounds:
         broken off, so that each removes its temporary file.
         """
         found = await asyncio.gather(*map(self.fetch, urls), return_exceptions=True)
-        sounds: dict[str, SoundFile] = {}
-        for url, sound in zip(urls, found, strict=True):
-            if isinstance(sound, BaseException):
-                raise sound
-            sounds[url] = sound
-        return sounds
+        failed = next((sound for sound in found if isinstance(sound, BaseException)), None)
+        if failed is not None:
+            try:
+                raise failed
+            finally:
+                # The error refers to these variables by its traceback, and they refer to the error. Such a cycle
+                # would keep the other sounds in memory, and count them, until a garbage collection.
+                del failed, found
+        sounds = zip(urls, found, strict=True)
+        return {url: sound for url, sound in sounds if not isinstance(sound, BaseException)}
 
     async def fetch(self, url: str) -> SoundFile:
         """Download and decode the sound at a URL.

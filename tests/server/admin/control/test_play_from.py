@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import gc
 import http.server
 import ipaddress
 import re
@@ -238,6 +239,23 @@ async def ended(server: ServerProcess, stream: str) -> None:
     async with asyncio.timeout(PATIENCE):
         while (await ask(server, "GET", f"/v1/streams/{stream}"))[0] != 404:
             await asyncio.sleep(0.01)
+
+
+async def test_a_failed_url_leaves_no_other_sound_of_its_request_in_memory(tmp_path: Path, files: int) -> None:
+    """Not even until a garbage collection, which may come an hour later."""
+    settings = AdminSettings(play_from=(f"http://127.0.0.1:{files}/",))
+    library = PromptLibrary(tmp_path, 1_000_000, DecodePool())
+    sounds = FetchedSounds(library, lambda: settings, memory_limit=5 * 365 + 100)
+    urls = [f"http://127.0.0.1:{files}/sounds/{name}.wav" for name in ("short", "none")]
+    gc.disable()
+    try:
+        with pytest.raises(RefusedError, match="HTTP status 404"):
+            await sounds.fetch_all(urls)
+        assert list(await sounds.fetch_all(urls[:1])) == urls[:1]
+        assert not await sounds.fetch_all([])
+    finally:
+        gc.enable()
+        await library.close()
 
 
 async def test_the_sounds_that_play_and_wait_have_so_much_memory_together(tmp_path: Path, files: int) -> None:
