@@ -86,8 +86,8 @@ class Receiver:
 
     def close(self) -> None:
         """Drop all listeners and callbacks, so that no cycle of references keeps an ended stream in memory."""
-        self.on_listener_error, self._on_signal, self._on_audio = _ignore, _ignore, None
-        self.gatherer = None
+        self._deliver_gathered()  # a DTMF key may be in these frames
+        self.on_listener_error, self._on_signal, self._on_audio, self.gatherer = _ignore, _ignore, None, None
         self._on_first_listener, self._keypad, self._detectors, self._despite_mute = _ignore, None, (), ()
         self._set_listeners((), ())
 

@@ -26,7 +26,7 @@ from mediaserver.wire.encapsulation import PCMU
 from tests.server.admin.live_calls import CONFIG, LONG, SHORT, ask, calling, parts
 from tests.server.process import ServerProcess, serving, write_config
 from tests.sound import write_wav
-from tests.timing import PATIENCE, eventually
+from tests.timing import PATIENCE, TIMEOUT, eventually
 
 BRIEF = SHORT[:320] + np.int16(7)  # two frames
 UNLISTED = "no entry of admin.play_from has this URL"
@@ -172,16 +172,16 @@ async def test_names_are_asked_at_private_addresses_only_if_these_are_listed(fil
 
 
 @pytest.mark.parametrize(
-    ("name", "why"),
+    ("name", "timeout", "why"),
     [
-        ("sounds/large.wav", "127.0.0.1: the file is larger than 1 MB"),
-        ("sounds/never", "127.0.0.1: no file within 0.5 s"),
-        ("to/" * 5 + "short.wav", "127.0.0.1: more than 3 redirects"),
+        ("sounds/large.wav", TIMEOUT, "127.0.0.1: the file is larger than 1 MB"),
+        ("sounds/never", 0.5, "127.0.0.1: no file within 0.5 s"),
+        ("to/" * 5 + "short.wav", TIMEOUT, "127.0.0.1: more than 3 redirects"),
     ],
 )
-async def test_a_download_has_limits(files: int, name: str, why: str) -> None:
+async def test_a_download_has_limits(files: int, name: str, timeout: float, why: str) -> None:
     prefix = f"http://127.0.0.1:{files}/"
-    downloader = Downloader(max_bytes=1024 * 1024, timeout=0.5)
+    downloader = Downloader(max_bytes=1024 * 1024, timeout=timeout)
     with pytest.raises(RefusedError) as refused:
         await downloader.download(prefix + name, [prefix], [])
     assert (str(refused.value), refused.value.status) == (why, 502)
