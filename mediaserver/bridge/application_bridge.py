@@ -124,9 +124,7 @@ class ApplicationBridge:
         async with client:
             answered = await connection.close(code)
         if not answered:
-            log.warning(
-                "bridge: the close was not answered", stream=self._call.stream.id, host=self._endpoint.host
-            )
+            log.warning("bridge close unanswered", stream=self._call.stream.id, host=self._endpoint.host)
         return answered
 
     @property

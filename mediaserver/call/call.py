@@ -16,7 +16,6 @@ from mediaserver.call.inbound.keypad import CollectedDigits, Keypad
 from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.inbound.silenced import EventListener, PcmListener
 from mediaserver.call.lifetime import Lifetime
-from mediaserver.call.recording.disk import uninterrupted
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
 from mediaserver.call.recording.recorder import Recorder
 from mediaserver.call.recording.recordings import report
@@ -29,6 +28,7 @@ from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.prompts.prompt_store import Prompt
 from mediaserver.playout.sources.source import PlaybackResult
 from mediaserver.speech.service import SpeechService
+from mediaserver.support.cancellation import uninterrupted
 from mediaserver.wire.events import Event
 from mediaserver.wire.jitter import PacketCounts
 

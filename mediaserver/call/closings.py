@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from mediaserver.call.recording.disk import uninterrupted
+from mediaserver.support.cancellation import uninterrupted
 
 MAX_CLOSINGS = 8  # the most connections of one call that are being closed at the same time
 
@@ -48,5 +48,5 @@ class Closings:
         self._tasks.pop(task, None)
         error = task.exception() if not task.cancelled() else None
         if error is not None:
-            log.error("closing a connection failed", exc_info=error)
+            log.error("connection close failed", exc_info=error)
         self.unanswered += task.cancelled() or error is not None or not task.result()

@@ -1,12 +1,10 @@
 """Runs disk work off the event loop: one job after the other in a thread, with a time-out for a stuck disk."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 DISK_TIMEOUT = 5.0  # seconds to wait for one disk job: fewer than a server's shutdown waits
-
-T = TypeVar("T")
 
 
 class DiskExecutor:
@@ -39,16 +37,3 @@ class DiskExecutor:
             raise TimeoutError("the disk does not answer")
         self._work = None
         work.result()
-
-
-async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work` to its end even if this task is cancelled meanwhile; the cancellation is raised afterwards."""
-    task, cancelled = asyncio.ensure_future(work), None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
-    return task.result()

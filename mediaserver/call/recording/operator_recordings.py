@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mediaserver.call.call import Call
-from mediaserver.call.recording.disk import uninterrupted
 from mediaserver.call.recording.recordings import Recordings
 from mediaserver.call.recording.states import Progress, Recording
 from mediaserver.errors import RefusalReason, RefusedError
+from mediaserver.support.cancellation import uninterrupted
 
 MAX_RECORDINGS = 5  # the most recordings that operators may make of one call at the same time
 
