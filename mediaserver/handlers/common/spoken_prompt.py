@@ -131,21 +131,23 @@ def spoken_values(texts: Iterable[Template], values: Mapping[str, str]) -> str:
     return "\0".join(f"{name}={values[name]}" for name in names if name in values)
 
 
-def _kind_of(value: Any) -> str:
+def prompt_kind(value: Any) -> str:
+    """The tag of a `PromptItem` that is to be validated."""
     return "what is said" if isinstance(value, dict | SpokenPrompt) else "a prompt"
 
 
-def _as_tuple(value: Any) -> Any:
+def as_items(value: Any) -> Any:
+    """The items of what is to be played: `value` itself, or one item alone in a tuple."""
     return (value,) if isinstance(value, str | dict | SpokenPrompt) else value
 
 
 # A `PromptItem` is the name of a recorded prompt, or a spoken prompt. `PromptItems` are one item, or a sequence.
 PromptItem = Annotated[
-    Annotated[str, Tag("a prompt")] | Annotated[SpokenPrompt, Tag("what is said")], Discriminator(_kind_of)
+    Annotated[str, Tag("a prompt")] | Annotated[SpokenPrompt, Tag("what is said")], Discriminator(prompt_kind)
 ]
 PromptItems = Annotated[
     tuple[PromptItem, ...],
-    BeforeValidator(_as_tuple, json_schema_input_type=PromptItem | tuple[PromptItem, ...]),
+    BeforeValidator(as_items, json_schema_input_type=PromptItem | tuple[PromptItem, ...]),
 ]
 
 

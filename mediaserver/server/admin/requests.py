@@ -13,7 +13,7 @@ from mediaserver.call.stream import MAX_VARIABLE, MAX_VARIABLE_NAME, MAX_VARIABL
 from mediaserver.config import error_messages
 from mediaserver.config.fields import Table
 from mediaserver.errors import RefusalReason, RefusedError
-from mediaserver.handlers.common.spoken_prompt import SpokenPrompt, VoiceSettings
+from mediaserver.handlers.common.spoken_prompt import SpokenPrompt, VoiceSettings, as_items, prompt_kind
 
 MAX_URLS = 10  # the most sound files of other servers in what one request plays
 MAX_WATCHED = 200  # the most streams whose levels one peer may see at a time
@@ -41,17 +41,13 @@ class PressedKeys(Table):
 class SoundUrl(Table):
     """A sound file of another server."""
 
-    url: str = Field(max_length=2000, description="a URL that `admin.play_from` lists")
+    url: str = Field(max_length=2000, description="A URL that begins with an entry of `admin.play_from`.")
 
 
 def _kind_of(value: Any) -> str:
     if isinstance(value, SoundUrl) or (isinstance(value, dict) and "url" in value):
         return "a URL"
-    return "what is said" if isinstance(value, dict | SpokenPrompt) else "a prompt"
-
-
-def _as_tuple(value: Any) -> Any:
-    return (value,) if isinstance(value, str | dict) else value
+    return prompt_kind(value)
 
 
 # One entry of what is played: a prompt's name, a text to be spoken, or a URL.
@@ -62,7 +58,7 @@ PlayItem = Annotated[
     Discriminator(_kind_of),
 ]
 PlayItems = Annotated[
-    tuple[PlayItem, ...], BeforeValidator(_as_tuple, json_schema_input_type=PlayItem | tuple[PlayItem, ...])
+    tuple[PlayItem, ...], BeforeValidator(as_items, json_schema_input_type=PlayItem | tuple[PlayItem, ...])
 ]
 
 
