@@ -149,10 +149,12 @@ class ApplicationConnection(DialledConnection):
             if self._websocket.closed:
                 return True
             self._write(self._dialect.serialize_stop())
-            with contextlib.suppress(TimeoutError):
+            try:
                 # aiohttp's own time-out is not enough, because it begins again with each message that arrives.
                 async with asyncio.timeout(_CLOSE_TIMEOUT):
                     await self._websocket.close(code=code)
+            except TimeoutError:  # aiohttp may not have set its close code by then
+                return False
             return self._websocket.close_code != CloseCode.ABNORMAL
         finally:
             self.transport.abort()

@@ -14,6 +14,8 @@ from typing import Any
 import aiohttp
 import pytest
 import trustme
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from mediaserver import config
@@ -583,6 +585,29 @@ async def test_a_mark_that_is_reached_after_the_close_is_not_sent() -> None:
         assert any(SPEECH[:320] in each for each in played)
         assert not await closing
     assert received[-8:-6] == b"\x88\x82"  # the close frame, with its masking key and its code, is the last
+
+
+async def test_a_close_whose_time_is_over_at_once_is_unanswered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A late event loop may find the time over before aiohttp knows what became of the close."""
+
+    async def silent(request: web.Request) -> web.WebSocketResponse:
+        websocket = web.WebSocketResponse(autoclose=False)
+        await websocket.prepare(request)
+        assert request.transport is not None
+        request.transport.pause_reading()
+        await gone.wait()
+        return websocket
+
+    gone = asyncio.Event()
+    app = web.Application()
+    app.router.add_get("/", silent)
+    monkeypatch.setattr(connection_module, "_CLOSE_TIMEOUT", 0)
+    async with TestServer(app) as bot, dial.client_session() as client:
+        websocket = await dial.dial(client, dial.ApplicationEndpoint(f"ws://127.0.0.1:{bot.port}/"))
+        connection = ApplicationConnection(websocket, PlainDialect(CallFacts("s")), PlayoutBuffer())
+        await asyncio.sleep(0)  # it reads now
+        assert not await connection.close(1000)
+        gone.set()
 
 
 async def test_a_switch_does_not_wait_for_a_bot_that_does_not_answer_the_close(

@@ -205,7 +205,8 @@ class Attempt:
 
     def _allot(self) -> None:
         now = self._attempts.failover.clock()
-        self._seconds = (self._attempts.deadline - now) * self._share
+        # A late event loop may begin the first attempt when the request's time is over already.
+        self._seconds = max(0.0, self._attempts.deadline - now) * self._share
         self._until = now + self._seconds
 
     def __enter__(self) -> Self:

@@ -54,6 +54,17 @@ async def test_engines_share_the_timeout_and_the_last_one_has_the_rest(loop: Vir
 
 
 @in_virtual_time
+async def test_a_request_that_begins_after_its_time_has_no_time_less_than_none(loop: VirtualLoop) -> None:
+    attempts = Failover("speech").attempts(("a",), 4.0)
+    await asyncio.sleep(5)  # as an event loop does that is late
+    for attempt in attempts:
+        with attempt:
+            assert attempt.seconds_left == 0
+            raise EngineError(f"nothing within {attempt.allotted}")
+    assert str(attempts.failure()) == "nothing within 0 s"
+
+
+@in_virtual_time
 async def test_a_single_engine_has_all_the_time_and_is_always_tried(loop: VirtualLoop) -> None:
     failover = Failover("speech")
     for _ in range(3):
