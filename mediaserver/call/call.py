@@ -28,7 +28,6 @@ from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.prompts.prompt_store import Prompt
 from mediaserver.playout.sources.source import PlaybackResult
 from mediaserver.speech.service import SpeechService
-from mediaserver.support.cancellation import uninterrupted
 from mediaserver.wire.events import Event
 from mediaserver.wire.jitter import PacketCounts
 
@@ -254,7 +253,7 @@ class Call(CallControl):
                 await recorder.run()
         finally:
             cancelled = StopReason.STOPPED if self._lifetime.end is None else StopReason.STREAM_ENDED
-            recording = await uninterrupted(recorder.close(cancelled))
+            recording = await self._lifetime.recordings.finish(recorder, cancelled)
         return recording
 
     def pause_recording(self, paused: bool = True, *, by: str = "") -> None:

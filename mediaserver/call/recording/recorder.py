@@ -79,6 +79,11 @@ class Recorder:
         seconds = (self._samples + self._unwritten_bytes // SAMPLE_BYTES) / SAMPLE_RATE
         return Progress(str(file), round(seconds, 1), self.paused, self._error)
 
+    @property
+    def over(self) -> bool:
+        """Whether the recording has ended, and its result was told."""
+        return self._stopped and self._reported
+
     # -- called by the stream ------------------------------------------------------------------------------------
 
     def on_event(self, event: Event) -> None:

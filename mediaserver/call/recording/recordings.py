@@ -12,12 +12,13 @@ from mediaserver.call.recording.recorder import Recorder
 from mediaserver.call.recording.states import Progress, Recording, StopReason
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.support.cancellation import uninterrupted
 
 log = structlog.get_logger()
 
 
 class Recordings:
-    """The recorders of one call that are recording, paused or not."""
+    """The recorders of one call that are recording, paused or not, or whose files are being finished."""
 
     def __init__(self) -> None:
         self._recorders: dict[Recorder, None] = {}  # in the order of their beginnings
@@ -26,27 +27,32 @@ class Recordings:
     @property
     def in_progress(self) -> Sequence[tuple[Path, Progress]]:
         """The state of each recording, with the path that was asked for."""
-        return [(recorder.path, recorder.progress) for recorder in self._recorders]
+        return [(recorder.path, recorder.progress) for recorder in self._recorders if not recorder.over]
 
     @contextlib.contextmanager
     def recording(self, recorder: Recorder, receiver: Receiver, pacer: Pacer | None) -> Iterator[None]:
         """Within a `with` block, feed a recorder, and pause and resume it together with the call's others.
 
         It gets the audio of `receiver`, even while the caller is muted, and what `pacer` sends, if there is one.
+        `finish` must be called afterwards.
         """
         recorder.paused = self.paused
         self._recorders[recorder] = None
+        with contextlib.ExitStack() as stack:
+            if recorder.detector is not None:
+                stack.enter_context(receiver.listen(recorder.on_event, recorder.detector, despite_mute=True))
+            else:
+                stack.enter_context(receiver.listen_pcm(recorder.push_pcm, despite_mute=True))
+            if pacer is not None:
+                stack.enter_context(pacer.observe(recorder.on_frame_sent, recorder.on_frames_recalled))
+            yield
+
+    async def finish(self, recorder: Recorder, reason: StopReason) -> Recording:
+        """Finish the file of a recorder, which ends for `reason` unless it has ended, and return the recording."""
         try:
-            with contextlib.ExitStack() as stack:
-                if recorder.detector is not None:
-                    stack.enter_context(receiver.listen(recorder.on_event, recorder.detector, despite_mute=True))
-                else:
-                    stack.enter_context(receiver.listen_pcm(recorder.push_pcm, despite_mute=True))
-                if pacer is not None:
-                    stack.enter_context(pacer.observe(recorder.on_frame_sent, recorder.on_frames_recalled))
-                yield
+            return await uninterrupted(recorder.close(reason))
         finally:
-            del self._recorders[recorder]
+            self._recorders.pop(recorder, None)
 
     def pause(self, paused: bool) -> bool:
         """Pause or resume all recorders of the call; return False if they were in that state already."""
