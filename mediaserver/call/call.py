@@ -259,10 +259,11 @@ class Call(CallControl):
     def pause_recording(self, paused: bool = True, *, by: str = "") -> None:
         """Record silence in place of both directions from now on, or, with `paused` False, audio again.
 
-        This holds for all recordings of the call, also for later ones. A handler pauses them while the caller says
-        the number of a card. `by` names, in the event, the operator who has asked for it; "" for the handler.
+        This holds for all recordings of the call, also for later ones, such as while a card's number is said. The
+        caller is recorded again 250 ms after a pause. `by` names the operator who asks; "" for the handler.
         """
-        if self._lifetime.recordings.pause(paused):
+        self._receiver.deliver_gathered()
+        if self._lifetime.recordings.pause(paused, self._clock()):
             self.notify(EventKind.RECORDING_PAUSED if paused else EventKind.RECORDING_RESUMED, {"by": by})
 
     def stop_recording(self, path: Path) -> bool:

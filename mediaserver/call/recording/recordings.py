@@ -1,6 +1,7 @@
 """The recordings of one call that are in progress, which are paused together, and how their ends are reported."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.support.cancellation import uninterrupted
 
+# Seconds for which a caller's words may be on the way: 150 ms of network (ITU-T G.114, for a good connection), and
+# what the server itself adds: a frame, a poll of the connection, packets that wait for a late one.
+IN_TRANSIT = 0.25
+
 log = structlog.get_logger()
 
 
@@ -23,6 +28,7 @@ class Recordings:
     def __init__(self) -> None:
         self._recorders: dict[Recorder, None] = {}  # in the order of their beginnings
         self.paused = False  # whether all recordings are paused, also those that begin later
+        self._silent_until = -math.inf  # the time until which received audio is not recorded; inf while paused
 
     @property
     def in_progress(self) -> Sequence[tuple[Path, Progress]]:
@@ -36,7 +42,7 @@ class Recordings:
         It gets the audio of `receiver`, even while the caller is muted, and what `pacer` sends, if there is one.
         `finish` must be called afterwards.
         """
-        recorder.paused = self.paused
+        recorder.pause(self.paused, self._silent_until)
         self._recorders[recorder] = None
         with contextlib.ExitStack() as stack:
             if recorder.detector is not None:
@@ -54,12 +60,18 @@ class Recordings:
         finally:
             self._recorders.pop(recorder, None)
 
-    def pause(self, paused: bool) -> bool:
-        """Pause or resume all recorders of the call; return False if they were in that state already."""
-        changed, self.paused = paused != self.paused, paused
+    def pause(self, paused: bool, now: float) -> bool:
+        """Pause or resume all recorders of the call; return False if they were in that state already.
+
+        All audio received so far must have been delivered. Audio that is received until shortly after a pause may
+        have been said within it, and is not recorded either.
+        """
+        if paused == self.paused:
+            return False
+        self.paused, self._silent_until = paused, math.inf if paused else now + IN_TRANSIT
         for recorder in self._recorders:
-            recorder.paused = paused
-        return changed
+            recorder.pause(paused, self._silent_until)
+        return True
 
     def stop(self, path: Path) -> bool:
         """End the recordings that were to be made at a path; returns whether there are any."""
