@@ -643,15 +643,15 @@ async def test_a_pause_begins_after_what_has_come_and_covers_what_is_on_its_way(
     """Frames that are searched for keys are delivered up to 20 ms later, together with those of other calls."""
     caller = Caller(loop, library_of())
     caller.session.receiver.gatherer = FrameGatherer(caller.stage.ticker)
+    key = "#" if searched else ""
     caller.say(np.repeat(np.arange(1000, 1100, dtype="<i2"), 160).tobytes())  # the frame n comes at 10 + 20 n ms
-    options = {"finish_on": "#"} if searched else {}
 
     async def run(call: Call) -> None:
         loop.call_later(0.415, call.pause_recording)
         loop.call_later(1.015, call.pause_recording, False)
-        recording = asyncio.create_task(call.record(tmp_path / "a.wav", max_duration=1.6, **options))
+        recording = asyncio.create_task(call.record(tmp_path / "a.wav", max_duration=1.6, finish_on=key))
         await asyncio.sleep(1.02)
-        await call.record(tmp_path / "later.wav", max_duration=0.4, **options)
+        await call.record(tmp_path / "later.wav", max_duration=0.4, finish_on=key)
         await recording
 
     await caller.call(run, 2000)
