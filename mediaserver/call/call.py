@@ -248,8 +248,7 @@ class Call(CallControl):
         try:
             on_key = partial(recorder.stop, StopReason.DIGIT)
             keys = self.keypad.intercept(finish_on, on_key) if finish_on else contextlib.nullcontext()
-            sent = self._pacer if stereo else None
-            with self._lifetime.recordings.recording(recorder, self._receiver, sent), keys:
+            with self._lifetime.recordings.recording(recorder, self._receiver, self._pacer), keys:
                 await recorder.run()
         finally:
             cancelled = StopReason.STOPPED if self._lifetime.end is None else StopReason.STREAM_ENDED
@@ -289,6 +288,7 @@ class Call(CallControl):
         """Emit an event to the operator's systems, without waiting. After `stream.ended`, events are dropped."""
         if not self._ended:
             self._ended = kind == EventKind.STREAM_ENDED
+            self._lifetime.failures.add_event(kind, data)
             self._event_sink.emit(self.stream, kind, data)
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:

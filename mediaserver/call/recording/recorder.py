@@ -56,6 +56,7 @@ class Recorder:
         self._within, self._trim_silence, self._clock = within, trim_silence, clock
         self._on_result, self._reported, self._modes = on_result, False, modes
         self._max_samples = round(max_duration * SAMPLE_RATE) if max_duration is not None else None
+        self.stereo = stereo  # whether what is sent is recorded as well
         self._mono = bytearray()  # received audio that is not yet written
         self._tracks = Tracks() if stereo else None
         self._channels, self._disk = 2 if stereo else 1, DiskExecutor()

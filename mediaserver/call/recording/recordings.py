@@ -36,10 +36,10 @@ class Recordings:
         return [(recorder.path, recorder.progress) for recorder in self._recorders if not recorder.over]
 
     @contextlib.contextmanager
-    def recording(self, recorder: Recorder, receiver: Receiver, pacer: Pacer | None) -> Iterator[None]:
+    def recording(self, recorder: Recorder, receiver: Receiver, pacer: Pacer) -> Iterator[None]:
         """Within a `with` block, feed a recorder, and pause and resume it together with the call's others.
 
-        It gets the audio of `receiver`, even while the caller is muted, and what `pacer` sends, if there is one.
+        It gets the audio of `receiver`, even while the caller is muted, and in stereo what `pacer` sends.
         `finish` must be called afterwards.
         """
         recorder.pause(self.paused, self._silent_until)
@@ -49,7 +49,7 @@ class Recordings:
                 stack.enter_context(receiver.listen(recorder.on_event, recorder.detector, despite_mute=True))
             else:
                 stack.enter_context(receiver.listen_pcm(recorder.push_pcm, despite_mute=True))
-            if pacer is not None:
+            if recorder.stereo:
                 stack.enter_context(pacer.observe(recorder.on_frame_sent, recorder.on_frames_recalled))
             yield
 
