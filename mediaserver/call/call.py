@@ -28,7 +28,6 @@ from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.prompts.prompt_store import Prompt
 from mediaserver.playout.sources.source import PlaybackResult
 from mediaserver.speech.service import SpeechService
-from mediaserver.support.cancellation import uninterrupted
 from mediaserver.wire.events import Event
 from mediaserver.wire.jitter import PacketCounts
 
@@ -249,21 +248,21 @@ class Call(CallControl):
         try:
             on_key = partial(recorder.stop, StopReason.DIGIT)
             keys = self.keypad.intercept(finish_on, on_key) if finish_on else contextlib.nullcontext()
-            sent = self._pacer if stereo else None
-            with self._lifetime.recordings.recording(recorder, self._receiver, sent), keys:
+            with self._lifetime.recordings.recording(recorder, self._receiver, self._pacer), keys:
                 await recorder.run()
         finally:
             cancelled = StopReason.STOPPED if self._lifetime.end is None else StopReason.STREAM_ENDED
-            recording = await uninterrupted(recorder.close(cancelled))
+            recording = await self._lifetime.recordings.finish(recorder, cancelled)
         return recording
 
     def pause_recording(self, paused: bool = True, *, by: str = "") -> None:
         """Record silence in place of both directions from now on, or, with `paused` False, audio again.
 
-        This holds for all recordings of the call, also for later ones. A handler pauses them while the caller says
-        the number of a card. `by` names, in the event, the operator who has asked for it; "" for the handler.
+        This holds for all recordings of the call, also for later ones, such as while a card's number is said. The
+        caller is recorded again 250 ms after a pause. `by` names the operator who asks; "" for the handler.
         """
-        if self._lifetime.recordings.pause(paused):
+        self._receiver.deliver_gathered()
+        if self._lifetime.recordings.pause(paused, self._clock()):
             self.notify(EventKind.RECORDING_PAUSED if paused else EventKind.RECORDING_RESUMED, {"by": by})
 
     def stop_recording(self, path: Path) -> bool:
@@ -289,6 +288,7 @@ class Call(CallControl):
         """Emit an event to the operator's systems, without waiting. After `stream.ended`, events are dropped."""
         if not self._ended:
             self._ended = kind == EventKind.STREAM_ENDED
+            self._lifetime.failures.add_event(kind, data)
             self._event_sink.emit(self.stream, kind, data)
 
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:

@@ -22,10 +22,11 @@ class Closings:
 
     def __init__(self) -> None:
         self._tasks: dict[asyncio.Task[bool], None] = {}  # the oldest first
+        self._aborting: set[asyncio.Task[bool]] = set()  # those that are cancelled, because there were too many
         self.unanswered = 0
 
     def __len__(self) -> int:
-        return len(self._tasks)
+        return len(self._tasks) + len(self._aborting)
 
     def add(self, close: Coroutine[Any, Any, bool]) -> None:
         """Run `close`, which closes a connection, and returns whether the peer has answered.
@@ -33,19 +34,26 @@ class Closings:
         `close` must end within a few seconds. It is cancelled, and must then abort its connection, when too many
         others have begun since.
         """
+        loop = asyncio.get_running_loop()
         if len(self._tasks) >= MAX_CLOSINGS:
-            next(iter(self._tasks)).cancel()
-        task = asyncio.get_running_loop().create_task(close)
+            oldest = next(iter(self._tasks))
+            del self._tasks[oldest]
+            self._aborting.add(oldest)
+            # Not at once: a task that is cancelled before it has begun never runs `close`, which then could not
+            # abort its connection. A task begins in the turn of the event loop after `create_task`.
+            loop.call_soon(oldest.cancel)
+        task = loop.create_task(close)
         self._tasks[task] = None
         task.add_done_callback(self._on_done)
 
     async def wait(self) -> None:
         """Wait until all connections are closed, because the stream ends."""
-        if self._tasks:
-            await uninterrupted(asyncio.wait(self._tasks))
+        if closing := {*self._tasks, *self._aborting}:
+            await uninterrupted(asyncio.wait(closing))
 
     def _on_done(self, task: "asyncio.Task[bool]") -> None:
         self._tasks.pop(task, None)
+        self._aborting.discard(task)
         error = task.exception() if not task.cancelled() else None
         if error is not None:
             log.error("connection close failed", exc_info=error)

@@ -7,6 +7,7 @@ from typing import Any
 
 from mediaserver.call.closings import Closings
 from mediaserver.call.control.peer_control import PeerControl
+from mediaserver.call.problems import Failures
 from mediaserver.call.recording.recordings import Recordings
 from mediaserver.call.stream import Stream
 from mediaserver.transport.closing import End
@@ -28,6 +29,7 @@ class Lifetime:
         "closings",
         "control",
         "end",
+        "failures",
         "hanging_up",
         "next",
         "over",
@@ -41,6 +43,7 @@ class Lifetime:
         self.control = PeerControl()
         self.closings = Closings()  # the handlers' own connections that are being closed
         self.recordings = Recordings()
+        self.failures = Failures()
         self.hanging_up = False  # whether the peer is to hang the call up when the stream ends
         self.next: Destination | Sequence[Action] | None = None  # where the call goes when the stream ends
         self.end: End | None = None

@@ -8,12 +8,26 @@ from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.stream import Stream
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.transport.closing import End
+from mediaserver.wire.encapsulation import Encapsulation
 from mediaserver.wire.wire import Wire
 
 
 def wire_facts(wire: Wire) -> dict[str, str]:
     """The wire format of sent audio, and the codec of received audio, as fields of a log line."""
     return {"wire": wire.name, "inbound": str(wire.inbound.codec)}
+
+
+def _packet_facts(receiver: Receiver) -> dict[str, float]:
+    """Counts of the peer's RTP packets that came while somebody listened; no facts for other encapsulations."""
+    if receiver.wire.settings.encapsulation != Encapsulation.RTP:
+        return {}
+    packets, jitter = receiver.packets, round(receiver.jitter_ms, 1)
+    return {
+        "packets": packets.received,
+        "lost_packets": packets.lost,
+        "late_packets": packets.late,
+        "jitter_ms": jitter,
+    }
 
 
 def summarise(
@@ -50,6 +64,8 @@ def summarise(
         "reason": str(end.reason) if end else None,
         "code": end.code if end else None,
         **({"why": end.text} if end and end.text else {}),
+        **({"stalled_s": round(pacer.stalled, 1)} if pacer.stalls else {}),
+        **_packet_facts(receiver),
         **({"call": stream.call} if stream.call else {}),
         **({"keys": keys} if keys is not None else {}),
         **({"inbound_problems": list(map(str, inbound_problems))} if inbound_problems else {}),

@@ -5,12 +5,10 @@ quality, cannot send audio.
 """
 
 from mediaserver.call import CloseCode, Session
+from mediaserver.call.problems import find_problems
 from mediaserver.client.dial import UpgradeRefusedError
 from mediaserver.client.voipbin import Credential
 from mediaserver.errors import PeerError
-
-POOR_LOSS = 0.01  # the fraction of lost packets above which clicks and missing syllables are heard
-POOR_JITTER = 30.0  # the jitter in milliseconds above which a small jitter buffer does not hide it
 
 _REFUSALS = {
     400: "the platform does not accept the request: check the id and the encapsulation",
@@ -63,27 +61,11 @@ DROPPED = (
     "the connection breaks as soon as we speak: the peer does not take the audio's format; "
     "leave framing and rtp_payload at auto, or try another encapsulation"
 )
-NO_KEYS = (
-    "no key was heard, though one was waited for: the keys of most telephones (RFC 4733) do not reach a media "
-    "stream, only tones in its sound do; POST /v1/streams/<id>/digits brings them by another way "
-    "(docs/flow-builders/keys.md)"
-)
+# The kinds of problems of received audio that the log tells of at a stream's end.
+_QUALITY = {"malformed", "no-keys", "loss", "jitter"}
 
 
 def on_quality(session: Session) -> list[str]:
     """One line for each problem of an ended stream's inbound audio, if a handler listened to the audio."""
-    receiver, found = session.receiver, []
-    if receiver.malformed:
-        found.append(
-            f"{receiver.malformed} messages were not {receiver.wire.settings.encapsulation}: "
-            "ask for the encapsulation that the peer speaks"
-        )
-    if session.call.keys == 0:
-        found.append(NO_KEYS)
-    packets = receiver.packets
-    expected = packets.received + packets.lost
-    if expected and packets.lost / expected > POOR_LOSS:
-        found.append(f"{packets.lost} of {expected} packets were lost: check the network")
-    if receiver.jitter_ms > POOR_JITTER:
-        found.append(f"audio came with {receiver.jitter_ms:.0f} ms of jitter: check the network's latency")
-    return found
+    found = find_problems(session.summary(), session.failures)
+    return [problem.text for problem in found if problem.kind in _QUALITY]

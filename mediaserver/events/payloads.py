@@ -36,6 +36,11 @@ class StreamEnded(TypedDict):
     reason: Annotated[str, "[why the stream ended](#why-a-stream-ended), as a fixed word"]
     code: Annotated[int, "the WebSocket close code"]
     why: NotRequired[Annotated[str, "the reason in words, where there is more to say"]]
+    stalled_s: NotRequired[Annotated[float, "seconds of all these pauses, where there were any"]]
+    packets: NotRequired[Annotated[int, "with RTP: packets received while somebody listened, such as the handler"]]
+    lost_packets: NotRequired[Annotated[int, "with RTP: packets that are missing among these"]]
+    late_packets: NotRequired[Annotated[int, "with RTP: packets that came too late to be put in order"]]
+    jitter_ms: NotRequired[Annotated[float, "with RTP: the interarrival jitter at the end, in ms (RFC 3550)"]]
     call: NotRequired[Annotated[str, "the peer's own id of the call, where it names one"]]
     keys: NotRequired[Annotated[int, "keys received, where a handler waited for keys"]]
     inbound_problems: NotRequired[

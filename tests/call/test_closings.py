@@ -43,3 +43,25 @@ async def test_one_more_than_there_may_be_ends_the_oldest(loop: VirtualLoop) -> 
     assert (ended, len(closings), closings.unanswered) == ([0, 1], MAX_CLOSINGS, 2)
     await closings.wait()
     assert (ended, closings.unanswered) == ([0, 1], 2)
+
+
+@in_virtual_time
+async def test_many_that_come_at_once_each_begin_and_the_oldest_are_ended(loop: VirtualLoop) -> None:
+    closings, begun, ended = Closings(), list[int](), list[int]()
+
+    async def close(number: int) -> bool:
+        begun.append(number)  # one that never began could not abort its connection
+        try:
+            await asyncio.sleep(2)
+        except asyncio.CancelledError:
+            ended.append(number)
+            raise
+        return True
+
+    for number in range(MAX_CLOSINGS + 3):
+        closings.add(close(number))
+    await asyncio.sleep(0.01)
+    assert (begun, ended) == ([*range(MAX_CLOSINGS + 3)], [0, 1, 2])
+    assert (len(closings), closings.unanswered) == (MAX_CLOSINGS, 3)
+    await closings.wait()
+    assert (ended, closings.unanswered) == ([0, 1, 2], 3)

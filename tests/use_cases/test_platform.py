@@ -568,7 +568,7 @@ async def test_keys_come_by_the_operator_where_the_platform_has_none(
         assert (status, json.loads(text)) == (404, {"error": "no stream none"})
         await eventually(lambda: len(backend.told("stream.ended")) == 6)
         ended = server.events("stream ended")
-        warned = [line for line in server.log if line.get("why", "").startswith("no key was heard")]
+        warned = [line for line in server.log if line.get("why", "").startswith("No key was heard")]
     keys = {"/menu": 2, "/alone": 0}
     expected = sorted((path, wire, "mulaw", count) for wire in WIRES.values() for path, count in keys.items())
     for summaries in (backend.told("stream.ended"), ended):

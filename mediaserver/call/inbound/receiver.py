@@ -86,14 +86,14 @@ class Receiver:
 
     def close(self) -> None:
         """Drop all listeners and callbacks, so that no cycle of references keeps an ended stream in memory."""
-        self._deliver_gathered()  # a DTMF key may be in these frames
+        self.deliver_gathered()  # a DTMF key may be in these frames
         self.on_listener_error, self._on_signal, self._on_audio, self.gatherer = _ignore, _ignore, None, None
         self._on_first_listener, self._keypad, self._detectors, self._despite_mute = _ignore, None, (), ()
         self._set_listeners((), ())
 
     def pause(self) -> None:
         """Pause at the loss of the connection, until `switch_wire` is called for the next connection."""
-        self._deliver_gathered()
+        self.deliver_gathered()
         self._flush_jitter_buffer()
         self._paused_at = self._clock()
 
@@ -106,7 +106,7 @@ class Receiver:
             self._paused_at = None
             self._deliver([Audio(bytes(frames * FRAME_BYTES), concealed=True)] if frames else [])
 
-    def _deliver_gathered(self) -> None:
+    def deliver_gathered(self) -> None:
         """Deliver the frames that still wait to be delivered together with those of other calls."""
         if self.gatherer is not None:
             self.gatherer.deliver()
@@ -184,7 +184,7 @@ class Receiver:
 
         Other events, such as digits that come as messages, reach them as ever.
         """
-        self._deliver_gathered()
+        self.deliver_gathered()
         self._muted = muted
         self._set_listeners(self._added, self._added_pcm)
 
@@ -204,7 +204,7 @@ class Receiver:
 
     def reset_keypad(self) -> None:
         """Reset the keypad, if there is one: digits from now on are for another handler."""
-        self._deliver_gathered()
+        self.deliver_gathered()
         if self._keypad is not None:
             self._keypad.reset()
 
@@ -278,7 +278,7 @@ class Receiver:
             self._despite_mute = tuple(each for each in self._despite_mute if each is not listener)
 
     def _before_removal(self) -> None:
-        self._deliver_gathered()
+        self.deliver_gathered()
         if len(self.listeners) + len(self.pcm_listeners) == 1:  # the last listener gets the audio in the buffer
             self._flush_jitter_buffer()
 

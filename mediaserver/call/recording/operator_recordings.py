@@ -76,7 +76,7 @@ class OperatorRecordings:
         started = self._started.get(recording)
         if started is None:
             raise RefusedError(RefusalReason.UNKNOWN_RECORDING, f"no recording {recording} on this stream")
-        if not self._call.stop_recording(started.path):  # the recording has not begun yet, or is being finished
+        if not self._call.stop_recording(started.path):  # the recording has not begun yet
             started.task.cancel()
 
     async def close(self) -> None:

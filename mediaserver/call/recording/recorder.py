@@ -56,6 +56,7 @@ class Recorder:
         self._within, self._trim_silence, self._clock = within, trim_silence, clock
         self._on_result, self._reported, self._modes = on_result, False, modes
         self._max_samples = round(max_duration * SAMPLE_RATE) if max_duration is not None else None
+        self.stereo = stereo  # whether what is sent is recorded as well
         self._mono = bytearray()  # received audio that is not yet written
         self._tracks = Tracks() if stereo else None
         self._channels, self._disk = 2 if stereo else 1, DiskExecutor()
@@ -63,7 +64,8 @@ class Recorder:
         self._file_closed = False  # whether closing the file has been tried, with or without success
         self._samples = 0  # samples per channel that were given to the disk or, after a failure, dropped
         self._loud_until = 0  # the index after the last sample that is not silence
-        self._stopped = self.paused = False  # while paused, silence is recorded in place of both directions' audio
+        self._stopped = self._paused = False
+        self._silent_until = -math.inf  # the time until which silence is recorded in place of received audio
         self._wake_up = asyncio.Event()  # set when `run` has something to do, and once the recording has stopped
         self._reason, self._error = StopReason.STREAM_ENDED, ""
         self.detector = SpeechDetector() if max_silence is not None else None
@@ -77,7 +79,12 @@ class Recorder:
         """The state of the recording, while it is in progress."""
         file = self._file.path if self._file is not None else self.path
         seconds = (self._samples + self._unwritten_bytes // SAMPLE_BYTES) / SAMPLE_RATE
-        return Progress(str(file), round(seconds, 1), self.paused, self._error)
+        return Progress(str(file), round(seconds, 1), self._paused, self._error)
+
+    @property
+    def over(self) -> bool:
+        """Whether the recording has ended, and its result was told."""
+        return self._stopped and self._reported
 
     # -- called by the stream ------------------------------------------------------------------------------------
 
@@ -96,7 +103,7 @@ class Recorder:
         if self._stopped:
             return
         self._last_audio_at = now = self._clock()
-        if self.paused:
+        if now < self._silent_until:
             pcm = bytes(len(pcm))
         if self._error:
             self._samples += len(pcm) // SAMPLE_BYTES
@@ -110,13 +117,17 @@ class Recorder:
     def on_frame_sent(self, encoding: Encoding, item: bytes) -> None:
         """Process a frame that is sent to the peer."""
         if self._tracks is not None and not self._error and not self._stopped:
-            pcm = SILENCE if self.paused else encoding.decode(item)
+            pcm = SILENCE if self._paused else encoding.decode(item)
             self._tracks.outbound.push(pcm, self._elapsed)
 
     def on_frames_recalled(self, frames: int) -> None:
         """Remove the last frames that were sent, because the peer has dropped them unplayed."""
         if self._tracks is not None:
             self._tracks.outbound.retract(frames * FRAME_BYTES)
+
+    def pause(self, paused: bool, silent_until: float) -> None:
+        """Record silence from now on, or audio again: what was sent at once, what was received from a time on."""
+        self._paused, self._silent_until = paused, silent_until
 
     def stop(self, reason: StopReason) -> None:
         """End the recording. Only the first call has an effect."""

@@ -1,6 +1,7 @@
 """The recordings of one call that are in progress, which are paused together, and how their ends are reported."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,48 +13,65 @@ from mediaserver.call.recording.recorder import Recorder
 from mediaserver.call.recording.states import Progress, Recording, StopReason
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.support.cancellation import uninterrupted
+
+# Seconds for which a caller's words may be on the way: 150 ms of network (ITU-T G.114, for a good connection), and
+# what the server itself adds: a frame, a poll of the connection, packets that wait for a late one.
+IN_TRANSIT = 0.25
 
 log = structlog.get_logger()
 
 
 class Recordings:
-    """The recorders of one call that are recording, paused or not."""
+    """The recorders of one call that are recording, paused or not, or whose files are being finished."""
 
     def __init__(self) -> None:
         self._recorders: dict[Recorder, None] = {}  # in the order of their beginnings
         self.paused = False  # whether all recordings are paused, also those that begin later
+        self._silent_until = -math.inf  # the time until which received audio is not recorded; inf while paused
 
     @property
     def in_progress(self) -> Sequence[tuple[Path, Progress]]:
         """The state of each recording, with the path that was asked for."""
-        return [(recorder.path, recorder.progress) for recorder in self._recorders]
+        return [(recorder.path, recorder.progress) for recorder in self._recorders if not recorder.over]
 
     @contextlib.contextmanager
-    def recording(self, recorder: Recorder, receiver: Receiver, pacer: Pacer | None) -> Iterator[None]:
+    def recording(self, recorder: Recorder, receiver: Receiver, pacer: Pacer) -> Iterator[None]:
         """Within a `with` block, feed a recorder, and pause and resume it together with the call's others.
 
-        It gets the audio of `receiver`, even while the caller is muted, and what `pacer` sends, if there is one.
+        It gets the audio of `receiver`, even while the caller is muted, and in stereo what `pacer` sends.
+        `finish` must be called afterwards.
         """
-        recorder.paused = self.paused
+        recorder.pause(self.paused, self._silent_until)
         self._recorders[recorder] = None
-        try:
-            with contextlib.ExitStack() as stack:
-                if recorder.detector is not None:
-                    stack.enter_context(receiver.listen(recorder.on_event, recorder.detector, despite_mute=True))
-                else:
-                    stack.enter_context(receiver.listen_pcm(recorder.push_pcm, despite_mute=True))
-                if pacer is not None:
-                    stack.enter_context(pacer.observe(recorder.on_frame_sent, recorder.on_frames_recalled))
-                yield
-        finally:
-            del self._recorders[recorder]
+        with contextlib.ExitStack() as stack:
+            if recorder.detector is not None:
+                stack.enter_context(receiver.listen(recorder.on_event, recorder.detector, despite_mute=True))
+            else:
+                stack.enter_context(receiver.listen_pcm(recorder.push_pcm, despite_mute=True))
+            if recorder.stereo:
+                stack.enter_context(pacer.observe(recorder.on_frame_sent, recorder.on_frames_recalled))
+            yield
 
-    def pause(self, paused: bool) -> bool:
-        """Pause or resume all recorders of the call; return False if they were in that state already."""
-        changed, self.paused = paused != self.paused, paused
+    async def finish(self, recorder: Recorder, reason: StopReason) -> Recording:
+        """Finish the file of a recorder, which ends for `reason` unless it has ended, and return the recording."""
+        try:
+            return await uninterrupted(recorder.close(reason))
+        finally:
+            self._recorders.pop(recorder, None)
+
+    def pause(self, paused: bool, now: float) -> bool:
+        """Pause or resume all recorders of the call; return False if they were in that state already.
+
+        All audio received so far must have been delivered. Audio that is received until shortly after a pause may
+        have been said within it, and is not recorded either.
+        """
+        if paused == self.paused:
+            return False
+        self.paused, self._silent_until = paused, math.inf if paused else now + IN_TRANSIT
         for recorder in self._recorders:
-            recorder.paused = paused
-        return changed
+            recorder.pause(paused, self._silent_until)
+        return True
 
     def stop(self, path: Path) -> bool:
         """End the recordings that were to be made at a path; returns whether there are any."""

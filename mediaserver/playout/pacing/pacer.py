@@ -114,6 +114,11 @@ class Pacer(Sequencer):
         """How many times the stream had to wait because its peer read too slowly."""
         return self._slow_peer.stalls
 
+    @property
+    def stalled(self) -> float:
+        """For how many seconds, in all, the stream had to wait because its peer read too slowly."""
+        return self._slow_peer.waited
+
     def check_send_buffer(self) -> None:
         """Pause the stream if its peer is slow, so that no messages pile up. The current source stays in place."""
         if self._slow_peer.is_slow(self._writer.transport) and self._membership.joined:

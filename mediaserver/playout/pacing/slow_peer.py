@@ -31,13 +31,19 @@ class SlowPeer:
         self._loop = asyncio.get_running_loop()
         self._timeout = timeout
         self._timer: asyncio.TimerHandle | None = None
-        self._since = 0.0
+        self._since = 0.0  # the time at which the present wait began
+        self._waited = 0.0  # seconds of all waits that are over
         self.stalls = 0
 
     @property
     def waiting(self) -> bool:
         """Whether the stream is paused now, until its slow peer has read all."""
         return self._timer is not None
+
+    @property
+    def waited(self) -> float:
+        """Seconds for which the stream has been paused so far, in all."""
+        return self._waited + (self._loop.time() - self._since if self.waiting else 0.0)
 
     def is_slow(self, transport: Transport) -> bool:
         """Whether more than `MAX_BUFFERED` bytes wait in the transport's buffer."""
@@ -55,13 +61,17 @@ class SlowPeer:
         """Stop waiting; neither `on_drained` nor `on_stalled` is called."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._end_wait()
 
     def _probe(self, transport: Transport, on_drained: Callable[[], None], on_stalled: Callable[[], None]) -> None:
-        self._timer = None
         if not transport.get_write_buffer_size():
+            self._end_wait()
             on_drained()
         elif self._loop.time() - self._since >= self._timeout:
+            self._end_wait()
             on_stalled()
         else:
             self._timer = self._loop.call_later(_PROBE_INTERVAL, self._probe, transport, on_drained, on_stalled)
+
+    def _end_wait(self) -> None:
+        self._waited, self._timer = self.waited, None

@@ -91,15 +91,15 @@ class AdminEndpoint:
             Operation("GET", "/v1/me", read, self._describe_token),
             Operation("POST", "/v1/tickets", None, self._issue_ticket, TicketRequest),
             Operation(
-                "GET", "/v1/events", read, self._events.serve, query=("type", "path", "after"), lasting=True
+                "GET", "/v1/events", read, self._events.serve, query=("type", "path", "after"), websocket=True
             ),
-            Operation("GET", "/v1/levels", read, self._levels.serve, query=("streams",), lasting=True),
-            Operation("GET", "/v1/overview", read, self._overview.serve, lasting=True),
+            Operation("GET", "/v1/levels", read, self._levels.serve, query=("streams",), websocket=True),
+            Operation("GET", "/v1/overview", read, self._overview.serve, websocket=True),
             *self._streams.operations,
-            Operation("GET", f"{one}/events", read, self._stream_events, query=("type", "after"), lasting=True),
+            Operation("GET", f"{one}/events", read, self._stream_events, query=("type", "after"), websocket=True),
             Operation("GET", f"{one}/listen", listen, self._listen.serve_wav, query=("side",), lasting=True),
             Operation(
-                "GET", f"{one}/audio", listen, self._listen.serve_audio, query=("side", "role"), lasting=True
+                "GET", f"{one}/audio", listen, self._listen.serve_audio, query=("side", "role"), websocket=True
             ),
             *self._media.operations,
             *self._recordings.operations,
@@ -107,7 +107,7 @@ class AdminEndpoint:
             *self._prompts.operations,
             Operation("GET", "/v1/paths", read, self._paths.list_paths),
             Operation(
-                "GET", "/v1/paths/call", Scope.CONTROL, self._path_calls.serve, query=("path",), lasting=True
+                "GET", "/v1/paths/call", Scope.CONTROL, self._path_calls.serve, query=("path",), websocket=True
             ),
         ]
 
@@ -141,7 +141,7 @@ class AdminEndpoint:
             if operation.scope is not None:
                 grant.require(operation.scope)
             audited = operation.scope not in (None, Scope.READ)
-            if operation.lasting:
+            if operation.lasting or operation.websocket:
                 response = await self._lasting.handle(operation, request, audited=audited)
             elif operation.method == "POST":
                 response = await self._answers.handle(request, grant.name, operation.handler)
@@ -272,5 +272,8 @@ def _fault_response(why: str) -> web.Response:
 
 
 def _error_response(error: RefusedError) -> web.Response:
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    headers = {
+        401: {"WWW-Authenticate": "Bearer"},
+        426: {"Upgrade": "websocket", "Connection": "Upgrade"},
+    }.get(error.status)
     return web.json_response({"error": str(error)}, status=error.status, headers=headers)

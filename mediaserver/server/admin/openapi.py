@@ -17,6 +17,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # admin port refuses any request. docs/reference/refusals.md is generated from this table.
 REFUSALS = {
     RefusalReason.BAD_QUERY: "a key of the query has an invalid value",
+    RefusalReason.BAD_HANDSHAKE: "the handshake of a WebSocket is wrong; the answer says how",
     RefusalReason.BAD_BODY: "the body is not JSON or is cut short, or a field of it is missing, unknown or wrong",
     RefusalReason.BAD_PATH: "`path` of the body is no path of the configuration",
     RefusalReason.BAD_TEXT: "a text cannot be spoken: it is empty or too long, or a variable is missing or wrong",
@@ -61,7 +62,8 @@ class Operation(NamedTuple):
     handler: Handler
     body: type[BaseModel] | None = None  # the model of the request's JSON body
     query: tuple[str, ...] = ()  # the keys that the URL's query may have
-    lasting: bool = False  # whether the answer goes on for as long as the peer wants
+    lasting: bool = False  # whether the answer is HTTP that goes on for as long as the peer wants
+    websocket: bool = False  # whether the answer is a WebSocket, which lasts, too
     takes_sound: bool = False  # whether the request's body is a sound file
 
     @property

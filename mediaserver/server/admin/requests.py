@@ -41,7 +41,9 @@ class PressedKeys(Table):
 class SoundUrl(Table):
     """A sound file of another server."""
 
-    url: str = Field(max_length=2000, description="A URL that begins with an entry of `admin.play_from`.")
+    url: str = Field(
+        min_length=1, max_length=2000, description="A URL that begins with an entry of `admin.play_from`."
+    )
 
 
 def _kind_of(value: Any) -> str:
@@ -70,7 +72,9 @@ class PlayRequest(Table):
         max_length=100,
         description="Names of prompts, texts to be spoken, URLs of sound files, in sequence.",
     )
-    url: str | None = Field(None, max_length=2000, description="In place of `play`: the URL of a sound file.")
+    url: str | None = Field(
+        None, min_length=1, max_length=2000, description="In place of `play`: the URL of a sound file."
+    )
     interrupt: bool = Field(
         False,
         description="With true it is played at once, and what it interrupts goes on afterwards. With false it"
@@ -89,7 +93,7 @@ class PlayRequest(Table):
     @property
     def items(self) -> tuple[str | SpokenPrompt | SoundUrl, ...]:
         """All that is played, in sequence."""
-        return self.play or (SoundUrl(url=self.url or ""),)
+        return self.play if self.url is None else (SoundUrl(url=self.url),)
 
     @property
     def urls(self) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from mediaserver.call import CloseCode, End, EndReason
+from mediaserver.call.problems import find_problems
 from mediaserver.client.attach import Attacher, AttachRequest
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import RefusalReason, RefusedError
@@ -24,7 +25,6 @@ from mediaserver.server.admin.requests import (
     parse_limit,
     parse_number,
 )
-from mediaserver.wire.encapsulation import Encapsulation
 
 _DESCRIBED_AT_ONCE = 10  # number of streams described in one turn of the event loop, which takes some 0.2 ms
 
@@ -93,15 +93,15 @@ class StreamRequests:
 
     async def describe(self, request: web.Request) -> web.Response:
         """Describe one stream in progress: its variables, what plays and how, its recordings, who listens,
-        its RTP packets."""
+        and what is bad about it."""
         session = self._find(request)
-        operator, call = session.operator, session.call
+        operator = session.operator
         facts: dict[str, Any] = {"playing": operator.playing, "listeners": len(operator.listeners)}
         facts |= {"gain": operator.gain, "muted": sorted(map(str, operator.muted))}
         facts["recordings"] = operator.recordings.in_progress
         facts["variables"] = dict(session.stream.variables)
-        if session.receiver.wire.settings.encapsulation == Encapsulation.RTP:
-            facts |= {"jitter_ms": round(call.jitter_ms, 1), "lost_packets": call.packets.lost}
+        found = find_problems(session.summary(), session.failures)
+        facts["problems"] = [problem._asdict() for problem in found]
         return web.json_response({**describe_stream(session), **facts})
 
     async def hang_up(self, request: web.Request) -> web.Response:

@@ -15,11 +15,8 @@ def select_subprotocol(request: web.BaseRequest) -> str | None:
     return SUBPROTOCOL if SUBPROTOCOL in (word.strip() for word in offered) else None
 
 
-def upgrade_response(request: web.BaseRequest) -> bytes:
-    """The bytes of the answer `101 Switching Protocols`; RefusedError 400 if the request's headers are wrong.
-
-    No WebSocket extension is ever agreed to, because Asterisk refuses an answer that names one.
-    """
+def validate_handshake(request: web.BaseRequest) -> str:
+    """Check the headers of a handshake, and return its key; RefusedError 400 if they are wrong."""
     headers = request.headers
     if request.version < HttpVersion11:
         raise _bad_handshake("it must be an HTTP/1.1 request")
@@ -34,6 +31,15 @@ def upgrade_response(request: web.BaseRequest) -> bytes:
         decoded = b""
     if len(decoded) != websocket.KEY_BYTES:
         raise _bad_handshake(f"Sec-WebSocket-Key must be {websocket.KEY_BYTES} bytes in base64")
+    return key
+
+
+def upgrade_response(request: web.BaseRequest) -> bytes:
+    """The bytes of the answer `101 Switching Protocols`; RefusedError 400 if the request's headers are wrong.
+
+    No WebSocket extension is ever agreed to, because Asterisk refuses an answer that names one.
+    """
+    key = validate_handshake(request)
     lines = (
         "HTTP/1.1 101 Switching Protocols",
         "Upgrade: websocket",

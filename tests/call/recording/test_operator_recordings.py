@@ -128,3 +128,39 @@ async def test_all_are_listed_with_their_states_the_handlers_first(loop: Virtual
         for n, (seconds, since) in enumerate(((0.1, 0.0), (0.5, 0.4), (0.7, 0.6)))
     ]
     assert recordings.in_progress == []
+
+
+@in_virtual_time
+async def test_those_being_finished_are_listed_with_their_duration_until_they_are_over(
+    loop: VirtualLoop, tmp_path: Path
+) -> None:
+    caller = Caller(loop, library_of({}))
+    recordings, listed, begun = caller.session.operator.recordings, list[list[object]](), list[tuple[str, Path]]()
+    caller.say(b"\1\0" * 16_000)
+    # Two files are made. Of the first one, the audio and then the rest are written, and the file is closed.
+    loop.jobs_last = iter([0.0, 0.0, 0.0, 0.0, 0.5, *[0.0] * 50])
+
+    async def record(call: Call) -> None:
+        await call.record(tmp_path / "handler.wav", max_duration=0.4)
+        await call.silence()
+
+    def look() -> None:
+        rows = recordings.in_progress
+        listed.append([(row["id"] and row["id"] == begun[0][0], row["seconds"]) for row in rows])
+
+    def stop() -> None:
+        loop.jobs_last = iter([0.0, 0.0, 0.5, *[0.0] * 50])
+        recordings.stop(begun[0][0])
+
+    await caller.call(
+        record,
+        2000,
+        (100, lambda: begun.append(recordings.start(tmp_path, "a"))),
+        (440, look),  # the handler's is being finished
+        (920, look),  # it is over
+        (920, stop),
+        (1200, look),  # the operator's is being finished
+        (1500, look),
+    )
+    assert listed == [[(None, 0.4), (True, 0.3)], [(True, 0.8)], [(True, 0.8)], []]
+    assert recorded(caller)[2:] == [("recording.done", "max-duration"), ("recording.done", "requested")]

@@ -22,6 +22,7 @@ from mediaserver.audio import tones, wav
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.audio.tone_plans import resolve_tone
 from mediaserver.call import Call, Recording
+from mediaserver.call.inbound.frame_gatherer import FrameGatherer
 from mediaserver.call.recording.disk import DiskExecutor
 from mediaserver.call.recording.recorder import Recorder
 from mediaserver.call.recording.states import StopReason
@@ -632,3 +633,29 @@ async def test_paused_recordings_have_silence_of_both_sides(
         (kind, data) for kind, data in caller.backend.events if kind.startswith("recording.p") or "resumed" in kind
     ]
     assert told == [("recording.paused", {"by": "agent"}), ("recording.resumed", {"by": ""})]
+
+
+@pytest.mark.parametrize("searched", [False, True])
+@in_virtual_time
+async def test_a_pause_begins_after_what_has_come_and_covers_what_is_on_its_way(
+    loop: VirtualLoop, tmp_path: Path, searched: bool
+) -> None:
+    """Frames that are searched for keys are delivered up to 20 ms later, together with those of other calls."""
+    caller = Caller(loop, library_of())
+    caller.session.receiver.gatherer = FrameGatherer(caller.stage.ticker)
+    key = "#" if searched else ""
+    caller.say(np.repeat(np.arange(1000, 1100, dtype="<i2"), 160).tobytes())  # the frame n comes at 10 + 20 n ms
+
+    async def run(call: Call) -> None:
+        loop.call_later(0.415, call.pause_recording)
+        loop.call_later(1.015, call.pause_recording, False)
+        recording = asyncio.create_task(call.record(tmp_path / "a.wav", max_duration=1.6, finish_on=key))
+        await asyncio.sleep(1.02)
+        await call.record(tmp_path / "later.wav", max_duration=0.4, finish_on=key)
+        await recording
+
+    await caller.call(run, 2000)
+    first, later = (read_wav(tmp_path / name).reshape(-1, 160)[:, 0].tolist() for name in ("a.wav", "later.wav"))
+    resumed = 63  # the first frame that is delivered 250 ms after the end of the pause
+    assert first == [*range(1000, 1021), *[0] * (resumed - 21), *range(1000 + resumed, 1080)]
+    assert later == [0 if n < resumed else 1000 + n for n in range(51, 71)]

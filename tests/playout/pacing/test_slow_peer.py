@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from mediaserver.playout.pacing.slow_peer import SlowPeer
 from tests.virtual import FakeTransport, VirtualLoop, in_virtual_time
 
@@ -88,7 +90,22 @@ async def test_each_stall_has_the_whole_timeout_and_is_counted(loop: VirtualLoop
         waiting.transport.buffered = 0
         await waiting.until(begin + 900)
     assert waiting.ends == [("drained", 200), ("drained", 1200)]
-    assert waiting.peer.stalls == 2
+    assert (waiting.peer.stalls, waiting.peer.waited) == (2, pytest.approx(0.4))
+
+
+@in_virtual_time
+async def test_the_time_of_all_waits_is_told_amid_one_too(loop: VirtualLoop) -> None:
+    waiting = Waiting(loop, timeout=0.25)
+    waiting.wait()
+    await waiting.until(150)
+    assert waiting.peer.waited == pytest.approx(0.15)
+    await waiting.until(500)  # it has stalled, at 300 ms
+    waiting.wait()
+    await waiting.until(550)
+    waiting.peer.cancel()
+    waiting.peer.cancel()
+    await waiting.until(1000)
+    assert waiting.peer.waited == pytest.approx(0.35)
 
 
 @in_virtual_time

@@ -30,6 +30,8 @@ async def parsed(model: type[BaseModel], body: object) -> BaseModel:
         (GainRequest, b'{"gain": NaN}', "body: gain: should be a finite number"),
         (GainRequest, b"", "body: gain is missing"),
         (PlayRequest, b"", "body: should have play, with at least one entry, or url"),
+        (PlayRequest, {"url": ""}, "body: url: should not be empty"),
+        (PlayRequest, {"play": ["a", {"url": ""}]}, "body: play[1].url: should not be empty"),
         (RecordRequest, b"null", "body: should be a table, such as { key = value }"),
     ],
 )

@@ -6,10 +6,15 @@ from aiohttp import web
 
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.events.hub import EventFilter, EventHub, HubEvent, Subscription
-from mediaserver.server.admin.live.websockets import open_websocket, read_until_closed, until_first
+from mediaserver.server.admin.live.websockets import (
+    SHUTTING_DOWN,
+    Close,
+    read_until_closed,
+    serve_websocket,
+    until_first,
+)
 
 _MAX_SEQUENCE_DIGITS = 15
-_MAX_MESSAGE = 1024  # the most bytes of a message from a peer
 
 
 class EventStreams:
@@ -26,23 +31,22 @@ class EventStreams:
         sequence number after which events follow, and says how many events are missing.
         """
         after, wanted = _parse_after(request), _filter(request, stream)
-        socket = open_websocket(_MAX_MESSAGE)
-        await socket.prepare(request)
-        subscription, missed = self._hub.subscribe(after, wanted)
-        try:
-            start = {
-                "type": "connected",
-                "sequence": self._hub.sequence if after is None else after,
-                "missed": missed,
-            }
-            await socket.send_str(json.dumps(start))
-            await until_first(_send(socket, subscription), read_until_closed(socket))
-        except ConnectionError:
-            pass  # the peer has gone
-        finally:
-            self._hub.unsubscribe(subscription)
-        await socket.close(code=1001, message=b"server is shutting down")
-        return socket
+
+        async def serve(socket: web.WebSocketResponse) -> Close:
+            subscription, missed = self._hub.subscribe(after, wanted)
+            try:
+                start = {
+                    "type": "connected",
+                    "sequence": self._hub.sequence if after is None else after,
+                    "missed": missed,
+                }
+                await socket.send_str(json.dumps(start))
+                await until_first(_send(socket, subscription), read_until_closed(socket))
+            finally:
+                self._hub.unsubscribe(subscription)
+            return SHUTTING_DOWN
+
+        return await serve_websocket(request, serve)
 
 
 async def _send(socket: web.WebSocketResponse, subscription: Subscription) -> None:

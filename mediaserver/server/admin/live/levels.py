@@ -10,7 +10,13 @@ from aiohttp import web
 from mediaserver.call.listening.level_meter import LevelMeter, take_levels
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
-from mediaserver.server.admin.live.websockets import open_websocket, read_messages, until_first
+from mediaserver.server.admin.live.websockets import (
+    SHUTTING_DOWN,
+    Close,
+    read_messages,
+    serve_websocket,
+    until_first,
+)
 from mediaserver.server.admin.requests import MAX_WATCHED, WatchedStreams
 
 _INTERVAL = 0.2  # seconds between two messages with levels
@@ -91,20 +97,19 @@ class LevelStreams:
         ids = [part for part in request.query.get("streams", "").split(",") if part]
         if len(ids) > MAX_WATCHED:
             raise RefusedError(RefusalReason.BAD_QUERY, f"streams: at most {MAX_WATCHED} at a time")
-        socket = open_websocket(_MAX_MESSAGE)
-        await socket.prepare(request)
-        meters = Meters(self._engine)
-        meters.wanted = set(ids)
-        try:
-            await meters.change()
-            await until_first(_send(socket, meters), _receive(socket, meters), self._closed.wait())
-        except ConnectionError:
-            pass  # the peer has gone
-        finally:
-            meters.wanted = set()
-            await meters.change()
-        await socket.close(code=1001, message=b"server is shutting down")
-        return socket
+
+        async def serve(socket: web.WebSocketResponse) -> Close:
+            meters = Meters(self._engine)
+            meters.wanted = set(ids)
+            try:
+                await meters.change()
+                await until_first(_send(socket, meters), _receive(socket, meters), self._closed.wait())
+            finally:
+                meters.wanted = set()
+                await meters.change()
+            return SHUTTING_DOWN
+
+        return await serve_websocket(request, serve, _MAX_MESSAGE)
 
 
 async def _send(socket: web.WebSocketResponse, meters: Meters) -> None:

@@ -11,12 +11,13 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from mediaserver.audio import wav
 from mediaserver.audio.pcm import FRAME_BYTES
 from mediaserver.call import Session
-from mediaserver.call.listening.listen_in import Side
+from mediaserver.call.listening.listen_in import ListenIn, Side
+from mediaserver.call.listening.listeners import Listeners
 from mediaserver.call.listening.talker import Role
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.admin.authorization import GRANT
-from mediaserver.server.admin.live.websockets import open_websocket, read_messages, until_first
+from mediaserver.server.admin.live.websockets import Close, read_messages, serve_websocket, until_first
 
 # The most bytes that wait for a peer in our buffer, and in the kernel's. While that much waits, no more is sent to
 # the peer, and the oldest waiting audio is dropped, so that the peer hears the present rather than the past.
@@ -26,6 +27,7 @@ _SEND_BUFFER = 32 * 1024
 # ends when the peer leaves.
 _RECEIVE_BUFFER = 32 * 1024
 _MAX_MESSAGE = 64 * 1024  # the most bytes of a message from a peer
+_ENDED = Close(WSCloseCode.OK, "the stream has ended")
 _LOOK = 0.05  # seconds between two checks whether a peer has taken what it was sent
 
 E = TypeVar("E", bound=StrEnum)
@@ -72,35 +74,42 @@ class ListenRequests:
         side, role = _choice(request, "side", Side.BOTH), _choice(request, "role", Role.LISTEN)
         if role is not Role.LISTEN:
             request[GRANT].require(Scope.CONTROL)
-        listeners = self._session_of(request).operator.listeners
-        listener = listeners.start(side, role, request[GRANT].caller)
-        socket = open_websocket(_MAX_MESSAGE)
+        session = self._session_of(request)
+        listeners = session.operator.listeners
 
-        async def send() -> None:
-            size = side.channels * FRAME_BYTES
-            while pcm := await listener.read():
-                await until_taken(request, self._timeout())
-                for at in range(0, len(pcm), size):
-                    await socket.send_bytes(pcm[at : at + size])
+        async def serve(socket: web.WebSocketResponse) -> Close:
+            if session.end is not None:  # it has ended while the handshake was answered
+                return _ENDED
+            listener = listeners.start(side, role, request[GRANT].caller)
+            try:
+                await until_first(
+                    self._send(request, socket, listener, side.channels * FRAME_BYTES),
+                    _receive(socket, listeners, listener),
+                )
+            except ValueError as error:
+                return Close(WSCloseCode.INVALID_TEXT, str(error))
+            finally:
+                listeners.stop(listener)
+            return _ENDED
 
-        async def receive() -> None:
-            async for message in read_messages(socket):
-                if message.type is WSMsgType.BINARY:
-                    listeners.talk(listener, message.data)
+        limit_buffers(request)
+        return await serve_websocket(request, serve, _MAX_MESSAGE)
 
-        code, why = WSCloseCode.OK, "the stream has ended"
-        try:
-            limit_buffers(request)
-            await socket.prepare(request)
-            await until_first(send(), receive())
-        except ValueError as error:
-            code, why = WSCloseCode.INVALID_TEXT, str(error)
-        except ConnectionError:
-            pass  # the peer has gone
-        finally:
-            listeners.stop(listener)
-        await socket.close(code=code, message=why.encode())
-        return socket
+    async def _send(
+        self, request: web.Request, socket: web.WebSocketResponse, listener: ListenIn, size: int
+    ) -> None:
+        """Send what a listener hears, in messages of `size` bytes, until the stream ends."""
+        while pcm := await listener.read():
+            await until_taken(request, self._timeout())
+            for at in range(0, len(pcm), size):
+                await socket.send_bytes(pcm[at : at + size])
+
+
+async def _receive(socket: web.WebSocketResponse, listeners: Listeners, listener: ListenIn) -> None:
+    """Play what a peer says, until it has gone. ValueError if a message ends with half a sample."""
+    async for message in read_messages(socket):
+        if message.type is WSMsgType.BINARY:
+            listeners.talk(listener, message.data)
 
 
 def limit_buffers(request: web.Request) -> None:

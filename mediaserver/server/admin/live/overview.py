@@ -16,14 +16,19 @@ from aiohttp import web
 
 from mediaserver.call import Session
 from mediaserver.runtime.registry import StreamRegistry
-from mediaserver.server.admin.live.websockets import open_websocket, read_until_closed, until_first
+from mediaserver.server.admin.live.websockets import (
+    SHUTTING_DOWN,
+    Close,
+    read_until_closed,
+    serve_websocket,
+    until_first,
+)
 
 # What the rows have, in this order. `began` is on the clock of `now`, which each message has.
 COLUMNS = ("id", "path", "direction", "peer", "wire", "began", "late", "call", "label")
 _INTERVAL = 1.0  # seconds between two turns of the table
 _PER_TURN = 400  # the most streams that are looked at in a turn: more streams take several turns
 _AT_A_TIME = 20  # streams that are looked at in one turn of the event loop, which takes 0.1 ms or less
-_MAX_MESSAGE = 1024  # the most bytes of a message from a peer
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -162,12 +167,13 @@ class OverviewStreams:
         A change is sent within a second, or within `streams / 400` seconds where there are more. `ended` has the
         ids of streams that are over. A message with `columns`, also a later one, replaces all before it.
         """
-        socket = open_websocket(_MAX_MESSAGE)
-        await socket.prepare(request)
-        with contextlib.suppress(ConnectionError), self._overview.watching():
-            await until_first(self._send(socket), read_until_closed(socket), self._closed.wait())
-        await socket.close(code=1001, message=b"server is shutting down")
-        return socket
+
+        async def serve(socket: web.WebSocketResponse) -> Close:
+            with self._overview.watching():
+                await until_first(self._send(socket), read_until_closed(socket), self._closed.wait())
+            return SHUTTING_DOWN
+
+        return await serve_websocket(request, serve)
 
     async def _send(self, socket: web.WebSocketResponse) -> None:
         seen = 0

@@ -1,6 +1,7 @@
 """The admin port's request to call a path as a caller does, such as to try a menu in a browser."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from mediaserver.call import CloseCode, End, EndReason
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.admin.connections import AdminConnection
 from mediaserver.server.admin.live.lasting import ASKED
+from mediaserver.server.admin.live.websockets import require_handshake
 from mediaserver.server.http.eviction import NO_ROOM
 from mediaserver.server.http.media import MediaEndpoint
 from mediaserver.server.http.upgrade import upgrade_response
@@ -40,8 +42,7 @@ class PathCalls:
         first message is text, and names the stream. If a call is refused, its WebSocket is closed with the code
         4000 + the HTTP status, and with the reason.
         """
-        if request.headers.get("Upgrade", "").lower() != "websocket":
-            raise RefusedError(RefusalReason.NOT_WEBSOCKET, "a call needs a WebSocket")
+        require_handshake(request)
         response = upgrade_response(request)
         http, connections = protocol_of(request), self._media.connections
         assert isinstance(http, AdminConnection)  # noqa: S101 - `AdminConnections` makes no others
@@ -51,10 +52,13 @@ class PathCalls:
             if reason := self._why_closed():
                 raise RefusedError(RefusalReason.NO_CALLS, reason)
             admitted = await self._media.admission.admit_operator(_url(request.query.get("path", "")))
+            websocket = connections.upgrade(http, response)
         except RefusedError as error:
-            await _close(connections.upgrade(http, response), error)
+            with contextlib.suppress(ConnectionResetError):  # the peer has gone
+                await _close(connections.upgrade(http, response), error)
             return web.Response(status=error.status)
-        websocket = connections.upgrade(http, response)
+        except ConnectionResetError:
+            return web.Response()  # the peer has gone
         websocket.write_text(json.dumps({"type": "connected", "stream": admitted.stream.id}))
         session, serving = self._media.begin(admitted, websocket)
         # The called path is logged without its query, which may have secrets.

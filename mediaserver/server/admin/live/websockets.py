@@ -1,10 +1,13 @@
 """What the WebSockets of the admin port have in common."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, NamedTuple
 
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+
+from mediaserver.errors import RefusalReason, RefusedError
+from mediaserver.server.http.upgrade import validate_handshake
 
 _HEARTBEAT = 20.0  # seconds between pings; a peer that does not answer is disconnected
 _CLOSING = (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR)
@@ -14,6 +17,17 @@ _CLOSING = (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERRO
 RATE = 32_000
 BURST = 1.0  # seconds: a peer may send at once as many bytes as come in this time at `RATE`
 MESSAGE_COST = 32  # bytes added to the size of each message when its rate is compared with `RATE`
+_MAX_MESSAGE = 1024  # the most bytes of a message from a peer that has nothing, or little, to say
+
+
+class Close(NamedTuple):
+    """Why a WebSocket is closed: the code and the text of its close frame (RFC 6455, section 7.4.1)."""
+
+    code: int
+    why: str
+
+
+SHUTTING_DOWN = Close(WSCloseCode.GOING_AWAY, "server is shutting down")
 
 
 class Pace:
@@ -28,9 +42,33 @@ class Pace:
         return max(0.0, self._due - now)
 
 
-def open_websocket(max_message: int) -> web.WebSocketResponse:
-    """A WebSocket, to be read by `read_messages`. Messages of more bytes than `max_message` close it."""
-    return web.WebSocketResponse(heartbeat=_HEARTBEAT, autoping=False, compress=False, max_msg_size=max_message)
+def require_handshake(request: web.Request) -> None:
+    """Refuse a request whose answer is a WebSocket if it is plain HTTP (426), or a wrong handshake (400)."""
+    if request.headers.get("Upgrade", "").strip().lower() != "websocket":
+        raise RefusedError(RefusalReason.NOT_WEBSOCKET, f"{request.path} is a WebSocket: connect to it by ws://")
+    validate_handshake(request)
+
+
+async def serve_websocket(
+    request: web.Request,
+    serve: Callable[[web.WebSocketResponse], Awaitable[Close]],
+    max_message: int = _MAX_MESSAGE,
+) -> web.WebSocketResponse:
+    """Answer a WebSocket's handshake, run `serve` on it, and close it for the reason that `serve` returns.
+
+    `serve` reads by `read_messages`. Messages of more bytes than `max_message` close the WebSocket. A peer that
+    leaves, be it amid the handshake, ends `serve` by a ConnectionError, and is no fault to be logged.
+    RefusedError as of `require_handshake`.
+    """
+    require_handshake(request)
+    socket = web.WebSocketResponse(heartbeat=_HEARTBEAT, autoping=False, compress=False, max_msg_size=max_message)
+    try:
+        await socket.prepare(request)
+        close = await serve(socket)
+    except ConnectionError:
+        return socket
+    await socket.close(code=close.code, message=close.why.encode())
+    return socket
 
 
 async def read_messages(socket: web.WebSocketResponse) -> AsyncIterator[WSMessage]:
