@@ -19,6 +19,14 @@ TLS = """
 certificate = "{}"
 key = "{}"
 """
+BACKGROUND = """
+[paths."/over"]
+handler = "playback"
+prompt = "minute"
+repeat = "forever"
+framing = "pcm"
+background = "minute"
+"""
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,8 @@ class Contender:
             with process((sys.executable, "-m", f"benchmarks.yardsticks.{self.module}", str(port)), port) as pid:
                 yield port, pid
             return
-        with playing_server(folder, TLS.format(*make_certificate(folder)) * self.tls) as server:
+        settings = TLS.format(*make_certificate(folder)) * self.tls
+        with playing_server(folder, BACKGROUND * self.path.startswith("/over") + settings) as server:
             yield server.port, server.pid
 
 
@@ -60,6 +69,8 @@ CONTENDERS = (
     MEDIA,
     Contender("media server, audiosocket/message", path="/minute?framing=message", payload=323),
     Contender("media server, rtp", path="/minute?encapsulation=rtp", payload=172),
+    Contender("media server, audiosocket/pcm, background", path="/over"),
+    Contender("media server, rtp, background", path="/over?encapsulation=rtp", payload=172),
     Contender("media server, audiosocket/pcm, TLS", tls=True),
 )
 SWEPT = (*YARDSTICKS, MEDIA)

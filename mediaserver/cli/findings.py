@@ -106,7 +106,7 @@ async def collect_findings(
     steps = prompt_findings.loop_steps(configuration.table, library.snapshot, measured)
     prompts = [
         report.describe_prompt(
-            prompt, measured.get(name), steps.get(name), levelled=settings.prompts.loudness != "off"
+            prompt, measured.get(name), steps.get(name), levelled=settings.prompts.level is not None
         )
         for name, prompt in sorted(library.prompts.items())
     ]

@@ -59,7 +59,7 @@ class PromptSettings(Table):
     memory_limit: int = Field(512, ge=1, description="MB of memory for prompts that are ready to be sent.")
     longest: float = Field(7200.0, gt=0, le=86_400, description="The longest sound file, in seconds.")
     pcm: Literal["auto", "linear", "mulaw"] = Field("auto", description="What `.pcm` files hold.")
-    loudness: Loudness = Field("off", description="The active speech level of all prompts in dBov, or off.")
+    loudness: Loudness = Field("off", description="The active speech level of prompts and texts in dBov, or off.")
     trim_silence: SilenceTrim = Field(False, description="Whether silence at the ends is cut off.")
     cache: str = Field("auto", min_length=1, description="The folder for decoded sound, auto or off.")
     cache_limit: int = Field(1024, ge=1, description="MB of disk for decoded sound.")
@@ -69,6 +69,11 @@ class PromptSettings(Table):
     editable: bool = Field(False, description="Whether the admin port may change prompts.")
     upload_limit: int = Field(100, ge=1, description="The largest file that may be uploaded, in MB.")
     history: int = Field(5, ge=0, le=1000, description="How many old versions of a prompt are kept.")
+
+    @property
+    def level(self) -> float | None:
+        """The active speech level of prompts and spoken texts in dBov; None where `loudness` is off."""
+        return None if self.loudness == "off" else self.loudness
 
     @property
     def cache_directory(self) -> Path | None:

@@ -24,8 +24,7 @@ def open_library(settings: Settings, *, make_store: bool = True) -> PromptLibrar
     """
     prompts = settings.prompts
     store = _sound_cache_folder(prompts, make=make_store)
-    loudness = None if prompts.loudness == "off" else prompts.loudness
-    conditioning = Conditioning(loudness, prompts.trim_silence)
+    conditioning = Conditioning(prompts.level, prompts.trim_silence)
     pool = DecodePool(store, prompts.cache_limit * MEGABYTE, prompts.longest, prompts.pcm, conditioning)
     return PromptLibrary(prompts.directory, prompts.memory_limit * MEGABYTE, pool)
 

@@ -68,6 +68,7 @@ class Engine:
             settings.chat,
             speech_cache_folder(settings.prompts),
             self.metrics.spoken.observe,
+            settings.prompts.level,
         )
         self.webhooks = Webhooks(_webhook_settings(settings.events, self.configuration.secrets["events.secret"]))
         self.events = EventHub()

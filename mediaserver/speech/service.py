@@ -50,6 +50,7 @@ class SpeechService:
 
     `store` is the folder of the TTS cache on disk. `on_first_audio` is called for each newly synthesised sentence,
     with the seconds that its first audio took, including the wait in the queue. `chat` answers conversations.
+    `loudness` is the active speech level of spoken texts in dBov; None keeps the engines' own levels.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class SpeechService:
         chat: ChatSettings | None = None,
         store: Path | None = None,
         on_first_audio: Callable[[float], None] = lambda seconds: None,
+        loudness: float | None = None,
     ) -> None:
         self.settings = speech or SpeechSettings()
         self.recognition = recognition or RecognitionSettings()
@@ -74,6 +76,7 @@ class SpeechService:
             self.settings.memory_limit * _MEGABYTE,
             Store(str(store), limit) if store is not None else None,
             on_first_audio,
+            loudness,
         )
         self._chat_settings = chat or ChatSettings()
         self.chat = self._make_chat(self._chat_settings)

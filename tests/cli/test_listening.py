@@ -11,7 +11,7 @@ from mediaserver.cli.findings import collect_findings
 from mediaserver.errors import ConfigError
 from tests.audio import p56
 from tests.server.process import write_config
-from tests.sound import read_wav, speechlike, write_wav
+from tests.sound import read_wav, sine, speechlike, write_wav
 
 VOICE = (speechlike(4321) // 4).astype(np.int16)
 
@@ -60,6 +60,50 @@ async def test_a_prompt_that_no_path_plays_is_written_as_it_is_levelled(tmp_path
     files = await written(tmp_path, text)
     assert files.keys() == {"a.wav", "b/c.wav"}
     assert p56.active_level(files["a.wav"]) == pytest.approx(-26, abs=0.1)
+
+
+OVER = """
+[paths."/over"]
+handler = "playback"
+prompt = "a"
+gain = -3
+background = "music/hum"
+background_level = -30
+background_ducking = 14
+"""
+
+
+def power_dbov(samples: np.ndarray) -> float:
+    return 10 * np.log10(np.mean(samples.astype(float) ** 2) / 32768**2)
+
+
+@pytest.mark.parametrize(("wire", "law"), [("", ""), ('encapsulation = "rtp"\n', "mulaw, ")])
+async def test_a_background_is_heard_under_the_prompt_and_after_it(tmp_path: Path, wire: str, law: str) -> None:
+    write_wav(tmp_path / "prompts/music/hum.wav", np.rint(sine(200, 1, 8000, 0.2) * 32767))
+    files = await written(tmp_path, OVER + wire)
+    name = f"a ({law}-3 dB, over music-hum at -30 dBov, lowered by 14 dB).wav"
+    alone_name = f"music/hum ({law}background at -30 dBov).wav"
+    assert files.keys() == {name, alone_name, "b/c.wav"}
+    heard, alone = files[name], files[alone_name]
+    frames = -(-len(VOICE) // 160)
+    assert len(heard) == (frames + 100) * 160
+    prompt = np.pad(np.rint(VOICE * 10 ** (-3 / 20)), (0, frames * 160 - len(VOICE)))
+    under = heard[: frames * 160] - prompt
+    assert np.abs(under[:40]).max() < 0.05 * np.abs(VOICE).max()  # it fades in
+    if not law:
+        assert power_dbov(under[8 * 160 : -160]) == pytest.approx(-44, abs=0.5)
+    assert power_dbov(heard[-8000:]) == pytest.approx(-30, abs=0.3)
+    assert len(alone) == 8000
+    assert power_dbov(alone[4000:]) == pytest.approx(-30, abs=0.3)
+    if law:
+        for sound in (heard, alone):
+            assert np.array_equal(g711.mulaw_decode(g711.mulaw_encode(sound)), sound)
+
+
+@pytest.mark.parametrize("name", ["{name}", "missing"])
+async def test_a_background_that_is_not_known_is_left_out(tmp_path: Path, name: str) -> None:
+    files = await written(tmp_path, OVER.replace("music/hum", name).replace("/over", "/{name}"))
+    assert files.keys() == {"a (-3 dB).wav", "b/c.wav"}
 
 
 async def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:

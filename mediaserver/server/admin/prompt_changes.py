@@ -164,7 +164,7 @@ class PromptChanges:
             self._uploads -= 1
 
     def _placed(self, placed: PlacedPrompt) -> web.Response:
-        levelled = self._engine.settings.prompts.loudness != "off"
+        levelled = self._engine.settings.prompts.level is not None
         described = report.describe_prompt(placed.prompt, placed.measured, None, levelled=levelled)
         file = placed.prompt.path.relative_to(self._engine.library.directory).as_posix()
         return web.json_response(described | {"file": file}, status=201 if placed.is_new else 200)

@@ -17,6 +17,7 @@ from mediaserver.speech.tts.interface import Voice
 from mediaserver.speech.tts.spoken_text import SentenceAudio, split_pcm
 from mediaserver.speech.tts.synthesis_queue import TRUSTED, Origin
 from mediaserver.speech.tts.synthesiser import Synthesiser, SynthesisJob
+from mediaserver.speech.tts.text_levels import SentenceLeveller, TextLevels
 from mediaserver.support.store import Store
 
 # The number of samples in one clip (5 s). Encoding a clip blocks the event loop for well under a millisecond.
@@ -35,7 +36,7 @@ class _Found(NamedTuple):
 
     key: str  # the sentence's key in the cache, which names the engine that has spoken it
     result: str  # where the sentence came from, one of `RESULTS`
-    pcm: bytes = b""  # the PCM to save to disk; b"" for a sentence from the cache
+    leveller: SentenceLeveller | None = None  # what has levelled a new sentence; None for one from the cache
 
 
 class TtsCache:
@@ -43,6 +44,9 @@ class TtsCache:
 
     A sentence's key names the engine and the voice that have spoken it. If the first engine failed and another one
     spoke a sentence, the first engine is therefore asked again when the sentence is next needed.
+
+    Sentences in memory are at the level of `loudness`, in dBov as of `prompts.loudness`; None keeps the engines'
+    levels. On disk they are as the engines gave them, so that another level does not have them spoken again.
 
     `synthesiser` returns the synthesiser of an engine by the engine's name. `timeout` is in seconds,
     `memory_limit` in bytes. `results` counts the sentences for each of `RESULTS`. A sentence is "dropped" if its
@@ -58,11 +62,12 @@ class TtsCache:
         memory_limit: int,
         store: Store | None = None,
         on_first_audio: Callable[[float], None] = lambda seconds: None,
+        loudness: float | None = None,
     ) -> None:
         self.results = dict.fromkeys(RESULTS, 0)
         self._synthesiser, self._failover = synthesiser, failover
         self._timeout, self._memory_limit, self._store = timeout, memory_limit, store
-        self._on_first_audio = on_first_audio
+        self._on_first_audio, self._levels = on_first_audio, TextLevels(loudness)
         # The sentences by cache key. While a sentence is being synthesised, its key names all engines that may
         # speak it.
         self._sentences: OrderedDict[str, SentenceAudio] = OrderedDict()
@@ -148,8 +153,10 @@ class TtsCache:
                 del self._sentences[key]  # a failed sentence is tried again for the next call that needs it
             if not error and found.key not in self._sentences:
                 self._add_and_evict(found.key, sentence.without_broken_start())
-        if found.pcm and not error:
-            await self._save(found.key, found.pcm)
+        if found.leveller is not None and not error:
+            if (levelled := await found.leveller.finish()) is not None:
+                self._replace(found.key, levelled)
+            await self._save(found.key, found.leveller.received)
 
     async def _obtain(self, sentence: SentenceAudio, text: str, voices: Sequence[Voice]) -> "_Found":
         """Fill in a sentence's audio from the cache or an engine. Raises EngineError if no engine succeeds."""
@@ -166,8 +173,8 @@ class TtsCache:
             if attempt.engine != first and (result := await self._fill_from_cache(sentence, key)):
                 return _Found(key, result)
             with attempt:
-                pcm = await self._synthesise(sentence, text, by_name[attempt.engine], attempt, began)
-                return _Found(key, "made", pcm)
+                leveller = await self._synthesise(sentence, text, by_name[attempt.engine], attempt, began)
+                return _Found(key, "made", leveller)
         raise attempts.failure()
 
     async def _fill_from_cache(self, sentence: SentenceAudio, key: str) -> str:
@@ -176,7 +183,7 @@ class TtsCache:
         if kept is not None and kept.complete:
             pcm, result = b"".join(clip.pcm for clip in kept.clips), "memory"
         elif self._store is not None and (stored := await asyncio.to_thread(self._store.get, key)) is not None:
-            pcm, result = stored, "disk"
+            pcm, result = await self._levels.level(stored), "disk"
         else:
             return ""
         sentence.restart()
@@ -185,18 +192,22 @@ class TtsCache:
 
     async def _synthesise(
         self, sentence: SentenceAudio, text: str, voice: Voice, attempt: Attempt, began: float
-    ) -> bytes:
-        """Have an engine speak a sentence: append each piece of PCM to it at once, and return all of the PCM."""
-        received = bytearray()
+    ) -> SentenceLeveller:
+        """Have an engine speak a sentence: append each piece of PCM at its level; return what has levelled it."""
         synthesiser, job = self._synthesiser(voice.engine), self._jobs[sentence]
+        leveller = self._levels.begin_sentence(f"{synthesiser.engine.identity}\n{voice.name}")
         sentence.restart()
         async with contextlib.aclosing(synthesiser.synthesise(text, voice, job, attempt)) as audio:
             async for pcm in audio:
-                if not sentence.clips:
-                    self._on_first_audio(time.monotonic() - began)
-                received += pcm
-                _append_parts(sentence, pcm)
-        return bytes(received)
+                self._append(sentence, await leveller.feed(pcm), began)
+        self._append(sentence, await leveller.flush(), began)
+        return leveller
+
+    def _append(self, sentence: SentenceAudio, pcm: bytes, began: float) -> None:
+        """Append PCM to a new sentence, whose synthesis began at the time `began`."""
+        if pcm and not sentence.clips:
+            self._on_first_audio(time.monotonic() - began)
+        _append_parts(sentence, pcm)
 
     def _log_failure(self, engine: str, why: str) -> None:
         """Log why a sentence failed: the same reason at most once a minute. `results` counts every failure."""
@@ -215,6 +226,13 @@ class TtsCache:
             if (reason := error_text(error)) != self._store_error:
                 log.warning("speech cache write failed", why=reason)
                 self._store_error = reason
+
+    def _replace(self, key: str, pcm: bytes) -> None:
+        """Replace a complete sentence's audio by the same sentence at its own level, for the calls to come."""
+        if (kept := self._sentences.get(key)) is not None and kept.complete:
+            self._sentences[key] = levelled = SentenceAudio()
+            _append_parts(levelled, pcm)
+            levelled.finish()
 
     def _add_and_evict(self, key: str, new: SentenceAudio) -> None:
         """Keep a complete sentence. Beyond the memory limit, drop the least recently used sentences.
