@@ -305,6 +305,19 @@ def test_audio_may_be_fed_in_pieces_of_any_size(sizes, onset):
     assert digits == detected(audio) == "11D#"
 
 
+def test_streams_whose_audio_is_not_in_whole_frames_are_searched_together_like_others():
+    audio = pcm(press("4"), silence(50), press("2"))
+    odd, even = DtmfDetector(), DtmfDetector()
+    found = {id(odd): odd.feed(audio[:100]), id(even): ""}
+    for at in range(100, len(audio) - FRAME, FRAME):
+        rows = np.stack([np.frombuffer(audio[begin : begin + FRAME], "<i2") for begin in (at, at - 100)])
+        digits, holding = detect_digits([odd, even], rows)
+        found[id(odd)] += digits[0]
+        found[id(even)] += digits[1]
+        assert holding == [odd.holding, even.holding]
+    assert [*found.values()] == ["42", "42"]
+
+
 # Talk-off: an hour of what is no digit
 
 

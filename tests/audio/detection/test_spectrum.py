@@ -72,6 +72,15 @@ def test_silence_has_no_power_and_breaks_no_measure() -> None:
     assert (found.periodicity, found.change, found.concentration) == (0, 0, 0)
 
 
+def test_powers_are_those_of_a_fourier_transform() -> None:
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(WINDOW) + 0.5) / WINDOW)
+    for sound in SOUNDS.values():
+        window = windows_of(sound)[-1]
+        expected = np.abs(np.fft.rfft(window * hann)[6:112]) ** 2
+        found = spectrum.powers_of(spectra(window)[COUNTED])
+        assert found == pytest.approx(expected, rel=1e-3, abs=1e-6 * expected.max() + 1e-3)
+
+
 def test_many_windows_together_have_the_measures_of_each() -> None:
     windows = np.stack([windows_of(sound) for sound in SOUNDS.values()])
     earliest, before, latest = (spectra(windows[:, n]) for n in range(3))
