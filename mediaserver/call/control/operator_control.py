@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from mediaserver.call.lifetime import Lifetime, Work
 from mediaserver.call.listening.level_meter import LevelMeter
 from mediaserver.call.listening.listen_in import Side
 from mediaserver.call.listening.listeners import Listeners
+from mediaserver.call.played_sounds import PlayedSound
 from mediaserver.call.recording.operator_recordings import OperatorRecordings
 from mediaserver.call.sounds import start_playback
 from mediaserver.call.stream import MAX_VARIABLES
@@ -46,6 +47,11 @@ class OperatorControl:
         return self._pacer.playing
 
     @property
+    def played(self) -> Sequence[PlayedSound]:
+        """The latest sounds that have ended, in the order of their ends."""
+        return list(self._lifetime.played.latest)
+
+    @property
     def late(self) -> int:
         """How many frames were sent after their time, because the process had stalled."""
         return self._pacer.late_ticks
@@ -65,7 +71,7 @@ class OperatorControl:
             raise RefusedError(RefusalReason.STREAM_BUSY, f"{MAX_PLAYBACKS} sounds wait on this stream already")
         self._lifetime.control.answer()
         playback = secrets.token_hex(4)
-        done = start_playback(self._pacer, source, first, interrupt=interrupt)
+        done = start_playback(self._pacer, source, first, self._lifetime.played, interrupt=interrupt)
         self._playing[playback] = done
         done.add_done_callback(partial(self._report, playback))
         return playback
