@@ -24,6 +24,7 @@ from mediaserver.errors import RefusalReason, RefusedError, error_text
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.sources.source import PlaybackResult, Source
+from mediaserver.wire.encapsulation import Encapsulation
 
 MAX_PLAYBACKS = 20  # the most sounds of operators' requests that may play or wait on one stream
 
@@ -55,6 +56,31 @@ class OperatorControl:
     def late(self) -> int:
         """How many frames were sent after their time, because the process had stalled."""
         return self._pacer.late_ticks
+
+    @property
+    def skipped(self) -> int:
+        """How many frames were left out, because the process had stalled for too long."""
+        return self._pacer.skipped_ticks
+
+    @property
+    def lost(self) -> int:
+        """How many of the caller's RTP packets are missing, of those that came while somebody listened."""
+        is_rtp = self._receiver.wire.settings.encapsulation is Encapsulation.RTP
+        return self._receiver.packets.lost if is_rtp else 0
+
+    @property
+    def faults(self) -> tuple[int, ...]:
+        """Counts of what may be a problem of the stream, besides `lost`. To find the problems takes longer."""
+        pacer, receiver = self._pacer, self._receiver
+        return (
+            pacer.late_ticks * 100 // (pacer.frames + 1),
+            pacer.skipped_ticks,
+            pacer.stalls,
+            pacer.underruns,
+            receiver.malformed,
+            receiver.dropped,
+            self._lifetime.failures.count,
+        )
 
     def meter_levels(self) -> LevelMeter:
         """Begin to measure how loud both directions are, until the meter is closed."""
