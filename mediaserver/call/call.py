@@ -73,7 +73,7 @@ class Call(CallControl):
         """
         source = await open_sound(sound, self.prompts, self._decode)
         self._lifetime.control.answer()
-        done = start_playback(self._pacer, source, sound, interrupt=interrupt)
+        done = start_playback(self._pacer, source, sound, self._lifetime.played, interrupt=interrupt)
         try:
             return await done
         except asyncio.CancelledError:

@@ -7,9 +7,10 @@ from typing import Any
 
 from mediaserver.call.closings import Closings
 from mediaserver.call.control.peer_control import PeerControl
+from mediaserver.call.played_sounds import PlayedSounds
 from mediaserver.call.problems import Failures
 from mediaserver.call.recording.recordings import Recordings
-from mediaserver.call.stream import Stream
+from mediaserver.call.stream import Clock, Stream
 from mediaserver.transport.closing import End
 from mediaserver.wire.voipbin.actions import Action
 from mediaserver.wire.voipbin.destination import Destination
@@ -33,17 +34,18 @@ class Lifetime:
         "hanging_up",
         "next",
         "over",
+        "played",
         "recordings",
         "stream",
         "task",
     )
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, clock: Clock) -> None:
         self.stream = stream  # the stream's identity, replaced if the peer names itself or its call later
         self.control = PeerControl()
         self.closings = Closings()  # the handlers' own connections that are being closed
         self.recordings = Recordings()
-        self.failures = Failures()
+        self.failures, self.played = Failures(), PlayedSounds(clock)
         self.hanging_up = False  # whether the peer is to hang the call up when the stream ends
         self.next: Destination | Sequence[Action] | None = None  # where the call goes when the stream ends
         self.end: End | None = None

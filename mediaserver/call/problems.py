@@ -58,13 +58,15 @@ class Problem(NamedTuple):
 class Failures:
     """What has failed on one stream: for each kind of failure, how often, and why the latest time."""
 
-    __slots__ = ("_latest",)
+    __slots__ = ("_latest", "count")
 
     def __init__(self) -> None:
         self._latest: dict[str, tuple[int, str]] = {}
+        self.count = 0  # the number of all failures
 
     def add(self, kind: str, why: str) -> None:
         """Count a failure."""
+        self.count += 1
         self._latest[kind] = self._latest.get(kind, (0, ""))[0] + 1, why
 
     def add_event(self, kind: str, data: Mapping[str, Any]) -> None:

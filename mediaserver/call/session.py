@@ -51,7 +51,7 @@ class Session:
     ) -> None:
         self._pacer, self._clock, self.started = pacer, clock, clock()
         self.receiver = Receiver(wire, clock, self._on_listener_error, self._on_signal, self._on_audio_expected)
-        self._lifetime = Lifetime(stream)
+        self._lifetime = Lifetime(stream, clock)
         self.closings, self.failures = self._lifetime.closings, self._lifetime.failures
         sink = event_sink or NullEventSink()
         self.call = Call(self._lifetime, library, pacer, self.receiver, clock, sink, speech or SpeechService())

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mediaserver.call.played_sounds import PlayedSounds
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.prompts.encoded_frames import SoundFile
 from mediaserver.playout.prompts.prompt_store import Prompt
@@ -32,13 +33,19 @@ async def open_sound(
 
 
 def start_playback(
-    pacer: Pacer, source: Source, first: object = None, *, interrupt: bool = False
+    pacer: Pacer, source: Source, first: object, played: PlayedSounds, *, interrupt: bool = False
 ) -> asyncio.Future[PlaybackResult]:
     """Play a source after all queued sound, or at once with `interrupt`; the future is that of `Pacer.play`.
 
     `first` is the sound with which the source begins. If that is a text whose speech is not there yet, the source
-    interrupts other sound only when it is. Until then it waits behind all queued sound.
+    interrupts other sound only when it is. Until then it waits behind all queued sound. `played` remembers it.
     """
+    done = _start(pacer, source, first, interrupt=interrupt)
+    played.watch(source, done)
+    return done
+
+
+def _start(pacer: Pacer, source: Source, first: object, *, interrupt: bool) -> asyncio.Future[PlaybackResult]:
     if not interrupt:
         return pacer.play(source)
     if not isinstance(first, SpokenText) or first.has_begun:

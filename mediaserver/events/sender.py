@@ -9,7 +9,7 @@ import asyncio
 import json
 import traceback
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,9 +60,16 @@ class Webhooks:
 
     `results` counts events by their result; `waiting` counts events without a result. The waits between attempts
     to send one event double from `backoff` to 20 `backoff` seconds, plus a random time of up to `backoff` seconds.
+    `on_failed` is called with the stream of an event that could not be delivered, and the reason.
     """
 
-    def __init__(self, settings: WebhookSettings, *, backoff: float = 0.5) -> None:
+    def __init__(
+        self,
+        settings: WebhookSettings,
+        *,
+        backoff: float = 0.5,
+        on_failed: Callable[[str, str], None] = lambda stream, why: None,
+    ) -> None:
         self.results = {"sent": 0, "failed": 0, "dropped": 0}
         self.waiting = 0
         self._settings = settings
@@ -74,6 +81,7 @@ class Webhooks:
         ).on(UnsentError)
         self._streams: dict[str, _Stream] = {}
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
+        self._on_failed = on_failed
         self._dropping = False
         self._closed = False
         self._client = WebhookClient(settings.secret)
@@ -185,6 +193,7 @@ class Webhooks:
                 await self._retry_until_deadline(self._attempt, event)
         except (WebhookError, TimeoutError):
             log.warning("webhook event not delivered", **facts, why=event.why)
+            self._on_failed(stream, event.why)
             return False
         except Exception as error:  # the error's message may contain the URL; its stack does not
             stack = "".join(traceback.format_tb(error.__traceback__))

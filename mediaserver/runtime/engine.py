@@ -8,6 +8,7 @@ from functools import partial
 import structlog
 
 from mediaserver.call.inbound.frame_gatherer import FrameGatherer
+from mediaserver.call.problems import UNDELIVERED
 from mediaserver.config.settings import EventSettings, Settings
 from mediaserver.errors import ConfigError
 from mediaserver.events import Webhooks, WebhookSettings
@@ -70,7 +71,10 @@ class Engine:
             self.metrics.spoken.observe,
             settings.prompts.level,
         )
-        self.webhooks = Webhooks(_webhook_settings(settings.events, self.configuration.secrets["events.secret"]))
+        self.webhooks = Webhooks(
+            _webhook_settings(settings.events, self.configuration.secrets["events.secret"]),
+            on_failed=lambda stream, why: self.streams.note_failure(stream, UNDELIVERED, why),
+        )
         self.events = EventHub()
         self.event_sink = WebhookEventSink(self.webhooks, self.events, self.metrics)
         self.streams = StreamRegistry(self.metrics, self.event_sink)

@@ -16,6 +16,7 @@ from mediaserver.config.listener_settings import ServerSettings
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.events.kinds import EventKind
 from mediaserver.routing.route import Route
+from mediaserver.runtime.ended_streams import EndedStreams
 from mediaserver.support.metrics import Metrics
 
 # If a peer drops its connection before more frames than this were sent (one second of audio), the peer may not
@@ -57,6 +58,7 @@ class StreamRegistry:
         for problem in InboundProblem:
             metrics.inbound_problems.labels(problem)
         self._metrics, self._event_sink = metrics, event_sink
+        self.ended = EndedStreams()
         self._entries: dict[str, _Entry] = {}
         self._begun = 0  # the number of streams that have begun so far
         # For each path, the number of streams in progress and of places kept.
@@ -199,6 +201,7 @@ class StreamRegistry:
         metrics.lost.inc(session.lost)
         log.info("stream ended", stream=session.stream.id, **summary)
         session.call.notify(EventKind.STREAM_ENDED, summary)
+        self.ended.add(session, summary, _call_names(session))
         self._event_sink.forget(session.stream)
         misframed = summary["reason"] == EndReason.PEER_VANISHED and 0 < session.frames <= _MISFRAMED_FRAMES
         # Only streams that the server dialled have a resource. For them, the code that dialled logs other advice.
@@ -210,6 +213,12 @@ class StreamRegistry:
                 hint="is the framing what it expects? try framing = message (or pcm) for audiosocket, "
                 "another rtp_payload for rtp",
             )
+
+    def note_failure(self, stream_id: str, kind: str, why: str) -> None:
+        """Remember that something failed for a stream, which may be over: an event could not be delivered."""
+        found = self.get(stream_id) or self.ended.get(stream_id)
+        if found is not None:
+            found.failures.add(kind, why)
 
     def _count_faults(self, summary: Mapping[str, Any]) -> None:
         """Count, in the metrics, the faults of a stream's peer that the stream's summary lists, by kind."""

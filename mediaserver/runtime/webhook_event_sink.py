@@ -59,3 +59,4 @@ class WebhookEventSink:
     def forget(self, stream: Stream) -> None:
         """Note that a stream's last event was emitted, so that the stream's data is freed after its delivery."""
         self._webhooks.end_stream(stream.id)
+        self._hub.end_stream(stream.id)

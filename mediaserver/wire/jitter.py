@@ -54,7 +54,10 @@ class PacketCounts(NamedTuple):
 
     def plus(self, other: "PacketCounts") -> "PacketCounts":
         """The sum of these counts and `other`, count by count."""
-        return PacketCounts(*(one + another for one, another in zip(self, other, strict=True)))
+        received, lost, late, duplicate = other
+        return PacketCounts(
+            self.received + received, self.lost + lost, self.late + late, self.duplicate + duplicate
+        )
 
 
 class JitterBuffer:

@@ -21,7 +21,8 @@ reason](refusals.md#the-api-of-the-admin-port)."""
 def operations() -> list[Operation]:
     """All operations of the admin endpoint, which is created but not started."""
     endpoint = AdminEndpoint(
-        cast("Any", SimpleNamespace(events=EventHub(), library=None, streams=None)), *[cast("Any", None)] * 4
+        cast("Any", SimpleNamespace(events=EventHub(), library=None, streams=SimpleNamespace(ended=None))),
+        *[cast("Any", None)] * 4,
     )
     return endpoint.operations
 

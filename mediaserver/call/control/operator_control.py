@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from mediaserver.call.lifetime import Lifetime, Work
 from mediaserver.call.listening.level_meter import LevelMeter
 from mediaserver.call.listening.listen_in import Side
 from mediaserver.call.listening.listeners import Listeners
+from mediaserver.call.played_sounds import PlayedSound
 from mediaserver.call.recording.operator_recordings import OperatorRecordings
 from mediaserver.call.sounds import start_playback
 from mediaserver.call.stream import MAX_VARIABLES
@@ -23,6 +24,7 @@ from mediaserver.errors import RefusalReason, RefusedError, error_text
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.sources.source import PlaybackResult, Source
+from mediaserver.wire.encapsulation import Encapsulation
 
 MAX_PLAYBACKS = 20  # the most sounds of operators' requests that may play or wait on one stream
 
@@ -46,9 +48,39 @@ class OperatorControl:
         return self._pacer.playing
 
     @property
+    def played(self) -> Sequence[PlayedSound]:
+        """The latest sounds that have ended, in the order of their ends."""
+        return list(self._lifetime.played.latest)
+
+    @property
     def late(self) -> int:
         """How many frames were sent after their time, because the process had stalled."""
         return self._pacer.late_ticks
+
+    @property
+    def skipped(self) -> int:
+        """How many frames were left out, because the process had stalled for too long."""
+        return self._pacer.skipped_ticks
+
+    @property
+    def lost(self) -> int:
+        """How many of the caller's RTP packets are missing, of those that came while somebody listened."""
+        is_rtp = self._receiver.wire.settings.encapsulation is Encapsulation.RTP
+        return self._receiver.packets.lost if is_rtp else 0
+
+    @property
+    def faults(self) -> tuple[int, ...]:
+        """Counts of what may be a problem of the stream, besides `lost`. To find the problems takes longer."""
+        pacer, receiver = self._pacer, self._receiver
+        return (
+            pacer.late_ticks * 100 // (pacer.frames + 1),
+            pacer.skipped_ticks,
+            pacer.stalls,
+            pacer.underruns,
+            receiver.malformed,
+            receiver.dropped,
+            self._lifetime.failures.count,
+        )
 
     def meter_levels(self) -> LevelMeter:
         """Begin to measure how loud both directions are, until the meter is closed."""
@@ -65,7 +97,7 @@ class OperatorControl:
             raise RefusedError(RefusalReason.STREAM_BUSY, f"{MAX_PLAYBACKS} sounds wait on this stream already")
         self._lifetime.control.answer()
         playback = secrets.token_hex(4)
-        done = start_playback(self._pacer, source, first, interrupt=interrupt)
+        done = start_playback(self._pacer, source, first, self._lifetime.played, interrupt=interrupt)
         self._playing[playback] = done
         done.add_done_callback(partial(self._report, playback))
         return playback

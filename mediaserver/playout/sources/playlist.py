@@ -14,6 +14,7 @@ from mediaserver.playout.prompts.encoded_frames import EncodedFrames
 from mediaserver.playout.sources.source import PendingFrames, Segment, Source, name_of, silence
 from mediaserver.wire.encapsulation import Encoding
 
+_NAMED = 3  # the number of segments that a playlist is named by
 _SILENCE_MS = 1000  # ms of silence played in place of a prompt that cannot be played any more
 
 log = structlog.get_logger()
@@ -45,6 +46,14 @@ class Playlist(Source):
         """The name of the segment that plays now, such as a prompt's; "" before the first one."""
         return name_of(self._segment) if self._segment is not None else ""
 
+    @property
+    def title(self) -> str:
+        """The names of the first segments; of an iterable that makes its segments, its own name or the latest."""
+        if not isinstance(self._segments, Repeated | Sequence):
+            return str(getattr(self._segments, "name", "")) or super().title
+        named = list(dict.fromkeys(filter(None, _names(self._segments))))
+        return ", ".join([*named[:_NAMED], *(["…"] if len(named) > _NAMED else [])])
+
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         """The playlist's encoded frames, from frame `start` on."""
         return chain.from_iterable(self._parts(encoding, self._start + start))
@@ -73,6 +82,15 @@ class Playlist(Source):
             yield from joiner.flush()
             self.underruns += 1
             yield (encoding.silence,)
+
+
+def _names(segments: "Repeated | Sequence[Segment | Iterable[Segment]]") -> Iterator[str]:
+    """The names of segments. An iterable that makes segments is not iterated, as a text would be spoken then."""
+    for segment in segments.once if isinstance(segments, Repeated) else segments:
+        if isinstance(segment, Repeated | Sequence):
+            yield from _names(segment)
+        else:
+            yield name_of(segment)
 
 
 def _result_of(pending: PendingFrames, segment: Segment, encoding: Encoding) -> EncodedFrames | PendingFrames:
@@ -107,6 +125,11 @@ class Repeated:
         """Whether the segments are repeated for ever."""
         return self._times is None and bool(self._segments)
 
+    @property
+    def once(self) -> Sequence[Segment | Iterable[Segment]]:
+        """All that is played, each once."""
+        return [*self._intro, *self._segments]
+
     def __iter__(self) -> Iterator[Segment]:
         times = self._times if self._segments else 0
         rounds = repeat(self._segments) if times is None else repeat(self._segments, times)
@@ -135,6 +158,11 @@ class MusicWithAnnouncements(Source):
     def underruns(self) -> int:  # type: ignore[override]
         """Frames of silence played because the music or an announcement was not decoded in time."""
         return self._music.underruns + self._announcements.underruns
+
+    @property
+    def title(self) -> str:
+        """The names of the music."""
+        return self._music.title
 
     @property
     def playing(self) -> str:

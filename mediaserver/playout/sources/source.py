@@ -56,7 +56,7 @@ LIVE = "live"  # the name that reports show for audio that is played as it arriv
 SOUND = "sound"  # the name that reports show for a sound without its own name, such as a file that is no prompt
 
 
-def name_of(segment: Segment) -> str:
+def name_of(segment: Segment | Iterable[Segment]) -> str:
     """The name that reports show while a segment plays: its `name`, such as a prompt's, or else "sound"."""
     return str(getattr(segment, "name", SOUND))
 
@@ -100,6 +100,11 @@ class Source:
     def playing(self) -> str:
         """The name of the sound that the source plays now, "" for silence."""
         return SOUND
+
+    @property
+    def title(self) -> str:
+        """The name of the whole source, for reports after its end; "" for silence."""
+        return LIVE if self.live else self.playing or SOUND
 
     @property
     def loops(self) -> bool:

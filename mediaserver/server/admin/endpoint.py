@@ -17,6 +17,7 @@ from mediaserver.server.admin.control.lookup import StreamLookup
 from mediaserver.server.admin.control.media import MediaRequests
 from mediaserver.server.admin.control.recordings import RecordingRequests
 from mediaserver.server.admin.control.switching import SwitchRequests
+from mediaserver.server.admin.ended import EndedRequests
 from mediaserver.server.admin.hosts import validate_host, validate_origin
 from mediaserver.server.admin.idempotency import IdempotentAnswers
 from mediaserver.server.admin.live.event_stream import EventStreams
@@ -63,7 +64,7 @@ class AdminEndpoint:
         self._streams = StreamRequests(engine, find, attacher, why_closed)
         sounds = FetchedSounds(engine.library, lambda: engine.settings.admin)
         self._media = MediaRequests(engine.library, find, sounds)
-        self._switching = SwitchRequests(engine, find)
+        self._switching, self._ended = SwitchRequests(engine, find), EndedRequests(engine.streams.ended)
         self._recordings = RecordingRequests(find, lambda: engine.settings.admin)
         self._prompts, self._paths = PromptRequests(engine), PathRequests(engine)
         self._events = EventStreams(engine.events)
@@ -96,6 +97,7 @@ class AdminEndpoint:
             Operation("GET", "/v1/levels", read, self._levels.serve, query=("streams",), websocket=True),
             Operation("GET", "/v1/overview", read, self._overview.serve, websocket=True),
             *self._streams.operations,
+            *self._ended.operations,
             Operation("GET", f"{one}/events", read, self._stream_events, query=("type", "after"), websocket=True),
             Operation("GET", f"{one}/listen", listen, self._listen.serve_wav, query=("side",), lasting=True),
             Operation(

@@ -98,6 +98,7 @@ class StreamRequests:
         operator = session.operator
         facts: dict[str, Any] = {"playing": operator.playing, "listeners": len(operator.listeners)}
         facts |= {"gain": operator.gain, "muted": sorted(map(str, operator.muted))}
+        facts["played"] = [sound._asdict() for sound in operator.played]
         facts["recordings"] = operator.recordings.in_progress
         facts["variables"] = dict(session.stream.variables)
         found = find_problems(session.summary(), session.failures)

@@ -97,6 +97,8 @@ class SpokenText:
     word the broken sentence ended, and a word or a digit could be lost.
     """
 
+    name = "text"
+
     def __init__(
         self,
         texts: Sequence[str],

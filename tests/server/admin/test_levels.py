@@ -67,6 +67,7 @@ async def test_levels_are_those_of_what_is_heard(server: ServerProcess) -> None:
                 found = {"caller": None}
                 while None in found.values():  # this process, which speaks, may have been late for 200 ms
                     (found,) = (await next_levels(websocket)).values()
+                assert found["playing"] == "sine"
                 assert found["us"] == pytest.approx(-20, abs=0.5)
                 assert found["caller"] == pytest.approx(20 * np.log10(0.5), abs=0.5)
             assert asyncio.get_running_loop().time() - before >= 0.8 - late()
@@ -85,7 +86,7 @@ async def test_a_peer_looks_at_other_streams_and_silence_is_null(server: ServerP
         async with asyncio.timeout(PATIENCE):
             while (found := await next_levels(websocket)).keys() != {quiet}:
                 pass
-        assert found[quiet] == {"caller": None, "us": None}
+        assert found[quiet] | {"late": 0} == {"caller": None, "us": None, "playing": "", "late": 0}
         await websocket.send_str(json.dumps({"streams": [quiet, loud]}))
         async with asyncio.timeout(PATIENCE):
             while (await next_levels(websocket)).keys() != {quiet, loud}:

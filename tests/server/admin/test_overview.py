@@ -1,22 +1,26 @@
 """The table of streams by WebSocket: all rows, then what changes, and how many streams are looked at for it."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
+import numpy as np
 import pytest
 
-from mediaserver.call import End, EndReason, Session, Stream
+from mediaserver.call import Call, End, EndReason, Session, Stream
 from mediaserver.call.event_sink import NullEventSink
+from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.noise import Silence
 from mediaserver.routing.route import Route
 from mediaserver.runtime.registry import StreamRegistry
 from mediaserver.server.admin.live import overview
 from mediaserver.server.admin.live.overview import COLUMNS, Overview
 from mediaserver.support.metrics import Metrics
-from mediaserver.wire.encapsulation import WireSettings
+from mediaserver.wire.encapsulation import Encapsulation, RtpPayload, WireSettings
+from mediaserver.wire.rtp import Packetizer, PayloadType
 from tests.call.caller import Caller
 from tests.handlers.test_handlers import library_of
 from tests.server.admin.live_calls import CONFIG, LONG, ask, bearer, calling, message
@@ -93,7 +97,10 @@ async def test_a_peer_gets_all_and_then_what_changes_once_a_second(loop: Virtual
         {
             "now": 0.0, "total": 2, "ended": [], "columns": list(COLUMNS),
             "rows": [
-                [name, f"/path/{name}", "in", "peer", "audiosocket/pcm", 0.0, 0, f"call-{name}", ""]
+                [
+                    *(name, f"/path/{name}", "in", "peer", "audiosocket/pcm", "auto"),
+                    *(0.0, 0, 0, "", f"call-{name}", "", ""),
+                ]
                 for name in "ab"
             ],
         }
@@ -200,13 +207,46 @@ async def test_streams_that_begin_and_end_are_told_by_websocket(server: ServerPr
         assert (first["total"], first["rows"], first["columns"]) == (0, [], list(COLUMNS))
         async with calling(server, "/long") as (stream, _):
             found = await message(websocket)
-            ((identity, path, direction, *_, label),) = found["rows"]
+            ((identity, path, direction, *_, label, _),) = found["rows"]
             assert (identity, path, direction, label, found["total"]) == (stream, "/long", "in", "", 1)
             await ask(server, "PUT", f"/v1/streams/{stream}/label", {"label": "seven"})
             async with asyncio.timeout(PATIENCE):
-                while not found["rows"] or found["rows"][0][-1] != "seven":
+                while not found["rows"] or found["rows"][0][-2] != "seven":
                     found = await message(websocket)
         async with asyncio.timeout(PATIENCE):
             while found["ended"] != [stream]:
                 found = await message(websocket)
         assert found["total"] == 0
+
+
+@in_virtual_time
+async def test_what_plays_and_what_is_bad_is_told(loop: VirtualLoop) -> None:
+    streams = Streams(loop)
+    settings = WireSettings(encapsulation=Encapsulation.RTP, rtp_payload=RtpPayload.PCMU)
+    caller = Caller(loop, library_of({"one": np.ones(16_000, dtype=np.int16)}), settings)
+    caller.quiet = True
+    streams.register(caller.session, ROUTE)
+    peer = Peer(Overview(streams, loop.time))
+    watching = asyncio.create_task(peer.watch())
+    packets = list(itertools.islice(Packetizer(PayloadType.PCMU).packets(itertools.repeat(bytes(160))), 100))
+
+    async def run(call: Call) -> None:
+        with call.listen_pcm(lambda pcm: None):
+            playing = asyncio.create_task(call.play("one"))
+            for n in (n for n in range(100) if n % 10 != 4):
+                caller.session.receive_binary(packets[n][-172:])
+            await asyncio.sleep(1.5)
+            told.append(peer.rows["id"])
+            call.notify(EventKind.WEBHOOK_FAILED, {"menu": "main", "webhook": "x", "why": "no answer"})
+            await playing
+            await asyncio.sleep(1.5)
+            told.append(peer.rows["id"])
+
+    told = list[dict[str, Any]]()
+    await caller.call(run, 5000)
+    watching.cancel()
+    facts = [[row[key] for key in ("playing", "wire", "inbound", "lost", "problems")] for row in told]
+    assert facts == [
+        ["one", "rtp/pcmu", "mulaw", 10, "loss"],
+        ["", "rtp/pcmu", "mulaw", 10, "webhook.failed, loss"],
+    ]

@@ -30,10 +30,10 @@ class EventStreams:
         `after=<sequence>` continues after the last event that the peer has seen. The first message has the
         sequence number after which events follow, and says how many events are missing.
         """
-        after, wanted = _parse_after(request), _filter(request, stream)
+        after, wanted = _parse_after(request), _filter(request)
 
         async def serve(socket: web.WebSocketResponse) -> Close:
-            subscription, missed = self._hub.subscribe(after, wanted)
+            subscription, missed = self._hub.subscribe(after, wanted, stream)
             try:
                 start = {
                     "type": "connected",
@@ -68,7 +68,7 @@ def _parse_after(request: web.Request) -> int | None:
     return int(text)
 
 
-def _filter(request: web.Request, stream: str) -> EventFilter:
+def _filter(request: web.Request) -> EventFilter:
     """A filter that passes the events for which a query asks by `path` and by `type`, such as `menu.*`."""
     kinds = [kind.strip() for kind in request.query.get("type", "").split(",") if kind.strip()]
     exact = {kind for kind in kinds if not kind.endswith("*")}
@@ -76,10 +76,9 @@ def _filter(request: web.Request, stream: str) -> EventFilter:
     path = request.query.get("path")
 
     def wanted(event: HubEvent) -> bool:
-        return (
-            (not stream or event.stream == stream)
-            and (not kinds or event.kind in exact or event.kind.startswith(beginnings))
-            and path in (None, event.data.get("path"))
+        return (not kinds or event.kind in exact or event.kind.startswith(beginnings)) and path in (
+            None,
+            event.data.get("path"),
         )
 
     return wanted

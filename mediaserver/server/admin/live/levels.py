@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 import pydantic
 from aiohttp import web
 
+from mediaserver.call import Session
 from mediaserver.call.listening.level_meter import LevelMeter, take_levels
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
@@ -50,24 +51,31 @@ class Meters:
             if session is not None and session.end is None:
                 self._meters[stream] = session.operator.meter_levels()
 
-    async def measure(self) -> dict[str, dict[str, float | None]]:
-        """The levels, by stream, of all chosen streams that are still in progress."""
-        levels: dict[str, dict[str, float | None]] = {}
+    async def measure(self) -> dict[str, dict[str, object]]:
+        """The levels, by stream, of all chosen streams that are still in progress, and what plays on them."""
+        found: dict[str, dict[str, object]] = {}
         streams = list(self._meters)
         for at in range(0, len(streams), _AT_A_TIME):
-            present = [stream for stream in streams[at : at + _AT_A_TIME] if self._is_metered(stream)]
-            levels |= zip(present, take_levels([self._meters[stream] for stream in present]), strict=True)
+            present = {
+                stream: session
+                for stream in streams[at : at + _AT_A_TIME]
+                if (session := self._metered(stream)) is not None
+            }
+            levels = take_levels([self._meters[stream] for stream in present])
+            for (stream, session), level in zip(present.items(), levels, strict=True):
+                operator = session.operator
+                found[stream] = {**level, "playing": operator.playing, "late": operator.late + operator.skipped}
             await asyncio.sleep(0)  # lets frames be sent
-        return levels
+        return found
 
-    def _is_metered(self, stream: str) -> bool:
-        """Whether there is a meter of a stream. Drops the meter of a stream that has ended."""
+    def _metered(self, stream: str) -> Session | None:
+        """The session of a stream that has a meter, None if it has none. Drops the meter of an ended stream."""
         session, meter = self._engine.streams.get(stream), self._meters.get(stream)
         if meter is None or (session is not None and session.end is None):
-            return meter is not None
+            return session if meter is not None else None
         del self._meters[stream]
         meter.close()
-        return False
+        return None
 
 
 async def _with_turns(streams: Iterable[str]) -> AsyncIterator[str]:
@@ -92,7 +100,8 @@ class LevelStreams:
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Send the levels of `streams=<id>,<id>` in dBFS by WebSocket, five times a second. Silence is null.
 
-        The peer may look at other streams by a text message, `{"streams": ["<id>"]}`.
+        With them come the name of what plays, and how many frames were late or left out so far. The peer may look
+        at other streams by a text message, `{"streams": ["<id>"]}`.
         """
         ids = [part for part in request.query.get("streams", "").split(",") if part]
         if len(ids) > MAX_WATCHED:

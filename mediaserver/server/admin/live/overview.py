@@ -15,6 +15,7 @@ from typing import NamedTuple
 from aiohttp import web
 
 from mediaserver.call import Session
+from mediaserver.call.problems import find_problems
 from mediaserver.runtime.registry import StreamRegistry
 from mediaserver.server.admin.live.websockets import (
     SHUTTING_DOWN,
@@ -25,7 +26,10 @@ from mediaserver.server.admin.live.websockets import (
 )
 
 # What the rows have, in this order. `began` is on the clock of `now`, which each message has.
-COLUMNS = ("id", "path", "direction", "peer", "wire", "began", "late", "call", "label")
+COLUMNS = (
+    *("id", "path", "direction", "peer", "wire", "inbound", "began", "late", "lost", "playing", "call", "label"),
+    "problems",
+)
 _INTERVAL = 1.0  # seconds between two turns of the table
 _PER_TURN = 400  # the most streams that are looked at in a turn: more streams take several turns
 _AT_A_TIME = 20  # streams that are looked at in one turn of the event loop, which takes 0.1 ms or less
@@ -35,6 +39,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 class _Row(NamedTuple):
     facts: tuple[object, ...]
+    faults: tuple[int, ...]  # counts that are as before as long as the stream has no other problems
     text: str  # the row as JSON
 
 
@@ -119,15 +124,17 @@ class Overview:
 
     def _look(self, session: Session) -> str:
         """Describe a stream; return its row as JSON, "" if the row is as before, or the stream is over."""
-        stream, facts = session.stream.id, _describe(session)
+        stream, lost = session.stream.id, session.operator.lost
+        row, faults = self._rows.get(stream), _faults(session, lost)
+        problems = row.facts[-1] if row is not None and row.faults == faults else _problems(session, faults)
+        facts = (*_describe(session, lost), problems)
         if stream not in self._streams.ids:
             return ""
         self._due.append(stream)
         self._newest = max(self._newest, self._streams.number_of(session))
-        row = self._rows.get(stream)
         if row is not None and row.facts == facts:
             return ""
-        row = self._rows[stream] = _Row(facts, _encode((stream, *facts)))
+        row = self._rows[stream] = _Row(facts, faults, _encode((stream, *facts)))
         return row.text
 
     def _message(self, rows: Sequence[str], ended: Collection[str], *, complete: bool = False) -> str:
@@ -135,19 +142,34 @@ class Overview:
         return f'{_encode(head | ({"columns": COLUMNS} if complete else {}))[:-1]},"rows":[{",".join(rows)}]}}'
 
 
-def _describe(session: Session) -> tuple[object, ...]:
-    """A stream's row, without its id. As long as nothing happens on the stream, its row stays the same."""
-    stream = session.stream
+def _describe(session: Session, lost: int) -> tuple[object, ...]:
+    """A stream's row, without its id and problems. As long as nothing happens on the stream, it stays the same."""
+    stream, wire, operator = session.stream, session.receiver.wire, session.operator
     return (
         stream.path,
         "out" if stream.resource else "in",
         stream.peer,
-        session.receiver.wire.name,
+        wire.name,
+        str(wire.inbound.codec),
         round(session.started, 1),
-        session.operator.late,
+        operator.late,
+        lost,
+        operator.playing,
         stream.call or stream.resource,
         stream.label,
     )
+
+
+def _faults(session: Session, lost: int) -> tuple[int, ...]:
+    """Counts of what may be a problem of a stream: where they are as before, so are the problems."""
+    return (*session.operator.faults, lost, len(session.inbound_problems), session.reconnects)
+
+
+def _problems(session: Session, faults: tuple[int, ...]) -> str:
+    """The kinds of a stream's problems, "" for none."""
+    if not any(faults):
+        return ""
+    return ", ".join(problem.kind for problem in find_problems(session.summary(), session.failures))
 
 
 class OverviewStreams:

@@ -1,0 +1,45 @@
+"""Remembers what was played on a stream, for the operator who has to explain the call."""
+
+import asyncio
+import time
+from collections import deque
+from functools import partial
+from typing import NamedTuple
+
+from mediaserver.call.stream import Clock
+from mediaserver.playout.sources.source import PlaybackResult, Source
+
+_MOST = 100  # the number of latest sounds of a stream that are remembered
+
+
+class PlayedSound(NamedTuple):
+    """A sound that has been played, or was stopped. Times are in seconds since the stream's beginning."""
+
+    name: str  # the name of the prompt, or of several; `text`, `tone`, `live`, `sound`
+    ended_s: float
+    seconds: float  # how much of it was played; if its handler stopped it, this includes pauses amid it
+    complete: bool
+
+
+class PlayedSounds:
+    """The latest sounds of one stream, in the order of their ends. `clock` is monotonic, in seconds."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock, self._began = clock, clock()
+        self.latest: deque[PlayedSound] = deque(maxlen=_MOST)
+
+    def watch(self, source: Source, done: asyncio.Future[PlaybackResult]) -> None:
+        """Remember a source when it has ended; `done` is the future that the pacer gave for it."""
+        done.add_done_callback(partial(self._on_done, source, self._clock() - self._began))
+
+    def _on_done(self, source: Source, queued: float, done: asyncio.Future[PlaybackResult]) -> None:
+        now, complete = self._clock() - self._began, False
+        if done.cancelled():  # its handler has stopped it: the pacer can no longer tell how much was played
+            began = max(queued, self.latest[-1].ended_s) if self.latest else queued
+            seconds = now - began
+        elif done.exception() is not None:
+            seconds = 0.0
+        else:
+            seconds, complete = done.result().seconds, done.result().complete
+        if name := source.title:
+            self.latest.append(PlayedSound(name, round(now, 2), round(seconds, 2), complete))
