@@ -25,9 +25,11 @@ class GarbageCollector:
         self._loop, self._stream_count = asyncio.get_running_loop(), stream_count
         self._timer: asyncio.TimerHandle | None = None
         self._deferrals = 0
+        self._keeps_frozen = False  # whether the process had frozen objects before the start, which stay frozen
 
     def start(self) -> None:
         """Exclude all existing objects from collections, and keep Python from running full ones by itself."""
+        self._keeps_frozen = gc.get_freeze_count() > 0
         gc.collect()
         gc.freeze()
         gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
@@ -38,7 +40,8 @@ class GarbageCollector:
         if self._timer is not None:
             self._timer.cancel()
             gc.set_threshold(*_DEFAULT_THRESHOLDS)
-            gc.unfreeze()
+            if not self._keeps_frozen:
+                gc.unfreeze()
 
     def _schedule(self) -> None:
         self._timer = self._loop.call_later(_INTERVAL, self._collect_or_defer)

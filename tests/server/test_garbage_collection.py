@@ -84,6 +84,14 @@ def no_collection() -> Iterator[None]:
     gc.enable()
 
 
+@pytest.fixture
+def unfrozen() -> Iterator[None]:
+    """Nothing is excluded from collections, as in a process of a server's own."""
+    gc.unfreeze()
+    yield
+    gc.freeze()
+
+
 async def _end(websocket: aiohttp.ClientWebSocketResponse, how: str) -> None:
     assert websocket._response.connection is not None
     transport = websocket._response.connection.transport
@@ -109,7 +117,7 @@ async def _channel(client: aiohttp.ClientSession, url: str, form: str, how: str)
 
 
 @pytest.mark.parametrize("how", ["close", "break", "error"])
-async def test_streams_leave_no_cycles(tmp_path: Path, no_collection: None, how: str) -> None:
+async def test_streams_leave_no_cycles(tmp_path: Path, unfrozen: None, no_collection: None, how: str) -> None:
     write_wav(tmp_path / "prompts/prompt.wav", np.full(1600, 1000))
     bots = BotServer(echo=echo)
     await bots.start()
@@ -194,7 +202,7 @@ async def test_a_full_collection_waits_an_hour_at_most(loop: VirtualLoop) -> Non
 
 
 @in_virtual_time
-async def test_objects_of_the_start_are_excluded_until_stop(loop: VirtualLoop) -> None:
+async def test_objects_of_the_start_are_excluded_until_stop(loop: VirtualLoop, unfrozen: None) -> None:
     thresholds = gc.get_threshold()
     garbage, other = GarbageCollector(lambda: 0), GarbageCollector(lambda: 0)
     garbage.start()
@@ -204,3 +212,13 @@ async def test_objects_of_the_start_are_excluded_until_stop(loop: VirtualLoop) -
     other.stop()
     assert gc.get_freeze_count() == 0
     assert gc.get_threshold() == thresholds
+
+
+@in_virtual_time
+async def test_what_the_process_has_excluded_before_stays_excluded(loop: VirtualLoop, unfrozen: None) -> None:
+    gc.freeze()
+    before = gc.get_freeze_count()
+    garbage = GarbageCollector(lambda: 0)
+    garbage.start()
+    garbage.stop()
+    assert gc.get_freeze_count() >= before

@@ -27,7 +27,9 @@ async def application(
             websocket.headers["Sec-WebSocket-Extensions"] = "permessage-deflate"
         await websocket.prepare(request)
         arrived.put_nowait(websocket)
-        while not websocket.closed:
+        # It is closed as soon as its close frame is sent. If this handler returned then, aiohttp would reset the
+        # connection before a late peer has read that frame.
+        while not websocket.closed or websocket.close_code is None:
             await asyncio.sleep(0.005)
         return websocket
 

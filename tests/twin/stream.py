@@ -30,6 +30,7 @@ class TwinStream(Party):
 
     `heard_at` is the time of each message with sound in it, `pressed` has the keys, `media` is set once there is
     media. `dropped` is the PCM that came while Asterisk was not attached, before that or after the call's end.
+    `first_at` is the time of the client's first message.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class TwinStream(Party):
         self.pressed: list[Pressed] = []
         self.dropped = b""
         self.dropped_frames = 0
+        self.first_at: float | None = None
         self.flushed = b""  # PCM that the far end's buffer lost, where the resource has one
         self.peer_code: int | None = None  # of the client's close frame, where it sent one
         self.road = Road()
@@ -233,6 +235,8 @@ class TwinStream(Party):
     def _on_message(self, data: bytes, at: float) -> None:
         hear = self._hear if self.attached else self._drop
         before = len(self._heard)
+        if self.first_at is None:
+            self.first_at = at
         try:
             for pcm in self._format.hear(data, self.errors.append):
                 hear(pcm, at)
