@@ -4,7 +4,7 @@
 # at 3.3 seconds.
 # For ADPCM at 8 kHz FFmpeg 7 writes 16000, where some 4050 are true, and for G.722, where 8000 are, 9.0.2 does still:
 # 128 kbit/s, the default for codecs that have no use for it. It goes by that number when it seeks: "-ss 3.3" begins at
-# 13 s in ADPCM, at 6.6 s in G.722, and from "-ss 6" on nothing is left of 20 seconds of ADPCM. The times
+# 13 s in ADPCM, at 6.6 s in G.722, and from "-ss 7" on nothing is left of 20 seconds of ADPCM. The times
 # that it tells are as if all were right. Files of SoX and libsndfile have the true number, and so has G.711.
 # Who skips in a message, cuts a call at a time, or looks at its middle gets another place, or nothing.
 set -euo pipefail
