@@ -12,7 +12,7 @@ endif
 # Tests start hundreds of processes: without bytecode that is kept, each would compile the whole package.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run help test tests test-lowest test-pythons announce lint types imports unit format reference pictures docs lock \
+.PHONY: run help test tests test-lowest test-pythons announce lint types imports unit format reference pictures dashboard docs lock \
 	prompts speech bench bench-quick bench-scenarios bench-inbound bench-recognition bench-background bench-barge-in fuzz soak mutants audit \
 	stock-debian clean
 
@@ -77,6 +77,9 @@ pictures: $(VENV)/.dev  ## draw the pictures of the docs again: of calls under v
 	$(BIN)/python -m scripts.pictures
 	$(BIN)/python -m benchmarks.pacing.plot
 	$(BIN)/python -m scripts.pictures.console
+
+dashboard: $(VENV)/.dev  ## draw the picture of the dashboard again, from a run under load: 7 minutes, and prometheus in PATH
+	$(BIN)/python -m scripts.pictures.dashboard $(ARGS)
 
 docs: $(VENV)/.docs  ## make the docs site, in site/; a link that leads nowhere is an error
 	$(BIN)/python -m sphinx -W --keep-going --quiet -c docs -d $(VENV)/doctrees . site

@@ -11,8 +11,11 @@ from cryptography.x509.oid import NameOID
 _DAY = datetime.timedelta(days=1)
 
 
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a self-signed certificate of the usual kind, P-256, and its key: two PEM files in a folder."""
+def make_certificate(folder: Path, days: int = 1) -> tuple[Path, Path]:
+    """Write a self-signed certificate of the usual kind, P-256, and its key: two PEM files in a folder.
+
+    The certificate is valid for `days` days.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
@@ -20,7 +23,7 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
         x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _DAY)
-        .not_valid_after(now + _DAY)
+        .not_valid_after(now + days * _DAY)
         .sign(key, hashes.SHA256())
     )
     files = folder / "certificate.pem", folder / "key.pem"

@@ -59,7 +59,7 @@ def test_the_committed_picture_shows_the_call(name: str, drawn: dict[str, Timeli
 
 
 def test_there_are_no_other_pictures() -> None:
-    assert {file.stem for file in FOLDER.glob("*.svg")} == SCENES.keys() | DIAGRAMS.keys()
+    assert {file.stem for file in FOLDER.glob("*.svg")} == {*SCENES, *DIAGRAMS, "dashboard"}
     assert {file.stem for file in FOLDER.glob("*.png")} == console.PICTURES
 
 

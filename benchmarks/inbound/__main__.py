@@ -15,7 +15,7 @@ the ratios tell more than the microseconds. Two servers do the least that can be
     analyse    digits, speech and levels
 
 A cost is told only where the peers wrote 99 % of what they had to, and the server kept up with it. --write puts
-the table into benchmarks/README.md. Linux only.
+the table into benchmarks/README.md, and a short one into the docs. Linux only.
 """
 
 import argparse
@@ -35,11 +35,22 @@ from rich.console import Console
 from benchmarks.listeners.report import KEPT_UP
 from benchmarks.machine import LOAD_CORE, SATURATED, describe, need_two_cores
 from benchmarks.servers import free_port, media_server, process
-from benchmarks.tables import Results, medians, write_section
+from benchmarks.tables import Results, medians, pages_with, read_section, read_table, write_section
 
 HERE = Path(__file__).resolve().parent
 _README = HERE.parent / "README.md"
 MESSAGE_BYTES = {"audiosocket": 323, "rtp": 332}
+
+# What the docs call the servers.
+_IN_DOCS = {
+    "reader": "bare reader",
+    "two-way": "bare, two-way",
+    "silence": "`silence` (no handler listens)",
+    "echo": "`echo`",
+    "record": "`record`",
+    "menu": "`menu` (digits)",
+    "analyse": "`analyse` (digits, speech, levels)",
+}
 
 SETTINGS = """
 [prompts]
@@ -148,6 +159,21 @@ def report(rounds: dict[str, list[dict[str, float]]], title: str) -> Results:
     return Results(title, headings, rows, notes)
 
 
+def in_short(found: Results) -> Results:
+    """The short table for the docs: what a frame costs with each server, and the ratios to the baselines."""
+    columns = [found.headings.index(heading) for heading in ("µs/frame", "x reader", "x two-way")]
+    rows = [[_IN_DOCS[name], *(cells[column - 1] for column in columns)] for name, *cells in found.rows]
+    return Results("What a received frame costs", ["", "µs a frame", "× reader", "× two-way"], rows)
+
+
+def write_docs(root: Path) -> None:
+    """Write the short table into the docs, from the table in benchmarks/README.md."""
+    section = read_section(root / "benchmarks" / "README.md", "inbound")
+    where, found = section.partition("\n")[0], read_table(section, "")
+    for page in pages_with("inbound", root):
+        write_section(page, "inbound", f"{in_short(found).as_markdown()}\n\n{found.title}. {where}")
+
+
 def main() -> None:
     """Measure, and print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -156,7 +182,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--encapsulation", choices=tuple(MESSAGE_BYTES), default="audiosocket")
     parser.add_argument("--only", default="", help="servers whose names hold this, and the baselines")
-    parser.add_argument("--write", action="store_true", help="the table into benchmarks/README.md")
+    parser.add_argument("--write", action="store_true", help="the table into benchmarks/README.md and the docs")
     arguments = parser.parse_args()
     if arguments.write and arguments.only:
         parser.error("--write takes all servers: the table is written as a whole")
@@ -177,6 +203,7 @@ def main() -> None:
     if arguments.write:
         when = datetime.datetime.now(datetime.UTC).date()
         write_section(_README, "inbound", f"{describe()}; {when}.\n\n{found.as_markdown()}")
+        write_docs(_README.parent.parent)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
 
 The TTS engine hibari speaks 25 sentences. Each is coded in µ-law at 8 kHz, and given with silence around it to
 PocketSphinx as the server runs it. The word error rate is the share of words that must be inserted, deleted or
-changed. CPU time is that of the recognising process. --write puts the table into benchmarks/README.md. Needs the
-extra [speech].
+changed. CPU time is that of the recognising process. --write puts the table into benchmarks/README.md, and what it
+says into the docs. Needs the extra [speech].
 """
 
 import argparse
@@ -13,6 +13,7 @@ import asyncio
 import datetime
 import os
 import statistics
+import textwrap
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from benchmarks.machine import cpu_of_children, describe
-from benchmarks.tables import Results, write_section
+from benchmarks.tables import Results, pages_with, read_section, read_table, write_section
 from mediaserver.audio import g711
 from mediaserver.audio.pcm import FRAME_BYTES, PTIME, SAMPLE_BYTES, SAMPLE_RATE, SILENCE, from_bytes, to_bytes
 from mediaserver.config.speech_settings import RecognitionSettings, SpeechSettings
@@ -33,8 +34,9 @@ from mediaserver.speech.tts.interface import Voice
 from .score import errors, words_of
 from .sentences import SENTENCES
 
-_README = Path(__file__).resolve().parent.parent / "README.md"
+_ROOT = Path(__file__).resolve().parents[2]
 _BEFORE, _AFTER = 15, 20  # frames of silence before and after a sentence
+_WIDTH = 120  # characters in a line of the docs
 _PIECE = 5  # frames that the recogniser is given together, as by the server
 HEADINGS = (
     "voice",
@@ -103,11 +105,29 @@ def table(voice: str, heard: list[Heard], cpu: float) -> Results:
     return Results("PocketSphinx", HEADINGS, [[voice, str(len(heard)), str(words), *cells]])
 
 
+def in_words(found: Results) -> str:
+    """What the table says, for the docs."""
+    ((_, sentences, _, wrong, cpu, waited),) = found.rows
+    text = (
+        f"Of {sentences} clean sentences of a synthetic voice, as a telephone carries them, it gets {wrong[:-1]} %"
+        f" of the words wrong. It takes {cpu} s of a core for each second of sound, and has the words {waited} ms"
+        " after the end where a process is free."
+    )
+    return textwrap.fill(text, _WIDTH)
+
+
+def write_docs(root: Path) -> None:
+    """Write what the table in benchmarks/README.md says into the docs."""
+    table = read_table(read_section(root / "benchmarks" / "README.md", "recognition"), "PocketSphinx")
+    for page in pages_with("recognition", root):
+        write_section(page, "recognition", in_words(table))
+
+
 def main() -> None:
     """Measure, print the table, and write it if --write is given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--voice", default="heart", help="of hibari")
-    parser.add_argument("--write", action="store_true", help="the table into benchmarks/README.md")
+    parser.add_argument("--write", action="store_true", help="the table into benchmarks/README.md and the docs")
     options = parser.parse_args()
     heard, cpu = asyncio.run(measure(options.voice))
     found = table(options.voice, heard, cpu)
@@ -116,7 +136,9 @@ def main() -> None:
     console.print(found.on_terminal())
     if options.write:
         when = datetime.datetime.now(datetime.UTC).date()
-        write_section(_README, "recognition", f"{describe()}; {when}.\n\n{found.as_markdown()}")
+        text = f"{describe()}; {when}.\n\n{found.as_markdown()}"
+        write_section(_ROOT / "benchmarks" / "README.md", "recognition", text)
+        write_docs(_ROOT)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from mediaserver.config.speech_settings import RecognitionEngines
 from mediaserver.handlers.base import Handler, PlaybackSettings
 from mediaserver.handlers.common import files
 from mediaserver.handlers.common.transcriber import Transcriber
-from mediaserver.handlers.common.transcript import CAPTIONS, CaptionedTranscript
+from mediaserver.handlers.common.transcript import Transcript, TranscriptTemplate
 from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 
 _FINISH_TIMEOUT = 2.0  # the seconds after a call to recognise its last utterance: many callers speak, then hang up
@@ -22,12 +22,6 @@ def _validate_keywords(keywords: tuple[str, ...]) -> tuple[str, ...]:
     if not all(any(map(str.isalnum, keyword)) for keyword in keywords):
         raise ValueError("should be words or phrases: one of them is empty")
     return keywords
-
-
-def _validate_file(template: str) -> str:
-    if template.lower().endswith(CAPTIONS):
-        raise ValueError(f"{CAPTIONS} is the name of the captions beside it: name it .jsonl")
-    return files.validate_template(template)
 
 
 class Recognise(files.FileModeSettings, PlaybackSettings, Handler):
@@ -46,7 +40,7 @@ class Recognise(files.FileModeSettings, PlaybackSettings, Handler):
     max_utterance: float = Field(30.0, ge=2, le=60, description="Seconds after which an utterance is cut.")
     prompt: str | None = Field(None, description="A prompt that is played meanwhile.")
     directory: Path = Field(Path("transcripts"), description="The folder of the transcripts.")
-    file: Annotated[str, AfterValidator(_validate_file)] | None = None
+    file: TranscriptTemplate | None = None
 
     def prompt_names(self) -> Iterable[str]:
         """The name of the prompt that is played while the caller is transcribed."""
@@ -62,14 +56,14 @@ class Recognise(files.FileModeSettings, PlaybackSettings, Handler):
 
     async def run(self, call: Call) -> None:
         """Transcribe one utterance after another. After the call, the last utterance has 2 s to be transcribed."""
-        path = files.expand_template(self.directory, self.file, call.stream) if self.file is not None else None
+        transcript = Transcript(call, self.directory, self.file, self.modes)
         transcriber = Transcriber(
             call,
             call.speech.recogniser(self.engine or ()),
             self.language,
             self.keywords,
             self.partials,
-            CaptionedTranscript(self.directory, path, self.modes) if path is not None else None,
+            transcript,
         )
         with call.utterances(
             mode=self.sensitivity,
@@ -84,7 +78,10 @@ class Recognise(files.FileModeSettings, PlaybackSettings, Handler):
                 await asyncio.wait((transcribing,))
             finally:
                 utterances.close()
-                await _finish_transcription(transcribing)
+                try:
+                    await _finish_transcription(transcribing)
+                finally:
+                    await transcript.close()
 
 
 async def _finish_transcription(transcribing: asyncio.Task[None]) -> None:

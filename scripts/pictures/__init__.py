@@ -6,5 +6,6 @@ machine.
 
     python -m scripts.pictures
 
-`scripts.pictures.console` takes pictures of the console in a real browser.
+`scripts.pictures.console` takes pictures of the console in a real browser. `scripts.pictures.dashboard` draws the
+Grafana dashboard with the data of a run under load.
 """

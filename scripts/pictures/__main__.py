@@ -1,4 +1,4 @@
-"""`make pictures`: draws all pictures of `docs/pictures` but those of the console."""
+"""`make pictures`: draws all pictures of `docs/pictures` but those of the console and the dashboard."""
 
 from pathlib import Path
 

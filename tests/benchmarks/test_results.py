@@ -4,12 +4,14 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
 
+from benchmarks.inbound.__main__ import write_docs as write_inbound
 from benchmarks.listeners.report import Report
 from benchmarks.machine import cpu_of, cpu_of_children
 from benchmarks.pacing.contenders import BARE, CONTENDERS, MEDIA, NAIVE, SWEPT
@@ -18,6 +20,7 @@ from benchmarks.pacing.results import COST, LATENESS, SWEEP_TITLE, cost_table, i
 from benchmarks.pacing.rounds import Measured
 from benchmarks.recognition.__main__ import Heard
 from benchmarks.recognition.__main__ import table as recognition_table
+from benchmarks.recognition.__main__ import write_docs as write_recognition
 from benchmarks.recognition.score import errors, words_of
 from benchmarks.recognition.sentences import SENTENCES
 from benchmarks.scenarios.__main__ import scenarios, table
@@ -123,6 +126,21 @@ def test_there_is_a_section_to_write_to(name: str, tmp_path: Path) -> None:
 
 def test_a_page_of_the_docs_has_the_short_table() -> None:
     assert len(pages_with("pacing", ROOT)) == 1
+
+
+@pytest.mark.parametrize(("name", "write_docs"), [("inbound", write_inbound), ("recognition", write_recognition)])
+def test_the_docs_say_what_was_measured(name: str, write_docs: Callable[[Path], None], tmp_path: Path) -> None:
+    """The figures of the docs are those of benchmarks/README.md, and no others."""
+    (page,) = pages_with(name, ROOT)
+    copy = tmp_path / page.relative_to(ROOT)
+    copy.parent.mkdir(parents=True)
+    copy.write_text(page.read_text())
+    (tmp_path / "benchmarks").mkdir()
+    for file in ("README.md", "benchmarks/README.md"):
+        (tmp_path / file).write_text((ROOT / file).read_text())
+    write_section(copy, name, "")
+    write_docs(tmp_path)
+    assert copy.read_text() == page.read_text()
 
 
 def test_pages_that_have_a_section_are_found(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mediaserver.audio.dtmf import DtmfDetector
+from mediaserver.audio.detection.dtmf import DtmfDetector
 from mediaserver.audio.pcm import SILENCE, to_bytes
 from mediaserver.client import simulator
 from mediaserver.client.script_player import Script, ScriptPlayer, TurnDetector

@@ -9,11 +9,13 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mediaserver.call import EndReason
+from mediaserver.events.kinds import FAILURES as FAILED_EVENTS
 from tests.deploy.plain_yaml import documents
 from tests.deploy.promql import Expression, Selector, parse
 from tests.deploy.proxies import DEPLOY
@@ -101,7 +103,8 @@ def selectors() -> Iterator[tuple[str, Expression, Selector]]:
             yield text, expression, selector
 
 
-METRICS = sorted({selector.metric for _, _, selector in selectors()} - {"up"})  # up is Prometheus' own
+# Prometheus has `up` and `ALERTS` itself.
+METRICS = sorted({selector.metric for _, _, selector in selectors()} - {"up", "ALERTS"})
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -124,7 +127,7 @@ def test_every_value_that_is_asked_for_exists() -> None:
             wanted = value.split("|") if sign.endswith("~") else [value]
             if (selector.metric, label) == ("mediaserver_sessions_ended_total", "reason"):
                 assert set(wanted) <= set(EndReason), text
-            elif label not in OF_PROMETHEUS:
+            elif label not in OF_PROMETHEUS and selector.metric != "ALERTS":
                 assert [word for word in wanted if f'"{word}"' not in SOURCES] == [], text
 
 
@@ -185,14 +188,28 @@ def test_the_alerts_say_what_is_wrong_and_what_to_do() -> None:
         assert told <= (groups or OF_PROMETHEUS), rule["alert"]
 
 
-def test_promtool_finds_nothing() -> None:
+def assert_prometheus_reads(rules: Path) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("no promtool on this machine")
     done = subprocess.run(
-        [promtool, "check", "rules", ALERTS_FILE], capture_output=True, text=True, timeout=PATIENCE, check=False
+        [promtool, "check", "rules", rules], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_reads_the_alerts() -> None:
+    assert_prometheus_reads(ALERTS_FILE)
+
+
+def test_prometheus_reads_the_expressions_of_the_dashboard(tmp_path: Path) -> None:
+    rules = [
+        {"record": f"panel:{number}", "expr": target["expr"].replace("$__rate_interval", "1m")}
+        for number, target in enumerate(TARGETS)
+    ]
+    file = tmp_path / "rules.json"  # JSON is YAML
+    file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    assert_prometheus_reads(file)
 
 
 def test_the_dashboard_can_be_imported() -> None:
@@ -222,6 +239,45 @@ def test_legends_name_labels_that_are_left(target: dict[str, Any]) -> None:
     aggregated = bool(re.search(r"\b(sum|count|min|histogram_quantile)\b", target["expr"]))
     assert told <= (expression.groups - {"le"} if aggregated else OF_PROMETHEUS)
     assert aggregated or told, "several servers would have one name"
+
+
+def test_a_stat_is_not_green_where_something_is_wrong() -> None:
+    """Without thresholds of its own, Grafana shows 0 servers that are ready in green."""
+
+    def colour(title: str, value: float) -> str:
+        (panel,) = (panel for panel in PANELS if panel["title"] == title)
+        steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+        return str([step["color"] for step in steps if step["value"] is None or value >= step["value"]][-1])
+
+    assert [colour("Servers ready", share) for share in (0, 0.5, 1)] == ["red", "red", "green"]
+    assert [colour("Capacity used", share) for share in (0, 0.79, 0.8, 1)] == ["green", "green", "orange", "red"]
+    assert [colour("Frames late, p99", seconds) for seconds in (0.001, 0.01, 0.02)] == ["green", "orange", "red"]
+    for title in ("Callers refused", "Alerts firing"):
+        assert [colour(title, count) for count in (0, 1, 100)] == ["green", "red", "red"]
+
+
+def test_a_version_is_shown_and_not_how_many_servers_have_it() -> None:
+    """With one series, Grafana shows its value alone, which is 1."""
+    (panel,) = (panel for panel in PANELS if panel["title"] == "Version")
+    assert panel["options"]["textMode"] == "name"
+
+
+def test_a_value_without_one_beside_it_is_seen() -> None:
+    """Of a line, Grafana shows two values or more. What is filtered, and quantiles of what is rare, may be one."""
+    rare = ("speech_wait", "first_audio", "recognition_seconds", "decode_seconds")
+    for panel in PANELS:
+        if panel["type"] == "timeseries":
+            custom = panel["fieldConfig"]["defaults"]["custom"]
+            expressions = " ".join(target["expr"] for target in panel["targets"])
+            if " > 0" in expressions.replace("> 0) - time()", "") or any(name in expressions for name in rare):
+                assert custom["drawStyle"] == "bars" or custom["showPoints"] == "auto", panel["title"]
+
+
+def test_the_failures_at_the_top_are_all_that_events_tell_of() -> None:
+    (panel,) = (panel for panel in PANELS if panel["title"] == "Failures")
+    first = parse(panel["targets"][0]["expr"]).selectors[0]
+    (types,) = (value for label, _, value in first.matchers if label == "type")
+    assert types.split("|") == list(FAILED_EVENTS)
 
 
 def test_every_expression_of_the_dashboard_keeps_to_what_is_chosen() -> None:

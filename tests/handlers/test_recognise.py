@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import re
 from collections.abc import AsyncIterator, Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,6 @@ from pydantic import ValidationError
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
 from mediaserver.handlers.common.transcriber import KeywordSpotter
-from mediaserver.handlers.common.transcript import CaptionedTranscript, webvtt_cue
 from mediaserver.handlers.recognise import Recognise
 from mediaserver.speech.engines.table import STT_ENGINES
 from mediaserver.speech.service import SpeechService
@@ -22,6 +19,7 @@ from mediaserver.speech.stt.interface import Recognition
 from tests.call.caller import Caller
 from tests.call.inbound.test_endpointing import voice
 from tests.handlers.test_handlers import library_of
+from tests.handlers.test_transcript import captions
 from tests.virtual import VirtualLoop, in_virtual_time
 
 
@@ -304,28 +302,6 @@ def test_sensitivity_is_that_of_the_vad(call: Callable[..., Any]) -> None:
 
 # -- the transcript ----------------------------------------------------------------
 
-TIME = r"(\d{2,}):([0-5]\d):([0-5]\d)\.(\d{3})"
-
-
-def captions(text: str) -> list[tuple[float, float, str]]:
-    """The cues of a WebVTT file; fails where it is none (W3C, section 4.1)."""
-    head, *blocks = text.split("\n\n")
-    assert head == "WEBVTT"
-    assert blocks.pop() == ""
-    found = []
-    for block in blocks:
-        timing, *lines = block.split("\n")
-        match = re.fullmatch(f"{TIME} --> {TIME}", timing)
-        assert match is not None, timing
-        hours = [int(each) for each in match.groups()]
-        start, end = (h * 3600 + m * 60 + s + ms / 1000 for h, m, s, ms in (hours[:4], hours[4:]))
-        assert start < end
-        assert lines
-        assert not any("-->" in line or "<" in line or re.search("&(?!amp;|lt;|gt;)", line) for line in lines)
-        found.append((start, end, "\n".join(lines)))
-    assert all(one[0] <= other[0] for one, other in pairwise(found))
-    return found
-
 
 def test_a_transcript_is_json_lines_and_captions(call: Callable[..., Any], tmp_path: Path) -> None:
     @in_virtual_time
@@ -339,49 +315,12 @@ def test_a_transcript_is_json_lines_and_captions(call: Callable[..., Any], tmp_p
         lines = [json.loads(line) for line in text.splitlines()]
         assert "größer" in text
         for line, final in zip(lines, finals, strict=True):
-            assert line.items() >= (final | {"stream": "id", "path": "/path"}).items()
+            assert line.items() >= (final | {"stream": "id", "path": "/path", "who": "caller"}).items()
         shown = captions((tmp_path / "path/id.vtt").read_text("utf-8"))
         assert [text for _, _, text in shown] == ["größer &amp; &lt;b&gt;", "zwei"]
         assert [(start, end) for start, end, _ in shown] == [(each["start_s"], each["end_s"]) for each in finals]
 
     run()
-
-
-def test_a_taken_name_gets_a_number(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text("mine")
-    (tmp_path / "a-1.vtt").write_text("mine")
-    for _ in range(2):
-        CaptionedTranscript(tmp_path, tmp_path / "a.jsonl").append_utterance({"text": "hello"}, 1.0, 2.0)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        *("a-1.vtt", "a-2.jsonl", "a-2.vtt", "a-3.jsonl", "a-3.vtt", "a.jsonl"),
-    ]
-    assert (tmp_path / "a.jsonl").read_text() == (tmp_path / "a-1.vtt").read_text() == "mine"
-
-
-def test_where_no_captions_can_be_there_are_no_lines_either(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Folders are made; a name without its captions is left free, and the failure is told."""
-    (tmp_path / "deep/er").mkdir(parents=True)
-    (tmp_path / "deep/er/a.vtt").symlink_to(tmp_path / "nowhere/a.vtt")  # taken, and leads nowhere
-    CaptionedTranscript(tmp_path, tmp_path / "deep/er/a.jsonl").append_utterance({"text": "hello"}, 1.0, 2.0)
-    CaptionedTranscript(tmp_path, tmp_path / "new/er/a.jsonl").append_utterance({"text": "hello"}, 1.0, 2.0)
-    assert sorted(path.name for path in (tmp_path / "deep/er").iterdir()) == ["a-1.jsonl", "a-1.vtt", "a.vtt"]
-    assert sorted(path.name for path in (tmp_path / "new/er").iterdir()) == ["a.jsonl", "a.vtt"]
-    long = "x" * 250  # with .jsonl it is too long for a name already, with .vtt it is not
-    with pytest.raises(OSError, match="File name too long"):
-        CaptionedTranscript(tmp_path, tmp_path / f"{long}.jsonl").append_utterance({"text": "hello"}, 1.0, 2.0)
-
-
-def test_a_transcript_stays_in_its_folder(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    (tmp_path / "out").mkdir()
-    (tmp_path / "in/link").symlink_to(tmp_path / "out")
-    with pytest.raises(PermissionError):
-        CaptionedTranscript(tmp_path / "in", tmp_path / "in/link/a.jsonl").append_utterance(
-            {"text": "hello"}, 1.0, 2.0
-        )
-    assert not list((tmp_path / "out").iterdir())
 
 
 def test_a_disk_that_fails_ends_the_transcript_and_not_the_call(call: Callable[..., Any], tmp_path: Path) -> None:
@@ -413,34 +352,6 @@ def test_a_transcript_that_failed_is_given_up(call: Callable[..., Any], tmp_path
         assert not (tmp_path / "file").exists()
 
     run()
-
-
-def test_a_line_that_does_not_fit_on_a_full_disk_is_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import os
-
-    written = os.pwrite
-
-    def full(file: int, data: bytes, at: int) -> int:
-        if at > 40:
-            raise OSError(28, "No space left on device")
-        return written(file, data[:20], at)
-
-    transcript = CaptionedTranscript(tmp_path, tmp_path / "a.jsonl")
-    transcript.append_utterance({"text": "one"}, 1.0, 2.0)
-    monkeypatch.setattr(os, "pwrite", full)
-    with pytest.raises(OSError, match="No space"):
-        transcript.append_utterance({"text": "two" * 30}, 3.0, 4.0)
-    assert [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()] == [{"text": "one"}]
-    assert len(captions((tmp_path / "a.vtt").read_text())) == 1
-
-
-def test_hours_and_empty_times_are_captions_too() -> None:
-    assert captions("WEBVTT\n\n" + webvtt_cue(3599.9996, 3599.9, "x")) == [(3600.0, 3600.001, "x")]
-    assert captions("WEBVTT\n\n" + webvtt_cue(360_000.5, 360_001, "a\n\nb --> c")) == [
-        (360_000.5, 360_001.0, "a b --&gt; c")
-    ]
 
 
 @pytest.mark.parametrize(

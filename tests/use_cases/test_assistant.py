@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from mediaserver.audio.detection.vad import VoiceActivityDetector
 from mediaserver.audio.pcm import FRAME_BYTES, PTIME
-from mediaserver.audio.vad import VoiceActivityDetector
 from tests.server.process import get, serving, write_config
 from tests.speech.llm.chat_server import ChatServer, call
 from tests.speech.recordings import recording_of

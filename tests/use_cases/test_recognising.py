@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.handlers.test_recognise import captions
+from tests.handlers.test_transcript import captions
 from tests.server.process import ServerProcess, get
 from tests.sound import write_wav
 from tests.speech.recordings import PAUSE, recording_of, split_chunks

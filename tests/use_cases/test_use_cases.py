@@ -33,7 +33,7 @@ def heard_by(stream: TwinStream) -> Samples:
 
 RECOGNISER = """
 from mediaserver.handlers import Handler
-from mediaserver.audio.vad import VoiceActivityDetector
+from mediaserver.audio.detection.vad import VoiceActivityDetector
 from mediaserver.wire.events import Audio
 
 class Recogniser(Handler):
@@ -287,7 +287,7 @@ async def test_5_hold_music_loops_without_a_seam(
 
 ASSISTANT = """
 import asyncio
-from mediaserver.audio.vad import VoiceActivityDetector
+from mediaserver.audio.detection.vad import VoiceActivityDetector
 from mediaserver.handlers import Handler
 from mediaserver.playout.sources.source import Clip
 from mediaserver.wire.events import Audio

@@ -25,8 +25,8 @@ from mediaserver.audio.detection.spectrum import (
     band_sums,
     powers_of,
 )
+from mediaserver.audio.detection.state_table import StateTable
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, Chunker, Samples, Signal, from_bytes
-from mediaserver.audio.state_table import StateTable
 
 # The evidence of speech that begins a talkspurt, for each mode from 0 to 3. The modes are those of WebRTC's VAD. A
 # voiced frame adds about 1.

@@ -42,11 +42,6 @@ def active_level(samples: Samples) -> float:
     return float(level[low] + share * (level[high] - level[low]))
 
 
-def power_dbov(power: float) -> float:
-    """dBov of the mean square of 16-bit samples."""
-    return 10 * math.log10(power / FULL_SCALE**2) if power else SILENCE_DB
-
-
 def _measure_activity(samples: Samples) -> tuple[float, Signal]:
     """The sum of the squared samples, and for each threshold the number of samples that count as active."""
     energy, counters = 0.0, [_ActivityCounter(float(threshold)) for threshold in _THRESHOLDS]

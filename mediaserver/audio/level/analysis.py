@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from mediaserver.audio.detection.vad import VoiceActivityDetector
 from mediaserver.audio.level import levels
 from mediaserver.audio.level.levels import CLIPPED
 from mediaserver.audio.pcm import FRAMES_PER_SECOND, FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, from_bytes
-from mediaserver.audio.vad import VoiceActivityDetector
 
 _BLOCK_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # bytes of audio that are measured together: one second
 

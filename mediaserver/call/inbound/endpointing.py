@@ -8,8 +8,8 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from mediaserver.audio.detection.vad import VoiceActivityDetector
 from mediaserver.audio.pcm import PTIME, SILENCE, nearest_frame_count
-from mediaserver.audio.vad import VoiceActivityDetector
 from mediaserver.call.inbound.barge_in import SentFrames
 from mediaserver.call.stream import Clock
 from mediaserver.errors import EngineError

@@ -8,8 +8,8 @@ as they would get it alone.
 import time
 from collections.abc import Callable, Sequence
 
+from mediaserver.audio.detection.dtmf import DtmfDetector, detect_digits
 from mediaserver.audio.detection.speech_detector import SpeechDetector, detect_speech
-from mediaserver.audio.dtmf import DtmfDetector, detect_digits
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, Samples, from_bytes, to_bytes
 from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.playout.sources.source import SOURCE_FAULTS

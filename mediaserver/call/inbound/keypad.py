@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from mediaserver.audio.dtmf import DtmfDetector
+from mediaserver.audio.detection.dtmf import DtmfDetector
 from mediaserver.call.stream import Clock
 from mediaserver.wire.events import Audio, Digit, Event
 

@@ -10,7 +10,7 @@ from mediaserver.handlers.assistant.history import INTERRUPTED
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.handlers.assistant.utterance_playback import UtterancePlayback
 from mediaserver.speech.llm.chat import Message, ToolCall
-from mediaserver.speech.tts.markdown import strip_markdown
+from mediaserver.speech.text.markdown import strip_markdown
 from mediaserver.speech.tts.sentences import SentenceSplitter
 
 

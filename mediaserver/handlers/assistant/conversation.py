@@ -16,11 +16,11 @@ from mediaserver.handlers.assistant.fillers import Fillers
 from mediaserver.handlers.assistant.history import History
 from mediaserver.handlers.assistant.settings import AssistantSettings, AssistantTexts
 from mediaserver.handlers.assistant.tool_runner import ConversationEnded, ToolRunner
-from mediaserver.handlers.assistant.transcript import ConversationTranscript
 from mediaserver.handlers.assistant.turn import Turn
 from mediaserver.handlers.assistant.turn_detector import TurnDetector
 from mediaserver.handlers.assistant.turn_taking import TurnTaking
 from mediaserver.handlers.assistant.utterance_playback import UtterancePlayback
+from mediaserver.handlers.common.transcript import Speaker, Transcript
 from mediaserver.playout.sources.source import Segment
 from mediaserver.speech.llm.chat import ToolCall
 from mediaserver.speech.tts.interface import Voice
@@ -43,7 +43,7 @@ class Conversation:
         self._recogniser = call.speech.recogniser(settings.recognition_engine or ())
         self._history = History(texts.instructions)
         self._turn_taking = TurnTaking(settings.barge_in)
-        self._transcript = ConversationTranscript(settings.directory, settings.file, call, settings.modes)
+        self._transcript = Transcript(call, settings.directory, settings.file, settings.modes)
         self._turn_detector = TurnDetector(call, self._turn_taking, settings.end_silence)
         self._turn: Turn | None = None  # the caller's latest turn
         # The playback that a barge-in stopped; it is kept until it is known if words or a noise were the cause.
@@ -73,7 +73,7 @@ class Conversation:
         for _ in range(self._settings.max_turns):
             self._turn = turn = await self._next_turn(tool_runner)
             self._history.add_caller(turn.caller)
-            self._transcript.add_line("caller", turn.caller_line(self._began))
+            self._transcript.add(Speaker.CALLER, turn.caller_line(self._began))
             await self._reply(turn, tool_runner)
         raise ConversationEnded("max_turns")
 
@@ -203,8 +203,7 @@ class Conversation:
         playback.finish()
         await self._play(playback)
         if playback.text:
-            facts = {"text": playback.text, "heard": playback.heard, "interrupted": playback.interrupted}
-            self._transcript.add_line("assistant", facts)
+            self._transcript.add(Speaker.ASSISTANT, playback.transcript_line(self._began, self._call.now))
         return playback
 
     async def _play(self, playback: UtterancePlayback) -> None:
@@ -266,12 +265,12 @@ class Conversation:
     def _report_turn(self, turn: Turn) -> None:
         turn.ended = self._call.now
         self._call.notify(EventKind.ASSISTANT_TURN, turn.event_data)
-        self._transcript.add_line("assistant", turn.assistant_line(self._began))
+        self._transcript.add(Speaker.ASSISTANT, turn.assistant_line(self._began))
 
     def _report_failure(self, stage: str, why: str) -> None:
         log.warning("assistant failed", stream=self._call.stream.id, stage=stage, why=why)
         self._call.notify(EventKind.ASSISTANT_FAILED, {"stage": stage, "why": why})
-        self._transcript.add_line("failure", {"stage": stage, "why": why})
+        self._transcript.add_failure({"stage": stage, "why": why})
 
     async def _count_failure(self, failed: bool, tool_runner: ToolRunner) -> None:
         """Count failed turns in a row. At `max_failures`, end the conversation as `on_failure` says."""

@@ -1,9 +1,11 @@
 """The history of a conversation for the chat model: what the caller said, and what the caller heard. No I/O."""
 
+from mediaserver.handlers.common.transcript import Speaker
 from mediaserver.speech.llm.chat import Message, ToolCall
 
 # The maximum length of a history in characters: about 3000 tokens, which fit into any model's context.
 MAX_CHARACTERS = 12_000
+_SPEAKERS = {"user": Speaker.CALLER, "assistant": Speaker.ASSISTANT}  # by the roles of a chat model's messages
 INTERRUPTED = "[interrupted by the caller]"
 
 
@@ -23,7 +25,7 @@ class History:
     def transcript(self) -> list[dict[str, str]]:
         """The words of caller and assistant, for a person to whom the call is transferred."""
         return [
-            {"who": "caller" if message["role"] == "user" else "assistant", "text": message["content"]}
+            {"who": _SPEAKERS[message["role"]], "text": message["content"]}
             for message in self._messages
             if message["role"] != "tool" and message["content"]
         ]

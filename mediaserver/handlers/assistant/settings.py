@@ -1,9 +1,9 @@
 """The settings of the `assistant` handler: texts, engines, limits and tools."""
 
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mediaserver.call import Call
 from mediaserver.config.speech_settings import RecognitionEngines
@@ -11,6 +11,7 @@ from mediaserver.handlers.assistant.fillers import Fillers
 from mediaserver.handlers.assistant.tools import Tools
 from mediaserver.handlers.common import files
 from mediaserver.handlers.common.spoken_prompt import PromptItems, SpokenPrompt, Text, VoiceSettings
+from mediaserver.handlers.common.transcript import TranscriptTemplate
 from mediaserver.playout.sources.source import silence
 from mediaserver.speech.text.template import Template
 
@@ -56,7 +57,7 @@ class AssistantSettings(files.FileModeSettings, VoiceSettings):
     )
     tools: Tools = Tools()
     directory: Path = Field(Path("transcripts"), description="The folder of the transcripts.")
-    file: Annotated[str, AfterValidator(files.validate_template)] | None = Field(
+    file: TranscriptTemplate | None = Field(
         None, description="The template of the transcript's name. Without it there is no transcript."
     )
 

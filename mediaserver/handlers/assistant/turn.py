@@ -39,8 +39,8 @@ class Turn:
         """The caller's words and their times, for a line of a transcript that began at `began`."""
         return {
             "text": self.caller,
-            "start_s": _since(began, self.spoke_from),
-            "end_s": _since(began, self.spoke_until),
+            "start_s": since(began, self.spoke_from),
+            "end_s": since(began, self.spoke_until),
         }
 
     def assistant_line(self, began: float) -> dict[str, Any]:
@@ -49,8 +49,8 @@ class Turn:
             "text": _joined(self.intended),
             "heard": _joined(self.assistant),
             "interrupted": self.interrupted,
-            "start_s": _since(began, self.step_times.get("first_audio", self.ended)),
-            "end_s": _since(began, self.ended),
+            "start_s": since(began, self.step_times.get("first_audio", self.ended)),
+            "end_s": since(began, self.ended),
             **self.latencies,
         }
 
@@ -69,5 +69,6 @@ def _joined(texts: list[str]) -> str:
     return " ".join(filter(None, texts))
 
 
-def _since(began: float, moment: float) -> float:
+def since(began: float, moment: float) -> float:
+    """The seconds from `began` to `moment`, as lines of transcripts have them."""
     return round(moment - began, 2)

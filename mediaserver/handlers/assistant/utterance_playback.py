@@ -3,11 +3,13 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from mediaserver.audio.pcm import FRAME_SAMPLES
 from mediaserver.call import Call
 from mediaserver.handlers.assistant.fillers import FilledPause, Fillers
 from mediaserver.handlers.assistant.history import INTERRUPTED, heard_part
+from mediaserver.handlers.assistant.turn import since
 from mediaserver.playout.sources.playlist import Playlist
 from mediaserver.playout.sources.source import PlaybackResult, Segment, silence
 from mediaserver.speech.llm.chat import ToolCall
@@ -193,3 +195,13 @@ class UtterancePlayback:
         """The text that the caller heard, with a note if the caller interrupted it; "" if nothing was heard."""
         words = " ".join(sentence.heard for sentence in self._sentences if sentence.heard)
         return f"{words} {INTERRUPTED}" if words and self.interrupted and self.unheard else words
+
+    def transcript_line(self, began: float, ended: float) -> dict[str, Any]:
+        """The text and its times, for a line of a transcript that began at `began`; the end was at `ended`."""
+        return {
+            "text": self.text,
+            "heard": self.heard,
+            "interrupted": self.interrupted,
+            "start_s": since(began, ended if self.began_at is None else self.began_at),
+            "end_s": since(began, ended),
+        }

@@ -10,8 +10,7 @@ import structlog
 from mediaserver.call import Call, Endpointer, Utterance
 from mediaserver.errors import EngineError
 from mediaserver.events.kinds import EventKind
-from mediaserver.handlers.common import files
-from mediaserver.handlers.common.transcript import CaptionedTranscript
+from mediaserver.handlers.common.transcript import Speaker, Transcript
 from mediaserver.speech.stt.interface import Recognition, SttEngine
 
 _PARTIAL_INTERVAL = 0.25  # the minimum number of seconds between two partial transcripts
@@ -45,11 +44,11 @@ class Transcriber:
         language: str,
         keywords: Sequence[str],
         partials: bool,
-        transcript: CaptionedTranscript | None,
+        transcript: Transcript,
     ) -> None:
         self._call, self._recogniser, self._language = call, recogniser, language
         self._keywords, self._partials = KeywordSpotter(keywords), partials
-        self._transcript, self._writer = transcript, files.CallFileWriter(call, EventKind.TRANSCRIPT_FAILED)
+        self._transcript = transcript
         # The last partial transcript of the present utterance, and the earliest time to emit the next one.
         self._last_partial, self._next_partial_at = "", 0.0
         self._spotted: set[str] = set()  # the keywords that were found in the present utterance
@@ -81,7 +80,7 @@ class Transcriber:
             self._report_failure(utterance, _TOO_LATE)
             raise
         else:
-            await self._report_final(utterance, found)
+            self._report_final(utterance, found)
 
     def _on_partial(self, utterance: Utterance, text: str) -> None:
         self._spot_keywords(utterance, text, final=False)
@@ -91,7 +90,7 @@ class Transcriber:
             facts = {"text": text, "utterance": utterance.number, "start_s": round(utterance.start, 3)}
             self._call.notify(EventKind.TRANSCRIPT_PARTIAL, facts)
 
-    async def _report_final(self, utterance: Utterance, found: Recognition) -> None:
+    def _report_final(self, utterance: Utterance, found: Recognition) -> None:
         facts = _times(utterance) | {
             "text": found.text,
             "confidence": found.confidence,
@@ -100,7 +99,7 @@ class Transcriber:
         self._call.notify(EventKind.TRANSCRIPT_FINAL, facts)
         self._spot_keywords(utterance, found.text, final=True)
         if found.text:
-            await self._write(utterance, facts)
+            self._transcript.add(Speaker.CALLER, facts)
 
     def _spot_keywords(self, utterance: Utterance, text: str, final: bool) -> None:
         stream = self._call.stream
@@ -116,15 +115,6 @@ class Transcriber:
         facts = _times(utterance) | {"why": why}
         self._call.notify(EventKind.RECOGNITION_FAILED, facts | {"dropped": dropped})
         log.warning("recognition failed", stream=self._call.stream.id, path=self._call.stream.path, **facts)
-
-    async def _write(self, utterance: Utterance, facts: dict[str, Any]) -> None:
-        transcript, stream = self._transcript, self._call.stream
-        if transcript is None or self._writer.failed:
-            return
-        line = {"time": files.utc_timestamp(), "stream": stream.id, "path": stream.path} | facts
-        await self._writer.write(
-            transcript.path, transcript.append_utterance, line, utterance.start, utterance.end
-        )
 
 
 def _times(utterance: Utterance) -> dict[str, Any]:

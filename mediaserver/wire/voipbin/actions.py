@@ -5,6 +5,8 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from mediaserver.wire.encapsulation import Carrier, Encapsulation
+
 Action = dict[str, Any]
 
 DIGITS = "voipbin.call.digits"  # the flow's variable to which the action `digits_receive` appends DTMF keys
@@ -34,8 +36,8 @@ def external_media_start(external_host: str) -> Action:
     return make_action(
         "external_media_start",
         external_host=external_host,
-        encapsulation="audiosocket",
-        transport="tcp",
+        encapsulation=Encapsulation.AUDIOSOCKET,
+        transport=Carrier.TCP,
         format="slin",
         direction_listen="in",
         direction_speak="out",

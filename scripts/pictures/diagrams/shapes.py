@@ -18,6 +18,12 @@ _DEJAVU = FontProperties(family="DejaVu Sans", size=FONT)  # matplotlib contains
 _BOLD = FontProperties(family="DejaVu Sans", size=FONT, weight="bold")
 
 
+def text_width(text: str, bold: bool = False) -> float:
+    """The width of a line of text in DejaVu Sans, in pixels. In Arial or Helvetica, the text takes less."""
+    width: float = text_to_path.get_text_width_height_descent(text, _BOLD if bold else _DEJAVU, ismath=False)[0]
+    return width
+
+
 class Point(NamedTuple):
     """A point in a diagram, in pixels."""
 
@@ -85,9 +91,7 @@ class Text:
     @property
     def area(self) -> Rectangle:
         """The area that the text takes in DejaVu Sans. In Arial or Helvetica, the text takes less."""
-        font = _BOLD if self.bold else _DEJAVU
-        widths = [text_to_path.get_text_width_height_descent(line, font, ismath=False)[0] for line in self.lines]
-        width, half = max(widths), LINE * len(self.lines) / 2
+        width, half = max(text_width(line, self.bold) for line in self.lines), LINE * len(self.lines) / 2
         left = self.x - {Anchor.START: 0.0, Anchor.MIDDLE: width / 2, Anchor.END: width}[self.anchor]
         return Rectangle(left, self.y - half, left + width, self.y + half)
 

@@ -8,7 +8,7 @@ from scripts.pictures.diagrams.faults import faults
 from scripts.pictures.diagrams.shapes import FONT, LINE, RIM, Arrow, Box, Diagram, Frame, Kind, Text
 
 _INK, _GREY = "#222222", "#666666"
-_FONTS = "Helvetica, Arial, 'DejaVu Sans', sans-serif"  # texts are measured in DejaVu Sans, the widest
+FONTS = "Helvetica, Arial, 'DejaVu Sans', sans-serif"  # texts are measured in DejaVu Sans, the widest
 _COLOURS = {  # fill and edge of boxes, in hues of Okabe and Ito, which colour-blind readers can tell apart
     Kind.OURS: ("#e3f0f8", "#0072B2"),
     Kind.STORE: ("#e3f0f8", "#0072B2"),
@@ -24,7 +24,7 @@ def write(diagram: Diagram, file: Path) -> None:
         raise ValueError(f"{diagram.title}: {'; '.join(wrong)}")
     size = {"width": f"{diagram.width}", "height": f"{diagram.height}"}
     root = Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {diagram.width} {diagram.height}")
-    root.attrib |= {**size, "role": "img", "font-family": _FONTS, "font-size": f"{FONT}"}
+    root.attrib |= {**size, "role": "img", "font-family": FONTS, "font-size": f"{FONT}"}
     SubElement(root, "title").text = diagram.title
     SubElement(root, "desc").text = diagram.description
     _define_head(SubElement(root, "defs"))

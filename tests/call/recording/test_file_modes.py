@@ -13,7 +13,7 @@ from mediaserver.call import FileModes
 from mediaserver.call.recording.file_modes import make_folders
 from mediaserver.call.recording.wav_writer import WavFile
 from mediaserver.handlers.common import files
-from mediaserver.handlers.common.transcript import CaptionedTranscript
+from mediaserver.handlers.common.transcript import Caption, Line, TranscriptFile
 from mediaserver.handlers.record import Record
 
 
@@ -36,7 +36,7 @@ def report(path: Path, modes: FileModes) -> None:
 
 
 def transcribe(path: Path, modes: FileModes) -> None:
-    CaptionedTranscript(path.parents[1], path, modes).append_utterance({"text": "Hello."}, 0, 1)
+    TranscriptFile(path.parents[1], path, modes).append([Line({}, Caption(0, 1, "Hello."))])
 
 
 def mode(path: Path) -> int:

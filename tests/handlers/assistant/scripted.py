@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from mediaserver.audio.detection.vad import VoiceActivityDetector
 from mediaserver.audio.pcm import FRAME_BYTES, to_bytes
-from mediaserver.audio.vad import VoiceActivityDetector
 from mediaserver.call import End
 from mediaserver.errors import EngineError
 from mediaserver.handlers.assistant import Assistant

@@ -15,6 +15,7 @@ from mediaserver.handlers.assistant import Assistant
 from mediaserver.speech.llm.chat import ToolCall
 from tests.handlers.assistant.scripted import BROKEN_OFF, LETTER, Piece, ScriptedCall
 from tests.handlers.test_handlers import SOUNDS
+from tests.handlers.test_transcript import captions
 from tests.virtual import VirtualLoop, in_virtual_time
 
 Patch = pytest.MonkeyPatch
@@ -291,6 +292,13 @@ async def test_a_transcript_has_failures_and_interrupted_answers(
     assert [line["who"] for line in lines] == ["assistant", "failure", "assistant", "caller", "assistant"]
     assert [line["interrupted"] for line in lines if line["who"] == "assistant"] == [True, False, False]
     assert (lines[1]["stage"], lines[1]["why"]) == ("recognition", "it is down")
+    assert {(line["stream"], line["path"]) for line in lines} == {("id", "/path")}
+    shown = captions((tmp_path / "a.vtt").read_text())
+    said = [line for line in lines if line["who"] != "failure"]
+    assert [text for _, _, text in shown] == [line.get("heard", line["text"]) for line in said]
+    times = [time for start, end, _ in shown for time in (start, end)]
+    assert times == pytest.approx([time for line in said for time in (line["start_s"], line["end_s"])])
+    assert shown[0][:2] == pytest.approx((0.0, 0.67))
 
 
 @in_virtual_time

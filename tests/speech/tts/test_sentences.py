@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediaserver.speech.tts.markdown import strip_markdown
+from mediaserver.speech.text.markdown import strip_markdown
 from mediaserver.speech.tts.sentences import MAX_CHARACTERS, SentenceSplitter, split_sentences
 
 CASES = {

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.detection.speech_detector import SpeechDetector, detect_speech
+from mediaserver.audio.detection.vad import HANGOVER_FRAMES, VoiceActivityDetector
 from mediaserver.audio.pcm import FRAME_BYTES, to_bytes
 from mediaserver.audio.tone_plans import TONE_PLANS
-from mediaserver.audio.vad import HANGOVER_FRAMES, VoiceActivityDetector
 from tests.audio.detection.test_speech_detector import SECOND, hum, line, noise, spoken, tone
 from tests.project import ROOT
 from tests.sound import read_wav, speechlike, voice

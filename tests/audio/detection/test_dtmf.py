@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mediaserver.audio import tones
-from mediaserver.audio.dtmf import DtmfDetector, detect_digits
+from mediaserver.audio.detection.dtmf import DtmfDetector, detect_digits
 from mediaserver.audio.g711 import alaw_decode, alaw_encode, mulaw_decode, mulaw_encode
 from mediaserver.audio.tone_plans import TONE_PLANS, resolve_tone
 from tests.audio.measure import MILLIWATT_RMS, RATE

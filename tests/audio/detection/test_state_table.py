@@ -6,7 +6,7 @@ import numpy as np
 
 from mediaserver.audio.detection import speech_detector
 from mediaserver.audio.detection.speech_detector import SpeechDetector
-from mediaserver.audio.state_table import StateTable
+from mediaserver.audio.detection.state_table import StateTable
 
 
 def test_rows_keep_what_is_in_them_while_the_table_grows() -> None:
