@@ -16,7 +16,7 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 
-from mediaserver.audio import g711, signatures, wav
+from mediaserver.audio import g711, ogg, signatures, wav
 from mediaserver.audio.level import levels
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE, describe_channels, to_bytes
 from mediaserver.errors import PromptError, error_text
@@ -121,7 +121,8 @@ def _open(path: Path, file: BinaryIO, pcm: PcmKind, resample: Resample) -> _Soun
     elif kind is None and extension in WAVE:
         raise PromptError("is not a WAV file: it does not begin with RIFF....WAVE")
     else:
-        sound = _open_compressed(file, resample, path=path)
+        samples = ogg.only_page_samples(_random_reader(file), tag)
+        sound = _open_compressed(file, resample, samples=samples, path=path)
     if raw is not None or (extension in WAVE and kind != signatures.WAV):
         sound.warnings.insert(0, f"is {kind.name if kind else 'something else'}, whatever its name says")
     return sound

@@ -68,7 +68,7 @@ def open_sound(
     """Open a sound file, and yield its description and an iterator of its decoded blocks.
 
     `raw` is the format of a file without a header, None for other files. `samples` is the number of samples for
-    each channel, without the codec's padding, if the container gives it in a way that FFmpeg ignores; else None.
+    each channel, without the codec's padding, if the container gives it and FFmpeg gets it wrong; else None.
 
     Raises PromptError if the file has no sound, or no sound that can be decoded.
     """
@@ -106,7 +106,7 @@ def _blocks(
 ) -> Iterator[Block]:
     decoded = 0
     surplus = list[Block]()  # blocks beyond the length in the header: padding, unless that length is wrong
-    for rate, channels, mixed in _mixed(_frames(container, stream, sound), lengths):
+    for rate, channels, mixed in _mixed(_frames(container, stream, sound, end), lengths):
         kept = len(mixed) if end is None else max(0, min(len(mixed), end - decoded))
         decoded += len(mixed)
         if kept:
@@ -180,17 +180,22 @@ def _layout(frame: Any) -> tuple[int, int, bool]:
 
 
 def _told_end(container: Any, stream: Any) -> int | None:
-    """The length in samples that an MP4 file's header gives, None for other files.
+    """The length in samples, without padding, that the header of an MP4 or CAF file gives; None for other files.
 
-    FFmpeg cuts off the codec's padding before the sound only. The length tells where the final padding begins.
+    FFmpeg cuts off the padding before the sound. It leaves the padding after the sound of an MP4 file, and takes
+    that of a CAF file off ALAC's last packet, which has none.
     """
-    if not container.format.name.startswith("mov") or not stream.duration or not stream.time_base:
+    told = container.format.name.startswith(("mov", "caf"))
+    if not told or not stream.time_base or (stream.duration or 0) <= 0:
         return None
     return int(stream.duration * stream.time_base * stream.rate)
 
 
-def _frames(container: Any, stream: Any, sound: LibavSound) -> Iterator[Any]:
-    """Yield a stream's decoded frames. Damaged packets are left out, and counted in a warning of `sound`."""
+def _frames(container: Any, stream: Any, sound: LibavSound, end: int | None) -> Iterator[Any]:
+    """Yield a stream's decoded frames. Damaged packets are left out, and counted in a warning of `sound`.
+
+    If the `end` of the sound is known, the frames go on to the end of the last packet, for the caller to cut.
+    """
     packets, decoded, damaged = container.demux(stream), False, 0
     while True:
         try:
@@ -202,6 +207,8 @@ def _frames(container: Any, stream: Any, sound: LibavSound) -> Iterator[Any]:
             break
         if packet is None:
             break
+        if end is not None and packet.has_sidedata("skip_samples"):
+            _keep_end(packet)
         try:
             frames = packet.decode()
         except av.FFmpegError:
@@ -213,6 +220,18 @@ def _frames(container: Any, stream: Any, sound: LibavSound) -> Iterator[Any]:
         raise PromptError("cannot be decoded by FFmpeg: none of its data is valid")
     if damaged:
         sound.warnings.append(f"is damaged: {damaged} packets of it could not be decoded")
+
+
+def _keep_end(packet: Any) -> None:
+    """Have FFmpeg decode a packet to its end, whatever the demuxer would cut off there.
+
+    The demuxer's orders are the packet's "skip samples": how many to leave out of its beginning (4 bytes) and of
+    its end (4 bytes), and why.
+    """
+    skip = packet.get_sidedata("skip_samples")
+    orders = bytes(skip)
+    skip.update(orders[:4] + bytes(4) + orders[8:])
+    packet.set_sidedata(skip)
 
 
 def _mix(parts: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
