@@ -11,7 +11,7 @@ from mediaserver.transport.closing import EndReason
 POOR_LOSS = 0.01  # the fraction of lost packets above which clicks and missing syllables are heard
 POOR_JITTER = 30.0  # the jitter in milliseconds above which a small jitter buffer does not hide it
 _POOR_SHARE = 0.01  # the fraction of frames above which frames that are late, or lack sound, are told of
-_FEW = 10  # frames (0.2 s) of silence for want of sound that are not told of, because a live sound may begin so
+_FEW = 10  # frames (0.2 s) that may be late or lack in a call, however short: a live sound may begin with silence
 UNDELIVERED = "event.undelivered"  # the failure of a webhook to take an event of the stream
 
 _ENDINGS: Mapping[str, str] = {
@@ -86,8 +86,12 @@ class Failures:
 
 
 def find_problems(summary: Mapping[str, Any], failures: Failures) -> list[Problem]:
-    """What was bad about a stream, by its summary so far: how it ended, what failed, and what its sound lacked."""
-    found = [*_ending(summary), *failures.problems()]
+    """What was bad about a stream, by its summary so far: how it ended, what failed, and what its sound lacked.
+
+    What the caller noticed most comes first, and events that were not delivered come last.
+    """
+    failed = failures.problems()
+    found = [*_ending(summary), *(each for each in failed if each.kind != UNDELIVERED)]
     dialled = "resource" in summary
     for problem in summary.get("inbound_problems", ()):
         hint = InboundProblem(problem).hint(dialled=dialled)
@@ -95,7 +99,7 @@ def find_problems(summary: Mapping[str, Any], failures: Failures) -> list[Proble
     for kind, tell in _MEASURES.items():
         if text := tell(summary):
             found.append(Problem(kind, text))
-    return found
+    return [*found, *(each for each in failed if each.kind == UNDELIVERED)]
 
 
 def _ending(summary: Mapping[str, Any]) -> list[Problem]:
@@ -108,7 +112,7 @@ def _ending(summary: Mapping[str, Any]) -> list[Problem]:
 
 def _lateness(summary: Mapping[str, Any]) -> str:
     late, skipped = summary["late"], summary["skipped"]
-    if not skipped and late <= _POOR_SHARE * summary["frames"]:
+    if skipped < _FEW and late + skipped <= max(_FEW, _POOR_SHARE * summary["frames"]):
         return ""
     lost = f"{skipped * PTIME:.1f} s nothing was sent"
     return f"This server was held up: {_frames(late)} came late, and for {lost}. Health has the server's lateness."

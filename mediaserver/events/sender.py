@@ -21,6 +21,7 @@ from mediaserver.events.envelope import Event, to_json
 from mediaserver.events.webhook_client import RetryableError, UnsentError, WebhookClient, host_of
 
 _IN_FLIGHT = 16  # the maximum number of events that are posted at the same time, each of a different stream
+_WAITED = "it waited too long behind others"  # why an event was dropped that was never sent
 _QUESTION = "question"  # the value of the header X-Mediaserver-Event for a question
 
 log = structlog.get_logger()
@@ -44,13 +45,14 @@ class _Delivery:
     sequence: int
     body: bytes
     deadline: float  # the time at which the event is dropped, by the event loop's clock
-    why: str = "it waited too long behind others"  # the reason why the event has not been delivered so far
+    why: str = ""  # the reason why the latest attempt to deliver the event has failed; "" before
 
 
 @dataclass(slots=True)
 class _Stream:
     sequence: int = 0
     waiting: deque[_Delivery] = field(default_factory=deque)  # undelivered events; the first may be being sent
+    why: str = _WAITED  # the reason why the latest attempt to deliver an event of the stream has failed
     sender: asyncio.Task[None] | None = None  # the task that posts the stream's events; None while none waits
     over: bool = False
 
@@ -168,6 +170,9 @@ class Webhooks:
             event = state.waiting[0]
             delivered = await self._send(stream, event)
             state.waiting.popleft()
+            if not delivered:
+                state.why = event.why or state.why  # an event that was never tried has waited behind others
+                self._on_failed(stream, state.why)
             self.waiting -= 1
             self.results["sent" if delivered else "failed"] += 1
             if (
@@ -192,12 +197,11 @@ class Webhooks:
                 await asyncio.sleep(0)
                 await self._retry_until_deadline(self._attempt, event)
         except (WebhookError, TimeoutError):
-            log.warning("webhook event not delivered", **facts, why=event.why)
-            self._on_failed(stream, event.why)
+            log.warning("webhook event not delivered", **facts, why=event.why or _WAITED)
             return False
         except Exception as error:  # the error's message may contain the URL; its stack does not
-            stack = "".join(traceback.format_tb(error.__traceback__))
-            log.error("webhook event failed", **facts, why=type(error).__name__, stack=stack)
+            event.why, stack = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
+            log.error("webhook event failed", **facts, why=event.why, stack=stack)
             return False
         return True
 

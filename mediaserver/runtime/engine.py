@@ -30,6 +30,7 @@ from mediaserver.runtime.disk_caches import MEGABYTE, open_library, speech_cache
 from mediaserver.runtime.loop_lag import LoopLagMonitor
 from mediaserver.runtime.prompt_monitor import PromptMonitor
 from mediaserver.runtime.registry import StreamRegistry
+from mediaserver.runtime.reloads import Reloads
 from mediaserver.runtime.webhook_event_sink import WebhookEventSink
 from mediaserver.speech.engines.requirements import EngineRequirement
 from mediaserver.speech.service import SpeechService
@@ -48,8 +49,7 @@ class Engine:
 
     def __init__(self, settings: Settings, where: str, problems: Sequence[str] = ()) -> None:
         self.configuration = Configuration.build(settings, where, problems)
-        # False if a changed configuration file was refused because of mistakes.
-        self.is_configuration_current = True
+        self.reloads = Reloads()
         self.metrics = Metrics()
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self.frame_gatherer = FrameGatherer(self.ticker)
@@ -176,7 +176,7 @@ class Engine:
         gauge(
             "configuration_current",
             "1 if the configuration in the files is in force, 0 if it could not be loaded",
-            lambda: self.is_configuration_current,
+            lambda: self.reloads.current,
         )
         gauge(
             "max_streams",

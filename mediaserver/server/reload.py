@@ -68,6 +68,7 @@ class Reloader:
             await self.reload()
         except Exception:
             self._engine.metrics.reloads.labels("failed").inc()
+            self._engine.reloads.add(["internal error: see the server's log"])
             log.exception("reload failed")
 
     async def reload(self) -> None:
@@ -84,11 +85,11 @@ class Reloader:
                 engine.apply_configuration(configuration)
         except ConfigError as error:
             engine.metrics.reloads.labels("failed").inc()
-            engine.is_configuration_current = False
+            engine.reloads.add(error.problems)
             for problem in error.problems:
                 log.error("configuration rejected", why=problem)
             return
-        engine.is_configuration_current = True
+        engine.reloads.add()
         settings = configuration.settings
         raise_descriptor_limit(settings.server.max_streams)
         logging.configure(settings.log.level, settings.log.format)

@@ -8,6 +8,7 @@ such as durations, are replaced in the server's answers on their way to the page
 
 import asyncio
 import contextlib
+import itertools
 import json
 import re
 import shutil
@@ -16,20 +17,27 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+import numpy as np
 from playwright.async_api import Page, Route, WebSocketRoute, async_playwright
 
+from mediaserver.audio.pcm import to_bytes
+from mediaserver.call.problems import Failures, find_problems
 from mediaserver.client.simulator import SimulatedCall, simulate
+from mediaserver.events.kinds import EventKind
+from mediaserver.playout.sources.source import Source
 from mediaserver.server.admin.live.overview import COLUMNS
+from mediaserver.wire.encapsulation import Framing
 from tests.server.process import ServerProcess, client_session, serving, write_config
+from tests.sound import speechlike
 from tests.timing import eventually
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "pictures"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-WIDTH = 1120
-HEIGHTS = {"live": 460, "stream": 940}
+SIZES = {"live": (1536, 460), "stream": (1120, 940), "ended": (1120, 620)}  # width and height in pixels
+STRIP_SECONDS = 8  # for which levels are measured before the strip of time is pictured
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-PICTURES = {f"console-{name}-{scheme}" for name in HEIGHTS for scheme in SCHEMES}
+PICTURES = {f"console-{name}-{scheme}" for name in SIZES for scheme in SCHEMES}
 _CONFIG = """
 [defaults]
 framing = "pcm"
@@ -66,13 +74,27 @@ CALLS = {
     "5d20aa": ("/play/music/drift", {"peer": "10.20.0.15:41802", "duration_s": 12.4}),
     "91c4f7": ("/hold?queue=sales", {"peer": "10.20.0.16:38154", "duration_s": 1265.3}),
 }
-_NO_FAULTS = {"late": 0, "skipped": 0, "underruns": 0}
+# A call that is over, and was bad: its path and query, and the figures that the pictures show for it.
+BAD_CALL, BAD_PATH = "4be07d", "/menu?customer=Grace%20Hopper&encapsulation=rtp"
+BAD_FIGURES = {
+    "peer": "10.20.0.14:50431",
+    "packets": 388,
+    "lost_packets": 31,
+    "late_packets": 2,
+    "jitter_ms": 24.7,
+}
+_NO_FAULTS = {"late": 0, "skipped": 0, "underruns": 0, "problems": list[object]()}
 
 
 def fix_figures(stream: dict[str, Any]) -> dict[str, Any]:
     """A description of a stream in which figures that differ from run to run are replaced by fixed ones."""
+    if stream["call"] == BAD_CALL:
+        fixed = stream | _NO_FAULTS | BAD_FIGURES
+        failures = Failures()
+        failures.add(EventKind.WEBHOOK_FAILED, "flows.example.com: no answer within 5 s")
+        return fixed | {"problems": [problem._asdict() for problem in find_problems(fixed, failures)]}
     _, figures = CALLS[stream["call"]]
-    return stream | figures | _NO_FAULTS | {"frames": round(50 * float(str(figures["duration_s"])))}
+    return stream | {"peer": figures["peer"]} | _NO_FAULTS  # its duration is that of the strip of time
 
 
 def fix_table(message: str) -> str:
@@ -81,6 +103,7 @@ def fix_table(message: str) -> str:
     for row in table["rows"]:
         _, figures = CALLS[row[COLUMNS.index("call")]]
         row[COLUMNS.index("peer")], row[COLUMNS.index("late")] = figures["peer"], 0
+        row[COLUMNS.index("problems")] = ""
         row[COLUMNS.index("began")] = table["now"] - float(str(figures["duration_s"]))
     return json.dumps(table)
 
@@ -91,8 +114,18 @@ def _fix_overview(socket: WebSocketRoute) -> None:
 
 async def _fix_answer(route: Route) -> None:
     response = await route.fetch()
-    answer = await response.json() if response.ok else {}
-    await route.fulfill(json=fix_figures(answer))
+    if response.ok:
+        await route.fulfill(json=fix_figures(await response.json()))
+    else:
+        await route.fulfill(response=response)
+
+
+def _voice() -> Source:
+    """What a caller says: words, as far as meters can tell, in some noise."""
+    said = speechlike(160 * 500).astype(np.float64) * (np.arange(160 * 500) // 16_000 % 2) * 0.5
+    noise = np.random.default_rng(1).normal(0, 20, said.size)
+    frames = [to_bytes(part) for part in (said + noise).clip(-32768, 32767).astype(np.int16).reshape(-1, 160)]
+    return Source(itertools.cycle(frames))
 
 
 @contextlib.asynccontextmanager
@@ -106,7 +139,8 @@ async def _calls(server: ServerProcess) -> AsyncIterator[None]:
             heard[call] += 1
 
         joint = "&" if "?" in path else "?"
-        await simulate(SimulatedCall(server.url(f"{path}{joint}call_id={call}")), on_frame, over)
+        script = SimulatedCall(server.url(f"{path}{joint}call_id={call}"), framing=Framing.PCM, voice=_voice())
+        await simulate(script, on_frame, over)
 
     async with asyncio.TaskGroup() as group:
         for call, (path, _) in CALLS.items():
@@ -118,13 +152,14 @@ async def _calls(server: ServerProcess) -> AsyncIterator[None]:
             over.set()
 
 
-async def _take(page: Page, name: str, height: int) -> None:
-    file = FOLDER / f"{name}.png"
+async def _take(page: Page, name: str, scheme: str) -> None:
+    width, height = SIZES[name]
+    file = FOLDER / f"console-{name}-{scheme}.png"
     await page.evaluate("document.activeElement.blur()")
     await page.mouse.move(0, 0)
-    await page.set_viewport_size({"width": WIDTH, "height": height})
+    await page.set_viewport_size({"width": width, "height": height})
     await page.screenshot(path=file)
-    print(f"docs/pictures/{name}.png: {file.stat().st_size / 1000:.0f} KB")
+    print(f"docs/pictures/{file.name}: {file.stat().st_size / 1000:.0f} KB")
 
 
 async def _act(server: ServerProcess, call: str) -> None:
@@ -141,6 +176,12 @@ async def _act(server: ServerProcess, call: str) -> None:
                 response.raise_for_status()
 
 
+async def _call_badly(server: ServerProcess) -> None:
+    """Make the call that is bad: its caller presses a key whose webhook does not answer."""
+    script = SimulatedCall(server.url(f"{BAD_PATH}&call_id={BAD_CALL}"), digits="9", after=3.0)
+    await simulate(script, lambda pcm, at: None, asyncio.Event())
+
+
 async def main() -> None:
     """Take all pictures of the console, in its light and its dark colours."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -153,19 +194,26 @@ async def main() -> None:
             async with _calls(server), async_playwright() as playwright:
                 chromium = await playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
                 page = await chromium.new_page()
-                await page.route(re.compile(r"/v1/streams/\w+$"), _fix_answer)
+                await page.route(re.compile(r"/v1/(ended-)?streams/\w+$"), _fix_answer)
                 await page.route_web_socket(re.compile("/v1/overview"), _fix_overview)
                 await _act(server, "b1f0c7")
+                await _call_badly(server)
                 for scheme in SCHEMES:
                     await page.emulate_media(color_scheme=scheme)
                     await page.goto(server.admin_url("/#/live"))
                     await page.locator("tbody a", has_text="/assistant").wait_for()
-                    await _take(page, f"console-live-{scheme}", HEIGHTS["live"])
+                    await asyncio.sleep(2)  # until the meters move
+                    await _take(page, "live", scheme)
                     await page.locator("tbody a", has_text="/menu").click()
                     await page.locator(".timeline li", has_text="playback.done").wait_for()
                     await page.get_by_label("Prompt").locator("option").first.wait_for(state="attached")
                     await page.locator(".facts dd", has_text="Ada").wait_for()
-                    await _take(page, f"console-stream-{scheme}", HEIGHTS["stream"])
+                    await asyncio.sleep(STRIP_SECONDS)
+                    await _take(page, "stream", scheme)
+                    await page.goto(server.admin_url(f"/#/stream/{BAD_CALL}"))
+                    await page.locator(".timeline li", has_text="stream.ended").wait_for()
+                    await page.locator(".timeline li", has_text="played").wait_for()
+                    await _take(page, "ended", scheme)
                 await chromium.close()
 
 

@@ -16,8 +16,8 @@ from tests.virtual import VirtualLoop, in_virtual_time
 GOOD = {
     "wire": "rtp/pcmu",
     "frames": 1000,
-    "late": 10,
-    "skipped": 0,
+    "late": 1,
+    "skipped": 9,
     "underruns": 10,
     "stalls": 0,
     "malformed": 0,
@@ -37,16 +37,18 @@ def told(failures: Failures | None = None, **facts: Any) -> list[tuple[str, str]
 def test_nothing_is_told_of_a_good_stream() -> None:
     assert told() == []
     assert told(reason=None) == []  # it is in progress
-    assert told(late=0, frames=0, packets=0, lost_packets=0) == []
+    assert told(late=0, skipped=0, frames=0, packets=0, lost_packets=0) == []
+    assert told(frames=1_000_000, skipped=9, late=9991) == []
+    assert [kind for kind, _ in told(frames=1_000_000, skipped=10)] == ["late"]
 
 
 @pytest.mark.parametrize(
     ("facts", "kind", "text"),
     [
         (
-            {"late": 11},
+            {"late": 2},
             "late",
-            "This server was held up: 11 frames came late, and for 0.0 s nothing was sent. "
+            "This server was held up: 2 frames came late, and for 0.2 s nothing was sent. "
             "Health has the server's lateness.",
         ),
         (
@@ -136,6 +138,15 @@ def test_failures_are_told_with_the_latest_reason_and_their_number() -> None:
         ("recording.failed", "A recording failed: the disk is full."),
         ("event.undelivered", "An event was not delivered to events.url: b.example: cannot connect."),
     ]
+
+
+def test_what_the_caller_noticed_comes_before_events_that_were_not_delivered() -> None:
+    failures = Failures()
+    failures.add(UNDELIVERED, "b.example: cannot connect")
+    failures.add_event(EventKind.SPEECH_FAILED, {"why": "no voice"})
+    facts = {"reason": "stalled", "inbound_problems": ["no-audio"], "stalls": 1, "stalled_s": 10.0}
+    kinds = [kind for kind, _ in told(failures, **facts)]
+    assert kinds == ["stalled", "speech.failed", "no-audio", "slow-peer", "event.undelivered"]
 
 
 def test_every_event_about_a_failure_has_its_words() -> None:

@@ -361,6 +361,18 @@ async def test_an_event_is_given_up_by_its_age(logs: list[Any]) -> None:
     assert logs[-1]["why"] == "it waited too long behind others"
 
 
+async def test_each_event_that_is_given_up_is_told_of_with_the_reason_of_the_latest_attempt() -> None:
+    told: list[tuple[str, str]] = []
+    settings = WebhookSettings(url=f"http://127.0.0.1:{unused_port()}/", give_up=0.3 * UNIT)
+    hooks = Webhooks(settings, backoff=QUICK, on_failed=lambda stream, why: told.append((stream, why)))
+    for stream in ("one", "one", "one", "other"):
+        hooks.emit(Event(stream, "dtmf", {}))
+    await settled(hooks)
+    await hooks.close(0)
+    assert sorted(stream for stream, _ in told) == ["one", "one", "one", "other"]
+    assert all("cannot connect: Connection refused" in why for _, why in told)  # also of those behind the first
+
+
 async def test_an_event_too_old_is_not_sent(backend: Backend) -> None:
     backend.answer = lambda got: 503  # which leaves a connection ready for the next
     async with webhooks(backend.url(), backoff=NEVER, give_up=UNIT) as hooks:

@@ -1,5 +1,6 @@
 """A configuration that changes while calls go on: all of it is applied, or nothing."""
 
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,11 @@ class Configured:
 
     async def status(self, path: str) -> int:
         return (await refusal(self.server.url(path)))[0]
+
+    async def listed(self) -> list[list[str]]:
+        """The mistakes of the latest reloads, as the admin port tells them, the last reload first."""
+        _, text = await get(self.server.admin_url("/v1/reloads"))
+        return [each["mistakes"] for each in json.loads(text)["reloads"]]
 
     async def reloads(self) -> tuple[float, float]:
         """The counts of reloads that succeeded and that failed."""
@@ -126,8 +132,10 @@ async def test_a_wrong_configuration_changes_nothing(
     assert await configured.status("/new") == 404
     assert b"".join((await listen(configured.server.url("/old"))).messages) == SOUND
     assert await configured.reloads() == (0, 1)
+    assert await configured.listed() == [lines]
     configured.change(AFTER)  # mended
     await eventually(configured.taken)
+    assert await configured.listed() == [[], lines]
     assert await configured.status("/new") == 401
 
 

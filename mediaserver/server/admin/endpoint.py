@@ -108,6 +108,7 @@ class AdminEndpoint:
             *self._switching.operations,
             *self._prompts.operations,
             Operation("GET", "/v1/paths", read, self._paths.list_paths),
+            Operation("GET", "/v1/reloads", read, self._list_reloads),
             Operation(
                 "GET", "/v1/paths/call", Scope.CONTROL, self._path_calls.serve, query=("path",), websocket=True
             ),
@@ -216,6 +217,10 @@ class AdminEndpoint:
     async def _metrics(self, _: web.Request) -> web.Response:
         """Return the metrics in the text format of Prometheus."""
         return web.Response(body=self._engine.metrics.render(), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+    async def _list_reloads(self, _: web.Request) -> web.Response:
+        """List the latest reloads of the configuration, the last one first, with the mistakes that each had."""
+        return web.json_response({"reloads": [each._asdict() for each in reversed(self._engine.reloads.latest)]})
 
     async def _describe_api(self, _: web.Request) -> web.Response:
         """Describe this API by OpenAPI."""

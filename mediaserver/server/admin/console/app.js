@@ -2,6 +2,7 @@
 
 import { ApiError, hasToken, signIn, signInAgain, signOut } from "./lib/api.js";
 import { button, el, labelled, setText } from "./lib/dom.js";
+import { endedPage } from "./pages/ended.js";
 import { healthPage } from "./pages/health.js";
 import { livePage } from "./pages/live.js";
 import { pathsPage } from "./pages/paths.js";
@@ -12,6 +13,7 @@ import { streamPage } from "./pages/stream.js";
 // error to be shown, or null. It returns a function that ends it.
 const PAGES = {
   live: { title: "Live", show: livePage },
+  ended: { title: "Ended", show: endedPage },
   stream: { title: "Stream", show: streamPage },
   health: { title: "Health", show: healthPage },
   paths: { title: "Paths", show: pathsPage },

@@ -146,7 +146,7 @@ async def open_page(server: ServerProcess, tab: Page) -> AsyncIterator[OpenPage]
     expected: list[str] = []
 
     def on_console(message: ConsoleMessage) -> None:
-        ended = "/v1/streams/" in message.location["url"] and "status of 404" in message.text
+        ended = "streams/" in message.location["url"] and "status of 404" in message.text
         known = ended or any(text in message.text for text in expected)
         if message.type in ("error", "warning") and not known:
             errors.append(f"{message.text} {message.location}")

@@ -1,6 +1,7 @@
 """The console in a real browser, with real calls: what it shows, what it does, who may do what."""
 
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -147,13 +148,13 @@ async def test_all_is_reached_by_keyboard(server: ServerProcess, open_page: Open
         page = await open_page("live")
         await expect(row(page, stream)).to_have_count(1)
         reached = []
-        for _ in range(20):
+        for _ in range(30):
             await page.keyboard.press("Tab")
             reached.append(await page.evaluate("document.activeElement.textContent || document.activeElement.id"))
             if reached[-1] == "/silence":
                 break
         assert reached[0] == "Skip to the content"
-        known = ["Live", "Prompts", "Paths", "Health", "Sign out", "filter", "Path", "Call"]
+        known = ["Live", "Ended", "Prompts", "Paths", "Health", "Sign out", "filter", "Path", "Call", "Problems"]
         assert [each for each in reached if each in known] == known
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("heading", level=1)).to_have_text(f"Stream {stream}")
@@ -245,3 +246,18 @@ async def test_health_counts_what_was_refused_and_why(server: ServerProcess, ope
         await expect(now.locator("tr", has_text="/play/{prompt:.+}").locator("td").first).to_have_text("1")
         lateness = page.get_by_role("region", name="Lateness of frames").locator("tr")
         await expect(lateness.first).to_contain_text("up to 0.5 ms")
+
+
+async def test_health_tells_the_mistakes_of_the_latest_reloads(server: ServerProcess, open_page: OpenPage) -> None:
+    page = await open_page("health", by="reader")
+    reloads = page.get_by_role("region", name="Reloads")
+    config = server.log_file.with_suffix(".toml")
+    good = config.read_text()
+    config.write_text(good.replace('handler = "echo"', 'handler = "ecko"'))
+    server.process.send_signal(signal.SIGHUP)
+    await expect(reloads.locator(".wrong")).to_contain_text('did you mean "echo"?')
+    await expect(page.locator("ul.warn")).to_contain_text("has mistakes, and is not in force: see Reloads.")
+    config.write_text(good)
+    server.process.send_signal(signal.SIGHUP)
+    await expect(reloads.locator("li").first).to_contain_text("taken in")
+    await expect(page.locator("ul.warn")).not_to_contain_text("has mistakes")

@@ -32,8 +32,9 @@ WATCH = """() => {
 
 
 def stream(number: int, call: str) -> list[object]:
-    peer = f"10.0.0.1:{number}"
-    return [f"{number:012x}", f"/path/{number % 7}", "in", peer, "audiosocket/pcm", -float(number), 0, call, ""]
+    known = {"id": f"{number:012x}", "path": f"/path/{number % 7}", "peer": f"10.0.0.1:{number}", "call": call}
+    facts = {"direction": "in", "wire": "audiosocket/pcm", "began": -float(number), "late": 0, "lost": 0} | known
+    return [facts.get(column, "") for column in COLUMNS]
 
 
 async def test_of_thousands_of_streams_some_are_rendered_and_all_are_found(open_page: OpenPage) -> None:
@@ -108,6 +109,22 @@ other 9.0
         "none": 0,
         "empty": [],
     }
+
+
+async def test_engines_are_told_with_their_failures(open_page: OpenPage) -> None:
+    page = await open_page("paths")
+    lines = [
+        'mediaserver_engine_healthy{engine="openai",kind="tts"} 0.0',
+        'mediaserver_engine_healthy{engine="hibari",kind="tts"} 1.0',
+        'mediaserver_engine_failures_total{engine="openai",kind="tts"} 3.0',
+    ]
+    await page.route("**/metrics", lambda route: route.fulfill(body="\n".join(lines)))
+    await page.goto(page.url.replace("paths", "health"))
+    engines = page.get_by_role("region", name="Engines").locator(".facts div")
+    await expect(engines).to_have_text(
+        ["openai (tts)not ready, or its last request failed; failed 3 times", "hibari (tts)ready"]
+    )
+    await page.unroute("**/metrics")
 
 
 async def test_a_mark_in_the_timeline_is_told_in_words(open_page: OpenPage) -> None:

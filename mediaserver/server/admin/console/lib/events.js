@@ -4,9 +4,10 @@ import { keepSocket } from "./socket.js";
 
 /**
  * Follow the events of a path of the API. `query` is its query, and `after` the sequence after which events are
- * wanted, null for new ones only. `onevent` gets each event. Returns a function that ends it.
+ * wanted, null for new ones only. `onevent` gets each event, and `onlost` is called, if given, where the WebSocket
+ * breaks or cannot be opened. Returns a function that ends it.
  */
-export function followEvents(path, query, after, onevent) {
+export function followEvents(path, query, after, onevent, onlost) {
   function take(event) {
     if (event.type === "connected") {
       // `missed` is null where the server has been started anew: it counts from 1 again.
@@ -17,5 +18,5 @@ export function followEvents(path, query, after, onevent) {
     }
   }
 
-  return keepSocket(path, () => (after === null ? query : { ...query, after }), take);
+  return keepSocket(path, () => (after === null ? query : { ...query, after }), take, onlost);
 }

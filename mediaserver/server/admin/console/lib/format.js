@@ -18,6 +18,12 @@ export function offset(seconds) {
   return `${minutes}:${((hundredths % 6000) / 100).toFixed(2).padStart(5, "0")}`;
 }
 
+/** A time of today as `14:03:27`, and any other with its date. */
+export function clock(moment) {
+  const time = moment.toLocaleTimeString("en-GB");
+  return moment.toDateString() === new Date().toDateString() ? time : `${moment.toLocaleDateString("sv-SE")} ${time}`;
+}
+
 /** A count with separators of thousands. */
 export function count(number) {
   return thousands.format(Math.round(number));

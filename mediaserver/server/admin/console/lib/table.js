@@ -14,13 +14,13 @@ const compare = new Intl.Collator("en", { numeric: true }).compare;
 /**
  * A column: `key` names it, `value` gives what it is sorted and filtered by, and `text` what is shown. Without
  * `text`, `fill` puts something else into the cell of a new row, and the column is neither sorted nor filtered. A
- * `minor` column is left out where there is no room.
+ * `minor` column is left out where there is no room. What is in a `wrong` one needs somebody to look.
  * @typedef {{key: string, label: string, value?: Function, text?: Function, fill?: Function, number?: boolean,
- *   minor?: boolean}} Column
+ *   minor?: boolean, wrong?: boolean}} Column
  */
 
-function classes({ number, minor }) {
-  return [number && "number", minor && "minor"].filter(Boolean).join(" ") || null;
+function classes({ number, minor, wrong }) {
+  return [number && "number", minor && "minor", wrong && "wrong"].filter(Boolean).join(" ") || null;
 }
 
 export class Table {
@@ -54,7 +54,7 @@ export class Table {
   }
 
   heading(column) {
-    const attributes = { scope: "col", class: classes(column) };
+    const attributes = { scope: "col", class: classes({ ...column, wrong: false }) };
     if (!column.text) return el("th", attributes, column.label);
     const sort = () => {
       this.sorted = { key: column.key, down: this.sorted.key === column.key && !this.sorted.down };

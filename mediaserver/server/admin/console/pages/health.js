@@ -1,8 +1,8 @@
 /** Health: whether calls are taken, whether sound is on time, and what was refused or failed since the start. */
 
-import { requestText } from "../lib/api.js";
+import { request, requestText } from "../lib/api.js";
 import { bar, el, facts, setText } from "../lib/dom.js";
-import { count } from "../lib/format.js";
+import { clock, count } from "../lib/format.js";
 import { poll } from "../lib/poll.js";
 import { bucketsOf, parseMetrics, sumsBy, valueOf } from "../lib/prometheus.js";
 
@@ -95,13 +95,40 @@ function failures(metrics) {
       .filter(([result]) => FAILED.has(result))
       .map(([result, value]) => [`${noun}: ${result}`, value]),
   );
-  return [card("Failures", counts("Failures, by kind", [...events, ...results], NONE))];
+  return [card("Failures", counts("Failures, by kind", [...events, ...results], NONE)), ...engines(metrics)];
+}
+
+/** The engines of speech, recognition and chat that paths need, with how often each has failed. */
+function engines(metrics) {
+  const failed = new Map(
+    (metrics.get(`${OURS}engine_failures_total`) ?? []).map(({ labels, value }) => [JSON.stringify(labels), value]),
+  );
+  const rows = (metrics.get(`${OURS}engine_healthy`) ?? []).map(({ labels, value }) => {
+    const state = value ? "ready" : "not ready, or its last request failed";
+    const failures = failed.get(JSON.stringify(labels)) ?? 0;
+    return [`${labels.engine} (${labels.kind})`, failures ? `${state}; failed ${count(failures)} times` : state];
+  });
+  return rows.length ? [card("Engines", facts(rows))] : [];
+}
+
+/** The latest reloads of the configuration, with their mistakes. */
+function reloads(found) {
+  const lines = found.map(({ time, mistakes }) =>
+    el(
+      "li",
+      {},
+      el("time", { datetime: time }, clock(new Date(time))),
+      mistakes.length ? " refused:" : " taken in",
+      mistakes.length ? el("ul", { class: "wrong" }, ...mistakes.map((line) => el("li", {}, line))) : null,
+    ),
+  );
+  return card("Reloads", lines.length ? el("ul", { class: "reloads" }, ...lines) : el("p", { class: "dim" }, NONE));
 }
 
 function state(metrics) {
   const current = valueOf(metrics, `${OURS}configuration_current`);
   const problems = [
-    [!current, "The configuration in the files has mistakes, and is not in force."],
+    [!current, "The configuration in the files has mistakes, and is not in force: see Reloads."],
     [valueOf(metrics, `${OURS}prompt_errors`), "Some files in the prompt folder cannot be played: see Prompts."],
     [valueOf(metrics, `${OURS}paths_without_prompts`), "Some paths lack their prompts."],
   ];
@@ -115,14 +142,16 @@ export function healthPage(root, _, notice) {
   root.append(el("h1", {}, "Health"), ready, problems, cards);
   return poll(
     async () => {
-      const [probe, found] = await Promise.all([requestText("/readyz"), requestText("/metrics")]);
+      const asked = [requestText("/readyz"), requestText("/metrics"), request("GET", "/v1/reloads")];
+      const [probe, found, latest] = await Promise.all(asked);
       const metrics = parseMetrics(found.text, OURS);
       const version = metrics.get(`${OURS}build_info`)?.[0].labels.version ?? "";
       const text = probe.status === 200 ? "Ready: calls are taken" : `Not ready: ${probe.text.trim()}`;
       setText(ready, `${text}. Version ${version}, figures since it was started.`);
       ready.classList.toggle("wrong", probe.status !== 200);
       problems.replaceChildren(...state(metrics));
-      cards.replaceChildren(...streams(metrics), ...onTime(metrics), ...refusals(metrics), ...failures(metrics));
+      const rest = [...refusals(metrics), ...failures(metrics), reloads(latest.reloads)];
+      cards.replaceChildren(...streams(metrics), ...onTime(metrics), ...rest);
     },
     EVERY,
     notice,

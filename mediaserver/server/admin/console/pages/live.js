@@ -4,6 +4,7 @@ import { el } from "../lib/dom.js";
 import { count, duration } from "../lib/format.js";
 import { hasLevels, LevelFeed, Meter } from "../lib/levels.js";
 import { Overview } from "../lib/overview.js";
+import { words } from "../lib/problems.js";
 import { Table } from "../lib/table.js";
 
 const EVERY = 1; // seconds between two renderings, in which durations grow
@@ -14,26 +15,6 @@ function plain(key, label, more = {}) {
   return { key, label, value, text: value, ...more };
 }
 
-/** The columns. `durationOf` tells how long a stream has lasted by now. */
-function columnsFor(durationOf) {
-  return [
-    plain("path", "Path"),
-    plain("direction", "Direction", { minor: true }),
-    plain("peer", "Peer"),
-    plain("wire", "Wire format", { minor: true }),
-    {
-      key: "duration",
-      label: "Duration",
-      value: ({ began }) => -began, // which stays the same while it lasts
-      text: (stream) => duration(durationOf(stream)),
-      number: true,
-    },
-    plain("late", "Late", { text: ({ late }) => count(late), number: true, minor: true }),
-    plain("call", "Call"),
-    plain("label", "Label"),
-  ];
-}
-
 const LEVELS = { key: "levels", label: "Caller, us", fill: (cell) => fillLevels(cell) };
 
 function fillLevels(cell) {
@@ -41,6 +22,31 @@ function fillLevels(cell) {
   cell.append(meters.caller.element, meters.us.element);
   cell.classList.add("levels");
   return meters;
+}
+
+/** The columns. `durationOf` tells how long a stream has lasted by now. */
+function columnsFor(durationOf) {
+  return [
+    plain("path", "Path"),
+    plain("direction", "Direction", { minor: true }),
+    plain("peer", "Peer"),
+    {
+      key: "duration",
+      label: "Duration",
+      value: ({ began }) => -began, // which stays the same while it lasts
+      text: (stream) => duration(durationOf(stream)),
+      number: true,
+    },
+    plain("call", "Call"),
+    plain("label", "Label"),
+    ...(hasLevels() ? [LEVELS] : []),
+    plain("playing", "Plays", { minor: true }),
+    plain("problems", "Problems", { text: ({ problems }) => words(problems), wrong: true }),
+    plain("wire", "Wire format", { minor: true }),
+    plain("inbound", "Caller's codec", { minor: true }),
+    plain("late", "Late", { text: ({ late }) => count(late), number: true, minor: true }),
+    plain("lost", "Lost", { text: ({ lost }) => count(lost), number: true, minor: true }),
+  ];
 }
 
 /** The page, with a text by which the streams are filtered at first. */
@@ -83,12 +89,11 @@ export function livePage(root, filter, notice) {
     measure();
   }
 
-  const columns = columnsFor((stream) => overview.durationOf(stream));
   const table = new Table({
     caption: "Streams in progress",
     noun: "stream",
     keyOf: (stream) => stream.id,
-    columns: hasLevels() ? [...columns, LEVELS] : columns,
+    columns: columnsFor((stream) => overview.durationOf(stream)),
     head: (stream) => el("a", { href: `#/stream/${stream.id}` }),
     onrows,
   });

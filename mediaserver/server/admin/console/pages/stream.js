@@ -1,4 +1,4 @@
-/** Stream: one stream in progress, with all that has happened on it, and what can be done with it. */
+/** Stream: one stream, in progress or over, with all that has happened on it, and what can be done with it. */
 
 import { ApiError, request } from "../lib/api.js";
 import { el, facts, setText } from "../lib/dom.js";
@@ -6,11 +6,14 @@ import { followEvents } from "../lib/events.js";
 import { brief, count, duration } from "../lib/format.js";
 import { hasLevels, LevelFeed, Meter } from "../lib/levels.js";
 import { poll } from "../lib/poll.js";
+import { Problems } from "../lib/problems.js";
 import { controls } from "./controls.js";
 import { listenPanel } from "./listen_panel.js";
-import { Timeline } from "./timeline.js";
+import { Strip } from "./strip.js";
+import { Timeline, tone } from "./timeline.js";
 
 const EVERY = 2; // seconds between two looks at the stream
+const NOWHERE = "There is no such stream in progress, nor among the latest that are over.";
 
 // Keys of a stream's description, with what they are called here: what it is, and what was counted.
 const FACTS = [
@@ -19,22 +22,28 @@ const FACTS = [
   ["direction", "direction"],
   ["peer", "peer"],
   ["wire", "wire format"],
-  ["inbound", "inbound codec"],
+  ["inbound", "caller's codec"],
   ["call", "call"],
   ["resource", "resource"],
   ["duration_s", "duration"],
+  ["playing", "plays"],
+  ["listeners", "listeners"],
 ];
 const COUNTS = [
   ["frames", "frames sent"],
+  ["late", "frames late"],
+  ["skipped", "frames left out"],
+  ["underruns", "frames without sound in time"],
+  ["stalls", "pauses for a slow peer"],
+  ["stalled_s", "seconds of pauses"],
   ["received", "messages received"],
-  ["late", "late"],
-  ["skipped", "skipped"],
-  ["underruns", "underruns"],
-  ["stalls", "stalls"],
   ["malformed", "malformed"],
   ["dropped", "events dropped"],
+  ["packets", "packets received"],
+  ["lost_packets", "packets lost"],
+  ["late_packets", "packets too late"],
+  ["jitter_ms", "jitter, ms"],
   ["keys", "keys"],
-  ["inbound_problems", "inbound problems"],
   ["reconnects", "reconnects"],
   ["lost", "frames lost"],
 ];
@@ -43,27 +52,43 @@ function listOf(names, stream) {
   const known = names.filter(([key]) => stream[key] !== undefined && stream[key] !== "");
   const pairs = known.map(([key, name]) => {
     if (key === "duration_s") return [name, duration(stream[key])];
+    if (/_(ms|s)$/.test(key)) return [name, stream[key].toFixed(1)];
     return [name, typeof stream[key] === "number" ? count(stream[key]) : brief(stream[key])];
   });
   return facts(pairs);
 }
 
-/** A stream's description, as the API has it and as the last event of the stream has it. */
+/** A stream's description, as the API has it while it lasts and afterwards. */
 function describe(stream) {
-  const variables = Object.entries(stream.variables ?? {});
+  const variables = Object.entries(stream.variables);
   const shown = variables.length ? [el("h2", {}, "Variables"), facts(variables)] : [];
   return [listOf(FACTS, stream), ...shown, el("h2", {}, "Counts"), listOf(COUNTS, stream)];
 }
 
+/** The description of a stream in progress, null for a 404. */
+async function find(path) {
+  try {
+    return await request("GET", path);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status !== 404) throw error;
+    return null;
+  }
+}
+
 export function streamPage(root, id, notice) {
   const state = el("p", { class: "state", role: "status" }, "");
+  const problems = new Problems();
   const about = el("div", {});
+  const strip = new Strip();
   const timeline = new Timeline();
   const listen = listenPanel(id, notice);
   const meters = { caller: new Meter("Level of the caller"), us: new Meter("Level of us") };
+  let ahead = 0; // seconds by which the stream's clock is ahead of the browser's
   const feed = new LevelFeed((levels) => {
-    meters.caller.show(levels[id]?.caller);
-    meters.us.show(levels[id]?.us);
+    const found = levels[id];
+    meters.caller.show(found?.caller);
+    meters.us.show(found?.us);
+    if (found) strip.push(performance.now() / 1000 + ahead, found);
   });
   const levels = el(
     "div",
@@ -74,57 +99,97 @@ export function streamPage(root, id, notice) {
     meters.us.element,
   );
   const actions = controls(id, () => look().catch(notice), notice);
+  const control = el("section", { "aria-label": "Control" }, el("h2", {}, "Control"), actions.element);
   root.append(
     el("h1", {}, "Stream ", el("code", {}, id)),
     state,
+    problems.element,
+    strip.element,
     el(
       "div",
       { class: "columns" },
       el("section", { "aria-label": "Facts" }, el("h2", {}, "Facts"), hasLevels() && levels, listen?.element, about),
-      el("section", { "aria-label": "Control" }, el("h2", {}, "Control"), actions.element),
+      control,
       el("section", { "aria-label": "Events" }, el("h2", {}, "Events"), timeline.element),
     ),
   );
 
+  let seen = false; // whether the stream was in progress while this page was there
   let over = false;
-  const endings = [];
+  let left = false;
+  let unfollow = null;
+
   function end(text) {
-    if (over) return;
     over = true;
     setText(state, text);
     state.classList.add("over");
     actions.disable();
+    control.hidden = !seen;
+    feed.close();
+    [levels, listen?.element].forEach((each) => each && (each.hidden = true));
     listen?.stop();
-    endings.forEach((each) => each());
+  }
+
+  function onevent(event) {
+    timeline.add(event);
+    strip.mark(timeline.secondsAt(event.time), tone(event.type), event.type === "digits" ? (event.data.digits ?? "") : "");
+    if (event.type !== "stream.ended") return;
+    unfollow();
+    look().catch(notice);
+  }
+
+  /** Follow the events. Where there are none any more of a stream that is over, none is waited for. */
+  function follow(stream) {
+    unfollow ??= followEvents(`/v1/streams/${stream}/events`, {}, 0, onevent, () => over && unfollow());
+  }
+
+  function show(stream) {
+    about.replaceChildren(...describe(stream));
+    problems.show(stream.problems);
+    timeline.addPlayed(stream.played);
+    strip.setPlayed(stream.played);
+  }
+
+  function showEnded(stream) {
+    timeline.began(stream.duration_s, Date.parse(stream.ended));
+    show(stream);
+    strip.close(stream.duration_s);
+    const why = stream.why ? `: ${stream.why}` : "";
+    if (!over) end(`Over after ${duration(stream.duration_s)}: ${stream.reason}${why}`);
+    follow(stream.id);
   }
 
   async function look() {
-    try {
-      const stream = await request("GET", `/v1/streams/${id}`);
-      if (over) return;
-      setText(state, stream.connected ? "In progress" : "Being dialled");
-      about.replaceChildren(...describe(stream));
-      actions.show(stream);
-      timeline.began(stream.duration_s);
-      feed.measure([id]);
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 404) throw error;
-      end("There is no such stream in progress.");
+    const stream = over ? null : await find(`/v1/streams/${id}`);
+    if (left || (over && stream)) return;
+    if (!stream) {
+      const ended = await find(`/v1/ended-streams/${id}`);
+      if (left) return;
+      if (ended) showEnded(ended);
+      else if (seen) setText(state, "Being closed"); // it is among those that are over once its peer has answered
+      else {
+        end(NOWHERE);
+        stop();
+      }
+      return;
     }
+    seen = true;
+    setText(state, stream.connected ? "In progress" : "Being dialled");
+    ahead = stream.duration_s - performance.now() / 1000;
+    timeline.began(stream.duration_s);
+    show(stream);
+    actions.show(stream);
+    feed.measure([id]);
+    follow(stream.id);
   }
 
-  const unfollow = followEvents(`/v1/streams/${id}/events`, {}, 0, (event) => {
-    timeline.add(event);
-    if (event.type === "stream.ended") {
-      about.replaceChildren(...describe(event.data));
-      const why = event.data.why ? `: ${event.data.why}` : "";
-      end(`Over after ${duration(event.data.duration_s)}: ${event.data.reason}${why}`);
-    }
-  });
-  endings.push(unfollow, poll(look, EVERY, notice), () => feed.close());
+  const stop = poll(look, EVERY, notice);
   return () => {
-    over = true;
+    left = true;
+    stop();
+    unfollow?.();
+    feed.close();
+    strip.end();
     listen?.stop();
-    endings.forEach((each) => each());
   };
 }

@@ -1,9 +1,9 @@
-/** The events of a stream, in order, with their times since its beginning. */
+/** What has happened on a stream, in order, with the times since its beginning: events, and what was played. */
 
 import { el, setText } from "../lib/dom.js";
 import { brief, offset } from "../lib/format.js";
 
-const MOST = 500; // events that are shown; the oldest go
+const MOST = 500; // entries that are shown; the oldest go
 const EVERYWHERE = new Set(["path", "resource", "variables"]); // what all events of a stream have
 
 // What the data of an event says, in words, where the names of its keys do not say it.
@@ -13,7 +13,7 @@ const WORDS = {
 };
 
 /** The kind of an event as a class: what went wrong, what came from the caller, what we did. */
-function tone(type) {
+export function tone(type) {
   if (/failed|lost|invalid|timeout|disconnected|inbound$/.test(type)) return "wrong";
   return /^(digits|speech|tone|keyword|transcript|silence)/.test(type) ? "heard" : "done";
 }
@@ -34,33 +34,61 @@ export class Timeline {
     this.element = el("div", {}, this.none, this.list);
     this.start = null; // ms; by the server's clock where it has told the beginning
     this.told = false;
-    this.times = [];
+    this.entries = []; // in the order of their times
+    this.asked = false; // whether what was played was to be added before
+    this.played = 0; // seconds of the stream up to which what was played is here
   }
 
   /** The stream has lasted for so many seconds, where no event has told its beginning. */
-  began(seconds) {
-    if (!this.told && this.start === null) this.setStart(Date.now() - seconds * 1000);
+  began(seconds, now = Date.now()) {
+    if (!this.told && this.start === null) this.setStart(now - seconds * 1000);
   }
 
   setStart(start) {
     this.start = start;
-    for (const { node, at } of this.times) setText(node, offset((at - start) / 1000));
+    for (const { time, at } of this.entries) setText(time, offset((at - start) / 1000));
   }
 
+  /** The second of the stream at which something happened; 0 while the beginning is not known. */
+  secondsAt(time) {
+    return this.start === null ? 0 : (Date.parse(time) - this.start) / 1000;
+  }
+
+  /** Add an event. */
   add(event) {
     const at = Date.parse(event.time);
     if (event.type === "stream.started") {
       this.told = true;
       this.setStart(at);
     }
-    const node = el("time", { datetime: event.time }, this.start === null ? "" : offset((at - this.start) / 1000));
-    const told = el("span", {}, ...tell(event));
-    this.list.append(el("li", { class: tone(event.type) }, node, el("b", {}, event.type), told));
-    this.times.push({ node, at });
-    if (this.times.length > MOST) {
-      this.times.shift();
-      this.list.firstChild.remove();
+    this.insert(at, event.time, event.type, ...tell(event));
+  }
+
+  /**
+   * Add what was played, as the description of the stream has it, and that is not here yet. The first time, the
+   * event that tells the beginning is waited for, from which these times count.
+   */
+  addPlayed(sounds) {
+    const waits = !this.told && !this.asked;
+    this.asked = true;
+    if (this.start === null || waits) return;
+    for (const { name, ended_s: ended, seconds, complete } of sounds) {
+      if (ended <= this.played) continue;
+      this.played = ended;
+      const at = this.start + Math.max(0, ended - seconds) * 1000;
+      const text = `${name}, ${seconds.toFixed(1)} s${complete ? "" : ", then it was stopped"}`;
+      this.insert(at, new Date(at).toISOString(), "played", text);
     }
+  }
+
+  insert(at, datetime, type, ...told) {
+    const time = el("time", { datetime }, this.start === null ? "" : offset((at - this.start) / 1000));
+    const element = el("li", { class: tone(type) }, time, el("b", {}, type), el("span", {}, ...told));
+    let place = this.entries.length;
+    while (place > 0 && this.entries[place - 1].at > at) place -= 1;
+    this.list.insertBefore(element, this.entries[place]?.element ?? null);
+    this.entries.splice(place, 0, { element, time, at });
+    if (this.entries.length > MOST) this.entries.shift().element.remove();
     this.none.hidden = true;
     this.list.scrollTop = this.list.scrollHeight;
   }
