@@ -95,3 +95,20 @@ def test_digital_silence():
 def test_no_bytes_are_no_samples_and_back():
     assert g711.mulaw_decode(b"").tolist() == g711.alaw_decode(b"").tolist() == []
     assert g711.mulaw_encode(SAMPLES[:0]) == g711.alaw_encode(SAMPLES[:0]) == b""
+
+
+@pytest.mark.parametrize(("loud", "likely"), [(15, True), (16, False)])
+def test_bytes_with_more_than_15_percent_of_the_loudest_codes_are_not_taken_for_mulaw(
+    loud: int, likely: bool
+) -> None:
+    """They are alike in neighbouring samples as µ-law, and not alike as linear PCM."""
+    soft = np.random.default_rng(1).choice(np.array([0x7E, 0xFE], np.uint8), 2 * (100 - loud)).tobytes()
+    data = bytes([0x0F]) * (2 * loud) + soft
+    assert g711.looks_like_mulaw(data) is likely
+    assert not g711.looks_like_mulaw(data + b"\xfe")  # half a sample of 16 bits
+    assert g711.looks_like_mulaw(bytes([0x10]) * 32 + soft)  # which is not one of the loudest
+
+
+def test_no_bytes_and_silence_are_not_taken_for_mulaw() -> None:
+    for data in (b"", bytes(320), b"\xff" * 320):
+        assert not g711.looks_like_mulaw(data)

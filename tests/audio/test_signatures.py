@@ -13,7 +13,8 @@ ADTS = bytes.fromhex("fff15080010000")  # a frame of 8 bytes
 
 
 def mpeg(header: bytes, size: int) -> bytes:
-    return (header + bytes(size - len(header))) * 3
+    """A frame of `size` bytes, and the seven bytes of the next frame that tell what it is."""
+    return header.ljust(size, b"\0") + header.ljust(7, b"\0")
 
 
 @pytest.mark.parametrize(
@@ -23,14 +24,20 @@ def mpeg(header: bytes, size: int) -> bytes:
         (b"RIFX\0\0\0\0WAVEfmt ", "WAV"),
         (b"RF64\xff\xff\xff\xffWAVEds64", "WAV"),
         (b"FORM\0\0\0\0AIFFCOMM", "AIFF"),
+        (b"FORM\0\0\0\0AIFCFVER", "AIFF"),
         (b"\0\0\0\x20ftypM4A ", "MP4"),
         (b"fLaC\0\0\0\x22", "FLAC"),
         (b"OggS\0\x02", "Ogg"),
         (b"#!AMR-WB\n", "AMR"),
         (mpeg(MP3, 417), "MP3"),
+        (mpeg(bytes.fromhex("fffb9264"), 418), "MP3"),  # the same with a byte of padding
+        (mpeg(bytes.fromhex("fff34800"), 144), "MP3"),  # MPEG 2, 32 kbit/s, 16 kHz
         (mpeg(bytes.fromhex("ffe34800"), 288), "MP3"),  # MPEG 2.5, 32 kbit/s, 8 kHz
+        (mpeg(bytes.fromhex("fffe9000"), 312), "MPEG layer I"),  # 288 kbit/s, 44.1 kHz
+        (mpeg(bytes.fromhex("fffe9200"), 316), "MPEG layer I"),  # with padding, which has four bytes
         (mpeg(bytes.fromhex("fffd8404"), 384), "MPEG layer II"),
         (mpeg(ADTS, 8), "AAC"),
+        (mpeg(bytes.fromhex("fff1508001a000"), 13), "AAC"),
     ],
 )
 def test_sound_in_containers_is_known(head: bytes, name: str) -> None:
@@ -46,6 +53,8 @@ def test_sound_in_containers_is_known(head: bytes, name: str) -> None:
         ("\ufeff<html><body>verboten für alle</body>".encode(), "an HTML page"),
         (b"<?xml version='1.0'?><Error/>", "an XML document"),
         (b'{"error": {"message": "no such voice"}}', "JSON"),
+        (b'[{"error": "no such voice"}]', "JSON"),
+        (b"abcdefg abcdefg ", "text"),  # 16 bytes with 8 different ones are just enough
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS"),
         (b"Welcome to our company. Please hold the line.", "text"),
         (b"\x89PNG\r\n\x1a\n", "a PNG picture"),
@@ -56,6 +65,13 @@ def test_what_is_no_sound_is_known(head: bytes, name: str) -> None:
     kind = identify(head)
     assert kind is not None
     assert (kind.name.split(":")[0], kind.is_sound) == (name, False)
+
+
+@pytest.mark.parametrize(
+    "head", [b"abcdefg abcdefg", b"abcdef  abcdef  ", b"abcdefghabcdefgh", b"abcdefg abcdefg\0"]
+)
+def test_what_is_too_short_or_too_uniform_is_no_text(head: bytes) -> None:
+    assert identify(head) is None
 
 
 def test_a_text_that_is_cut_amid_a_character_is_text() -> None:

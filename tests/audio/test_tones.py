@@ -113,6 +113,10 @@ def test_a_pass_may_last_20_seconds():
     assert len(tones.render(tones.parse("440/10000,0/10000", -10)).repeat) == 160_000
 
 
+def test_a_pass_may_have_64_segments():
+    assert len(tones.render(tones.parse(",".join(64 * ["!440/1"]), -10)).once) == 64 * 8
+
+
 # Steady tones
 
 

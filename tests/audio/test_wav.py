@@ -177,6 +177,15 @@ def test_what_others_write_is_played_and_its_oddity_told(content, warnings):
     assert file.warnings == tuple(warnings)
 
 
+def test_the_size_of_a_file_beyond_4_gb_is_that_of_its_own_chunk():
+    assert wav.parse(rf64(4)).samples().tolist() == [1, -2]
+
+
+def test_a_single_sample_is_played_though_the_header_says_0():
+    file = wav.parse(riff(fmt(), data(0, SOUND[:2])))
+    assert (file.samples().tolist(), len(file.warnings)) == ([1], 1)
+
+
 def test_companded_sound_that_claims_16_bits_has_8():
     file = wav.parse(riff(align(MULAW, bits=16, block=2), chunk(b"data", b"\x00\x80\xff")))
     assert file.samples().tolist() == [-32124, 32124, 0]

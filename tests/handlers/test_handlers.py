@@ -148,6 +148,23 @@ def test_the_prompts_of_playback_are_known_before_a_call_comes() -> None:
     assert list(Playback(prompt="a").engines()) == []
 
 
+@pytest.mark.parametrize(
+    ("settings", "looped"),
+    [
+        ({"prompt": "a", "repeat": "forever"}, ["a"]),
+        ({"prompts": ["a", "b"], "repeat": 2}, ["a", "b"]),
+        ({"prompt": "a"}, []),
+        ({"prompt": "a", "repeat": 2, "gap_ms": 20}, []),
+        ({"prompts": ["a", {"say": "Hello."}], "repeat": 2}, []),
+    ],
+)
+def test_prompts_are_looped_where_nothing_comes_between_two_rounds(
+    settings: dict[str, object], looped: list[str]
+) -> None:
+    """Such prompts have to end where they begin."""
+    assert list(Playback.model_validate(settings).looped_prompts()) == looped
+
+
 @in_virtual_time
 async def test_then_hangup_hangs_up_after_the_media(loop: VirtualLoop) -> None:
     for then, hangs_up in (("hangup", True), ("close", False)):
@@ -298,6 +315,16 @@ async def test_a_tone_with_a_repeating_cadence_is_endless(loop: VirtualLoop) -> 
     assert [levels.rms_dbfs(half) > -20 for half in on] == [True, False] * 5
     assert (on[0] == on[8]).all()
     assert end is None
+
+
+@in_virtual_time
+async def test_a_tone_may_begin_with_what_is_not_repeated(loop: VirtualLoop) -> None:
+    heard, _ = await hear(loop, Tone(tone="!440/500,!0/500,480/500,0/500"), 4000)
+    halves = heard.reshape(-1, 4000)
+    assert [levels.rms_dbfs(half) > -20 for half in halves] == [True, False] * 4
+    first, later = (int(np.abs(np.fft.rfft(half)).argmax()) * 2 for half in (halves[0], halves[2]))
+    assert (first, later) == (440, 480)
+    assert (halves[2] == halves[6]).all()
 
 
 @in_virtual_time

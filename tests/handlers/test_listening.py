@@ -58,6 +58,34 @@ async def test_the_built_in_beep_is_heard(loop: VirtualLoop, tmp_path: Path) -> 
 
 
 @in_virtual_time
+async def test_record_ends_at_silence_and_cuts_it_off(loop: VirtualLoop, tmp_path: Path) -> None:
+    """To 200 ms after the end of what was said."""
+    said, caller = voice(8000), Caller(loop, library_of())
+    handler = Record(directory=tmp_path, file="{id}.wav", max_silence=2, trim_silence=True, linger_ms=0)
+    end = await caller.call(handler.run, 6000, (0, lambda: caller.say(to_bytes(said))))
+    assert end is not None
+    (done,) = caller.backend.events_of("recording.done")
+    assert done["reason"] == "silence"
+    assert 2.9 <= caller.stage.pacer.frames * 0.02 <= 3.6
+    recorded, loud = read_wav(tmp_path / "id.wav"), np.flatnonzero(np.abs(said) > 180)
+    assert len(recorded) == loud[-1] + 1 + 1600
+    assert (recorded[:8000] == said).all()
+
+
+@in_virtual_time
+async def test_record_does_not_follow_a_link_out_of_its_folder(loop: VirtualLoop, tmp_path: Path) -> None:
+    (tmp_path / "recordings").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "recordings/box").symlink_to(tmp_path / "elsewhere")
+    caller = Caller(loop, library_of())
+    handler = Record(directory=tmp_path / "recordings", file="box/{id}.wav", max_duration=0.5)
+    await caller.call(handler.run, 1000)
+    (failed,) = caller.backend.events_of("recording.failed")
+    assert failed["error"] == "Operation not permitted"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@in_virtual_time
 async def test_a_recording_that_fails_leaves_the_call_alone(loop: VirtualLoop, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     caller = Caller(loop, library_of())

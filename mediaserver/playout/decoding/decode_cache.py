@@ -77,7 +77,6 @@ def _state(found: os.stat_result) -> tuple[int, ...]:
 
 
 def _digest(file: BufferedReader) -> str:
-    file.seek(0)
     return hashlib.file_digest(file, "sha256").hexdigest()
 
 

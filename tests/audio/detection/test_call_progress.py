@@ -80,6 +80,20 @@ def test_it_is_told_through_g711_noise_and_a_gateway_that_is_half_a_percent_off(
     assert [told for told, _ in found(heard.astype(float))] == [tone]
 
 
+@pytest.mark.parametrize("begins", [0, 2, 8, 12, 14])
+def test_short_bursts_are_told_wherever_they_begin_in_a_frame(begins: float) -> None:
+    """The frames at their edges hold some of the burst and some of the pause, and count as well."""
+    signal = np.concatenate((quiet(730 + begins), sound([((425,), 175), ((), 175)], 8)))
+    assert [told for told, _ in found(signal)] == ["congestion"]
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(5.98, 1), (6, 2)])
+def test_a_tone_is_over_after_six_seconds_of_silence(seconds: float, times: int) -> None:
+    busy = sound(CADENCES["us busy"][1], 4.5)  # which ends with a burst
+    told = found(np.concatenate((quiet(500), busy, quiet(1000 * seconds), busy)))
+    assert [tone for tone, _ in told] == ["busy"] * times
+
+
 @pytest.mark.parametrize("name", ["us busy", "de congestion", "us ringback", "uk ringback"])
 def test_where_one_comes_in_the_middle_of_a_tone_it_is_told_all_the_same(name: str) -> None:
     tone, cadence = CADENCES[name]
@@ -123,6 +137,10 @@ def test_it_does_not_matter_how_audio_is_cut() -> None:
         [((440,), 700), ((), 20_000)],  # the beep of a voicemail
         [((697, 1209), 100), ((), 100)],  # a key
         [((480, 620), 500), ((), 200)],
+        [((480, 620), 500), ((1004,), 500)],  # a busy tone whose pauses are another tone
+        [((400,), 500), ((), 500), ((600,), 500), ((), 500)],  # bursts of two pitches
+        [((1800,), 20_000)],  # the last tone of the SIT alone
+        [((950,), 330), ((1400,), 330), ((2000,), 330), ((), 1000)],  # a SIT with another last tone
     ],
 )
 def test_other_tones_are_none_of_these(cadence: list[Burst]) -> None:

@@ -204,6 +204,13 @@ def test_23_ms_is_no_digit(digit, ms, level, twist):
     assert at_phases(press(digit, ms, level, twist)) == {""}
 
 
+@pytest.mark.parametrize("time_constant_ms", [5, 10, 15, 20, 30])
+def test_two_notes_that_die_away_are_no_digit(time_constant_ms):
+    """As those of a plucked string do; a key has the same level from its onset to its end."""
+    notes = press("5", 100, level=0)
+    assert at_phases(notes * np.exp(-np.arange(len(notes)) / (8 * time_constant_ms))) == {""}
+
+
 @pytest.mark.parametrize("pause", [40, 50, 80])
 @pytest.mark.parametrize("ramp_ms", [0, 4])
 def test_a_pause_parts_two_digits(pause, ramp_ms):

@@ -24,11 +24,10 @@ def test_the_bound_is_19_db_below_the_strongest_frame_and_forgets_after_560_ms()
     window = np.frombuffer(SENT, "<i2")[: 5 * 160].astype(float)
     powers = band_powers(np.stack([np.concatenate((np.zeros(96), window))[n * 160 :][:256] for n in range(5)]))
     assert 10 * np.log10(bound.strongest() / powers.max(axis=0)) == pytest.approx(np.full(BANDS, -19.0))
-    for _ in range(ECHO_FRAMES - 1):
+    for _ in range(ECHO_FRAMES):
         push_all([bound], [bytes(FRAME_BYTES)])
-    assert bound.strongest().any()
-    for _ in range(2):
-        push_all([bound], [bytes(FRAME_BYTES)])
+    assert bound.strongest().any()  # the window of the first silent frame begins in the sound
+    push_all([bound], [bytes(FRAME_BYTES)])
     assert not bound.strongest().any()
 
 
@@ -46,6 +45,23 @@ def test_of_more_frames_than_matter_the_last_ones_count() -> None:
     push_all([all_of_them], [SENT])
     push_all([some], [SENT[-ECHO_FRAMES * FRAME_BYTES :]])
     assert some.strongest() == pytest.approx(all_of_them.strongest())
+
+
+def test_sound_before_the_frames_that_matter_does_not_count() -> None:
+    loud, soft = SENT[:FRAME_BYTES], to_bytes(voice(160 * (ECHO_FRAMES + 1)) // 100)
+    bound, fresh = EchoBound(), EchoBound()
+    push_all([bound], [loud])
+    push_all([bound], [soft])
+    push_all([fresh], [soft])
+    assert bound.strongest() == pytest.approx(fresh.strongest())
+
+
+def test_sound_that_was_sent_long_ago_has_no_echo_in_a_later_one() -> None:
+    bound, fresh, soft = EchoBound(), EchoBound(), to_bytes(voice(160) // 100)
+    push_all([bound], [SENT[: 5 * FRAME_BYTES]])
+    for _ in range(ECHO_FRAMES):
+        push_all([bound], [bytes(FRAME_BYTES)])
+    assert push_all([bound], [soft]) == pytest.approx(push_all([fresh], [soft]))
 
 
 def test_each_stream_has_the_echo_of_what_was_sent_to_it() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mediaserver.audio.level.active_level import active_level
+from mediaserver.audio.level.active_level import _ActivityCounter, _envelope_response, active_level
 from tests.audio import p56
 from tests.audio.measure import sine16
 from tests.sound import speechlike
@@ -50,6 +50,38 @@ def test_the_level_follows_the_gain(gain: float) -> None:
 def test_it_agrees_with_the_recommendation_sample_by_sample(samples: int, level: float) -> None:
     sound = bursts(level, 0.9, 0.6, 5, seed=samples)[:samples]
     assert active_level(sound) == pytest.approx(p56.active_level(sound), abs=0.02)
+
+
+def test_the_envelope_of_an_impulse_is_that_of_the_recommendation_s_recursion() -> None:
+    g, p, q, response = np.exp(-1 / 240), 0.0, 0.0, []  # a time constant of 30 ms
+    for magnitude in [1.0] + 8000 * [0.0]:
+        p = g * p + (1 - g) * magnitude
+        q = g * q + (1 - g) * p
+        response.append(q)
+    ours = _envelope_response()
+    assert ours == pytest.approx(response[: len(ours)], rel=1e-9)
+    assert sum(response[len(ours) :]) < 1e-6  # what is left out
+
+
+@pytest.mark.parametrize("gain", range(6))
+@pytest.mark.parametrize("pause", [0.05, 0.3, 2])
+def test_it_agrees_with_the_recommendation_wherever_the_level_is_between_two_thresholds(
+    gain: float, pause: float
+) -> None:
+    """The thresholds are 6 dB apart."""
+    sound = bursts(-20 - gain, 0.8, pause, 2)
+    assert active_level(sound) == pytest.approx(p56.active_level(sound), abs=0.002)
+
+
+def test_pauses_are_counted_alike_within_a_block_and_across_blocks() -> None:
+    """Of 6 samples above the threshold there is a pause of 7 samples, and after the last one the hangover."""
+    envelope = np.array([0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 0], dtype=float)
+    for cut in range(1, len(envelope)):
+        counter = _ActivityCounter(1.0)
+        for start, block in ((0, envelope[:cut]), (cut, envelope[cut:])):
+            if block.any():
+                counter.feed(block, start, len(block))
+        assert counter.finish(len(envelope)) == 6 + 7 + 1, cut
 
 
 def test_what_has_no_level_reads_as_silence() -> None:

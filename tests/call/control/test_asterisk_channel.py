@@ -190,6 +190,20 @@ async def test_a_text_that_only_looks_like_a_media_start_is_unknown(text: str, l
 
 
 @in_virtual_time
+async def test_a_letter_key_may_be_a_small_letter(loop: VirtualLoop) -> None:
+    asterisk = Asterisk(loop)
+    asterisk.session.receive_text(PLAIN.format("ulaw", 160))
+    collected = []
+
+    async def run(call: Call) -> None:
+        collected.append((await call.collect_digits(2)).digits)
+
+    keys = [lambda letter=letter: asterisk.session.receive_text(f"DTMF_END digit:{letter}") for letter in "cD"]
+    await asterisk.call(run, 1000, (100, keys[0]), (200, keys[1]))
+    assert collected == ["CD"]
+
+
+@in_virtual_time
 async def test_keys_reach_the_keypad(loop: VirtualLoop) -> None:
     asterisk = Asterisk(loop)
     asterisk.session.receive_text(PLAIN.format("ulaw", 160))

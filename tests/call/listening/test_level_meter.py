@@ -47,6 +47,29 @@ async def test_levels_are_of_both_directions_and_of_the_latest_audio(
 
 
 @in_virtual_time
+async def test_levels_are_of_200_ms_to_a_tenth_of_a_decibel(loop: VirtualLoop) -> None:
+    """Of which the caller is silent for 100 ms, and we in every other frame; a square wave has 3 dB more power."""
+    caller = Caller(loop, library_of({}), WireSettings(framing=Framing.PCM))
+    frame = to_bytes(np.full(160, 8000, np.int16))
+    meters: list[LevelMeter] = []
+    levels: list[dict[str, float | None]] = []
+
+    async def play(call: Call) -> None:
+        await call.play(Clip((frame + bytes(len(frame))) * 50))
+
+    def look() -> None:
+        levels.extend(take_levels(meters))
+
+    start = (500, lambda: meters.append(caller.session.operator.meter_levels()))
+    say = (800, lambda: caller.say(frame * 5))
+    await caller.call(play, 1400, start, (700, look), say, (995, look))
+    square = 20 * np.log10(8000 / 32768) + 10 * np.log10(2)
+    half = round(square - 10 * np.log10(2), 1)
+    assert levels == [{"caller": None, "us": half}, {"caller": half, "us": half}]
+    meters[0].close()
+
+
+@in_virtual_time
 async def test_nothing_is_kept_once_the_meter_is_closed(loop: VirtualLoop) -> None:
     caller = Caller(loop, library_of({}), WireSettings(framing=Framing.PCM))
     caller.say(to_bytes(quantize(sine(400, 2, 8000))))

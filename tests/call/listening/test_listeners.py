@@ -12,7 +12,7 @@ from mediaserver.call.listening.talker import Role
 from mediaserver.errors import RefusedError
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.source import Clip
-from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
+from mediaserver.wire.encapsulation import PCM, Encapsulation, Framing, WireSettings
 from tests.call.caller import Caller
 from tests.handlers.test_handlers import library_of
 from tests.virtual import VirtualLoop, in_virtual_time
@@ -212,4 +212,46 @@ async def test_a_slow_reader_loses_the_oldest_of_both_directions_alike(loop: Vir
     assert right == list(range(right[0], right[0] + len(right)))
     assert abs((right[0] - 1) - (left[0] - 10_001)) <= 1
     (ended,) = caller.backend.events_of("listening.ended")
+    assert ended["dropped_s"] == round(listener.dropped / 16_000, 3)
     assert ended["dropped_s"] == pytest.approx(7, abs=0.05)
+
+
+class Direct:
+    """A listener of our side without a call: our frame `n` is sent at the time of the frame `n`."""
+
+    now = 0.0
+
+    def __init__(self) -> None:
+        self.listener = ListenIn(Side.US, lambda: self.now, lambda: 0)
+
+    def send(self, first: int, frames: int) -> None:
+        for n in range(first, first + frames):
+            self.now = n * 0.02
+            self.listener.on_frame_sent(PCM, PCM.encode(numbered(n, 1)))
+
+    async def rest(self) -> list[int]:
+        """The numbers of all frames that are still heard, 0 for silence."""
+        self.listener.close()
+        pcm = b""
+        while part := await self.listener.read():
+            pcm += part
+        return numbers(pcm)
+
+
+async def test_what_the_far_end_drops_unplayed_is_not_heard() -> None:
+    direct = Direct()
+    direct.send(1, 8)
+    direct.listener.on_frames_flushed(3)
+    assert await direct.rest() == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("late", "dropped"), [(0.0, 0), (0.0199, 0), (0.02, 1), (0.023, 1), (0.039, 1), (0.04, 2)]
+)
+async def test_what_is_too_much_for_a_slow_reader_is_dropped_in_whole_frames(late: float, dropped: int) -> None:
+    direct = Direct()
+    direct.send(1, 100)  # two seconds
+    direct.now += late
+    direct.listener.on_frame_sent(PCM, PCM.encode(numbered(101, 1)))
+    assert direct.listener.dropped == dropped * FRAME_BYTES
+    assert await direct.rest() == list(range(1 + dropped, 102))

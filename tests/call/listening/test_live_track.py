@@ -86,3 +86,12 @@ def test_what_is_dropped_is_counted() -> None:
         dropped += track.push(numbered(now) * 2, now * FRAME_BYTES)  # at twice real time
     assert dropped == 200 * FRAME_BYTES - len(track)
     assert len(track) - 100 * FRAME_BYTES <= 30 * FRAME_BYTES
+
+
+@pytest.mark.parametrize(("ahead", "dropped"), [(3, 0), (4, 4)])
+def test_audio_that_is_ahead_by_up_to_three_frames_is_kept(ahead: int, dropped: int) -> None:
+    track, lost = LiveTrack(), 0
+    for now in range(1, 101):
+        lost += track.push(numbered(now) * (ahead + 1 if now == 1 else 1), now * FRAME_BYTES)
+    assert lost == dropped * FRAME_BYTES
+    assert len(track) == (100 + ahead - dropped) * FRAME_BYTES

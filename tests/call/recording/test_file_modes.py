@@ -1,5 +1,6 @@
 """Modes of the files that calls leave: as configured, whatever the umask is."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -61,6 +62,37 @@ def test_a_folder_inherits_the_set_group_id_bit(tmp_path: Path) -> None:
     make_folders(tmp_path / "a/b", FileModes())
     for folder in ("a", "a/b"):
         assert stat.S_IMODE((tmp_path / folder).stat().st_mode) == 0o2750
+
+
+def test_a_file_system_without_modes_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    monkeypatch.setattr(Path, "chmod", refuse)
+    record(tmp_path / "calls/deep/a.wav", FileModes())
+    assert (tmp_path / "calls/deep/a.wav").stat().st_size == 44 + 320
+
+
+def test_folders_that_another_stream_makes_meanwhile_are_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = Path.mkdir
+
+    def late(folder: Path, mode: int) -> None:
+        if folder.name != "c":
+            make(folder)
+        make(folder, mode)
+
+    monkeypatch.setattr(Path, "mkdir", late)
+    make_folders(tmp_path / "a/b/c", FileModes())
+    assert mode(tmp_path / "a/b/c") == 0o750
+
+
+def test_a_file_in_place_of_a_folder_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("in the way")
+    with pytest.raises(FileExistsError):
+        make_folders(tmp_path / "a/b", FileModes())
 
 
 def test_the_settings_are_octal_in_quotes() -> None:

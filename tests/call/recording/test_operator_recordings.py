@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mediaserver.call import Call
 from mediaserver.call.recording.operator_recordings import MAX_RECORDINGS
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 from tests.call.caller import Caller
 from tests.handlers.test_handlers import library_of
 from tests.sound import read_wav
@@ -54,6 +54,22 @@ async def test_one_that_is_ended_at_once_leaves_nothing(loop: VirtualLoop, tmp_p
     await caller.call(quiet, 200, (100, begin_and_end))
     assert recorded(caller) == []
     assert list(tmp_path.iterdir()) == []
+
+
+@in_virtual_time
+async def test_one_more_than_may_be_made_at_once_is_refused(loop: VirtualLoop, tmp_path: Path) -> None:
+    caller, refused = Caller(loop, library_of({})), list[RefusalReason]()
+    recordings = caller.session.operator.recordings
+
+    def start() -> None:
+        try:
+            recordings.start(tmp_path, "a")
+        except RefusedError as error:
+            refused.append(error.reason)
+
+    await caller.call(quiet, 200, *[(100, start)] * (MAX_RECORDINGS + 1))
+    assert refused == [RefusalReason.STREAM_BUSY]
+    assert len(list(tmp_path.iterdir())) == MAX_RECORDINGS
 
 
 @in_virtual_time

@@ -25,7 +25,7 @@ from mediaserver.call import Call, Recording
 from mediaserver.call.inbound.frame_gatherer import FrameGatherer
 from mediaserver.call.recording.disk import DiskExecutor
 from mediaserver.call.recording.recorder import Recorder
-from mediaserver.call.recording.states import StopReason
+from mediaserver.call.recording.states import Progress, StopReason
 from mediaserver.call.recording.wav_writer import WavFile
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.source import Clip
@@ -458,6 +458,23 @@ async def test_the_first_failure_of_the_disk_is_the_one_that_is_reported(
     assert (done.error, done.seconds) == ("No space left on device", 0.0)
     assert recording._file is not None
     close(recording._file)
+
+
+@in_virtual_time
+async def test_audio_is_counted_while_the_disk_fails_and_after_it(loop: VirtualLoop, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    loop.jobs_last = itertools.chain([0.5], itertools.repeat(0.0))  # the disk takes so long to fail
+    recording = recorder(tmp_path / "file")
+    running = asyncio.create_task(recording.run())
+    await asyncio.sleep(0.1)
+    recording.push_pcm(PCM[:6400])
+    assert recording.progress == Progress(str(tmp_path / "file/a.wav"), 0.4, False, "")
+    await asyncio.sleep(1)
+    assert recording.progress == Progress(str(tmp_path / "file/a.wav"), 0.4, False, "File exists")
+    recording.push_pcm(PCM[:1600])
+    assert recording.progress.seconds == 0.5
+    recording.stop(StopReason.DIGIT)
+    await running
 
 
 @in_virtual_time

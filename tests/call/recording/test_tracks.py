@@ -69,7 +69,7 @@ def test_holds_one_after_another_leave_both_sides_in_step(seed: int) -> None:
     assert max(map(abs, drift(rows))) <= 10  # 200 ms
 
 
-@pytest.mark.parametrize(("begins", "quiet"), [(100, 1.0), (100, 15.0), (110, 0.6), (125, 1.2)])
+@pytest.mark.parametrize(("begins", "quiet"), [(100, 1.0), (100, 15.0), (110, 0.6), (125, 1.2), (125, 11.2)])
 def test_a_caller_who_sends_nothing_for_a_while_is_silent_for_so_long(begins: int, quiet: float) -> None:
     """Even where what there is is written while it is not known yet whether it was a gap."""
     frames = round(quiet / FRAME)

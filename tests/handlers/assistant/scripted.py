@@ -34,11 +34,13 @@ class ScriptedSynthesiser:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.voices: set[Voice] = set()
         self.slow, self.error = 0.0, ""
         self.fails: set[str] = set()  # texts that it cannot speak
 
     async def synthesise(self, text: str, voice: Voice) -> AsyncGenerator[bytes, None]:
         self.asked.append(text)
+        self.voices.add(voice)
         await asyncio.sleep(self.slow)
         if self.error or text in self.fails:
             raise EngineError(self.error or "it cannot be spoken")

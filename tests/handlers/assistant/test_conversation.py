@@ -1,7 +1,9 @@
 """Conversations under virtual time: what the caller hears when, and what the model gets."""
 
 import gc
+import itertools
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ from mediaserver.call import EndReason
 from mediaserver.call.control.flow_control import FlowControl
 from mediaserver.errors import EngineError, WebhookError
 from mediaserver.handlers.assistant import Assistant
+from mediaserver.speech.engines.requirements import EngineKind, EngineRequirement
 from mediaserver.speech.llm.chat import ToolCall
+from mediaserver.speech.tts.interface import Voice
 from tests.handlers.assistant.scripted import BROKEN_OFF, LETTER, Piece, ScriptedCall
 from tests.handlers.test_handlers import SOUNDS
 from tests.handlers.test_transcript import captions
@@ -71,9 +75,45 @@ async def test_three_turns(loop: VirtualLoop, monkeypatch: Patch, tmp_path: Path
         ("caller", HELP, None),
         ("assistant", "Yes, I can. What is it?", "Yes, I can. What is it?"),
     ]
+    assert {(line["stream"], datetime.fromisoformat(line["time"]).tzinfo) for line in lines} == {("id", UTC)}
     assert (lines[1]["start_s"], lines[1]["end_s"]) == pytest.approx((1.03, 1.49), abs=0.05)
     assert (lines[2]["start_s"], lines[2]["end_s"]) == pytest.approx((2.2, 3.08), abs=0.021)
     assert len(lines) == 7
+
+
+@in_virtual_time
+async def test_texts_have_the_values_of_their_variables_and_are_spoken_by_the_voice_of_the_settings(
+    loop: VirtualLoop, monkeypatch: Patch
+) -> None:
+    scripted = ScriptedCall(loop, monkeypatch, [HELP], [["Yes, I can."]])
+    voice: dict[str, Any] = {"voice": "anna", "rate": 1.5, "language": "de"}
+    texts = {"instructions": "Help {name}, briefly.", "greeting": "Good morning, {name}."}
+    await scripted.call(5000, 1000, **texts, **voice)
+    assert scripted.synthesiser.asked == ["Good morning, value.", "Yes, I can."]
+    assert scripted.synthesiser.voices == {Voice("hibari", "anna", 1.5, "de")}
+    assert scripted.model.asked[0][0] == {"role": "system", "content": "Help value, briefly."}
+
+
+def test_the_engines_are_required_in_the_language_of_the_settings() -> None:
+    handler = Assistant(
+        instructions="Be brief.", engine="openai", recognition_engine=["vosk"], voice="v", language="de"
+    )
+    assert list(handler.engines()) == [
+        EngineRequirement(EngineKind.TTS, ("openai",), "de", "v"),
+        EngineRequirement(EngineKind.STT, ("vosk",), "de"),
+        EngineRequirement(EngineKind.LLM),
+    ]
+
+
+@in_virtual_time
+async def test_the_lines_of_a_transcript_are_in_order_on_a_slow_disk(
+    loop: VirtualLoop, monkeypatch: Patch, tmp_path: Path
+) -> None:
+    loop.jobs_last = itertools.chain([5.0], itertools.repeat(0.0))
+    scripted = ScriptedCall(loop, monkeypatch, [HELP], [["Yes, I can."]])
+    await scripted.call(5000, 1000, greeting="Good morning.", directory=tmp_path, file="a.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert [line["text"] for line in lines] == ["Good morning.", HELP, "Yes, I can."]
 
 
 @in_virtual_time

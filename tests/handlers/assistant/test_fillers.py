@@ -86,6 +86,10 @@ async def test_fillers_take_turns_through_the_conversation(loop: VirtualLoop, mo
         (third + WELCOME_MS + 520, third + WELCOME_MS + 520 + ms("Wait.")),
         (ASKED + 5600, ASKED + 5600 + ms(YES)),
     ]
+    for at in (ASKED + 500, third):
+        assert (frames_of(scripted, at, at + WELCOME_MS).reshape(-1) == SOUNDS["welcome"]).all()
+    for at in (second, third + WELCOME_MS + 520):
+        assert (frames_of(scripted, at, at + ms("Wait.")) == 0x0101).all()
 
 
 @in_virtual_time
