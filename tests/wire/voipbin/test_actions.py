@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mediaserver.wire.voipbin.actions import add_ids, count_executed, validate_actions
+from mediaserver.wire.voipbin.actions import add_ids, count_executed, make_action, validate_actions
 
 ID = "01234567-0000-4000-8000-000000000000"
 
@@ -26,6 +26,12 @@ def test_each_action_gets_an_id_unless_it_has_one() -> None:
     ]
     assert given[0] == {"type": "hangup"}
     assert len({each["id"] for each in add_ids([{"type": "hangup"}] * 100)}) == 100
+    assert add_ids([{"type": "hangup", "id": ""}], lambda: "new") == [{"id": "new", "type": "hangup"}]
+
+
+def test_an_action_without_options_has_a_type_only() -> None:
+    assert make_action("answer") == {"type": "answer"}
+    assert make_action("sleep", duration=1) == {"type": "sleep", "option": {"duration": 1}}
 
 
 def test_actions_of_ones_own() -> None:

@@ -23,6 +23,10 @@ ID = "0123abcd-0000-4000-8000-00000000000F"
             [{"type": "connect", "option": {"destinations": [{"type": "sip", "target": "a@b.example"}]}}],
         ),
         (
+            "sip:a@b.example:5061",
+            [{"type": "connect", "option": {"destinations": [{"type": "sip", "target": "a@b.example:5061"}]}}],
+        ),
+        (
             "extension:100",
             [{"type": "connect", "option": {"destinations": [{"type": "extension", "target": "100"}]}}],
         ),
