@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from mediaserver.audio.detection.vad import VoiceActivityDetector
 from mediaserver.audio.pcm import from_bytes, to_bytes
-from mediaserver.audio.vad import VoiceActivityDetector
 from mediaserver.wire.events import Audio, FramePowers
 from tests.sound import voice
 
