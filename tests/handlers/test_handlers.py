@@ -337,6 +337,15 @@ async def test_digits_are_played_once_and_the_stream_closes(loop: VirtualLoop) -
 
 
 @in_virtual_time
+async def test_digits_may_be_followed_by_silence(loop: VirtualLoop) -> None:
+    heard, end = await hear(loop, Tone(tone="dtmf:4", then="silence"), 1000)
+    assert len(heard) == 8000
+    assert heard[:800].any()
+    assert not heard[1600:].any()
+    assert end is None
+
+
+@in_virtual_time
 async def test_the_silence_handler_sends_silence(loop: VirtualLoop) -> None:
     heard, end = await hear(loop, Silence(), 3000)
     assert len(heard) == 150 * 160

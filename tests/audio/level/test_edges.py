@@ -33,6 +33,19 @@ def test_what_is_louder_than_the_threshold_is_no_silence() -> None:
     assert silence_at_edges(hiss, -60) == (0, 0)
 
 
+@pytest.mark.parametrize(("level", "silent"), [(-50.1, True), (-49.9, False)])
+def test_the_threshold_is_the_power_of_a_frame_in_dbov(level: float, silent: bool) -> None:
+    steps = np.full(800, round(32768 * 10 ** (level / 20)), np.int16)
+    assert silence_at_edges(steps, -50) == ((800, 0) if silent else (0, 0))
+
+
+def test_sound_in_the_last_samples_that_fill_no_frame_is_sound() -> None:
+    sound = np.zeros(239, np.int16)
+    sound[-1] = 20_000
+    assert silence_at_edges(sound, -50) == (160, 0)
+    assert silence_at_edges(sound[::-1], -50) == (0, 160)
+
+
 def test_trimming_leaves_20_ms_on_either_side_and_all_in_between() -> None:
     sound = np.concatenate((TONE, np.zeros(16_000, dtype=np.int16), TONE))
     trimmed = trim(padded(4000, 8000, sound=sound), -60)

@@ -39,6 +39,26 @@ def test_what_is_no_offset_of_the_sound_is_left_alone(sound: np.ndarray) -> None
     assert levelling.steady_offset(sound) == 0
 
 
+@pytest.mark.parametrize(("quarter", "steady"), [(1900, True), (2000, True), (2100, False)])
+def test_an_offset_is_steady_where_no_quarter_s_mean_is_off_by_more_than_half(quarter: int, steady: bool) -> None:
+    """The mean of all is 4000: two quarters are above it by as much as two are below it."""
+    wave = np.tile(np.array([100, -100], np.int16), 1000)
+    sound = np.concatenate([shifted(wave, 4000 + by) for by in (quarter, -quarter, quarter, -quarter)])
+    assert levelling.steady_offset(sound) == (4000 if steady else 0)
+
+
+@pytest.mark.parametrize(("samples", "offset"), [(799, 0), (800, 4000), (801, 4000)])
+def test_a_sound_of_100_ms_is_long_enough_to_have_an_offset(samples: int, offset: int) -> None:
+    wave = shifted(np.tile(np.array([100, -100], np.int16), 401), 4000)[:samples]
+    assert levelling.steady_offset(wave) == pytest.approx(offset, abs=1)
+
+
+def test_the_highest_16_bit_sample_is_not_made_softer_and_one_more_step_is() -> None:
+    for highest, peak_after in ((32_767, 32_767), (32_768, levelling.PEAK_LIMIT)):
+        sound = np.array([highest - 1000, 0, 0], np.int16)
+        assert peak(levelling.remove_offset(sound, -1000)) == peak_after
+
+
 def test_what_no_longer_fits_once_its_offset_is_removed_is_made_softer() -> None:
     loud = np.tile(np.array([-32768, 32767, 32767, 32767], dtype=np.int16), 1000)
     offset = levelling.steady_offset(loud)
@@ -57,6 +77,12 @@ def test_a_loop_has_no_step_where_its_offset_was_removed() -> None:
 @pytest.mark.parametrize("gain", [-20.0, -0.3, 3.0])
 def test_a_gain_is_exact_to_half_a_step(gain: float) -> None:
     assert np.max(np.abs(levelling.amplify(VOICE, gain) - VOICE * 10 ** (gain / 20))) <= 0.5
+
+
+def test_what_comes_out_are_samples_of_16_bits() -> None:
+    assert levelling.amplify(VOICE, 3.0).dtype == np.int16
+    for offset in (100, -20_000):
+        assert levelling.remove_offset(VOICE, offset).dtype == np.int16
 
 
 def test_no_gain_changes_nothing_and_too_much_clips() -> None:

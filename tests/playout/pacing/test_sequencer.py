@@ -186,6 +186,31 @@ async def test_streams_of_different_leads_share_a_moment(loop: VirtualLoop) -> N
 
 
 @in_virtual_time
+async def test_a_stream_counts_the_lost_ticks_of_its_own_time_in_a_slot(loop: VirtualLoop) -> None:
+    """Not those of the streams that were in its slot before it came, and its own ones also after it has left."""
+    first = VirtualStream(loop, ahead(1))
+    other = VirtualStream(loop, ahead(1), first.ticker)
+
+    def lost(stream: VirtualStream) -> tuple[int, int]:
+        return stream.pacer.late_ticks, stream.pacer.skipped_ticks
+
+    first.pacer.start()
+    await first.until(21)
+    loop.stall(60)  # the frame due at 41 ms, and two more
+    await first.until(100)
+    other.pacer.start()
+    assert (lost(first), lost(other)) == ((1, 1), (0, 0))
+    await first.until(141)
+    loop.stall(60)
+    await first.until(230)
+    assert (lost(first), lost(other)) == ((2, 2), (1, 1))
+    other.pacer.stop()
+    loop.stall(60)
+    await first.until(330)
+    assert (lost(first), lost(other)) == ((3, 3), (1, 1))
+
+
+@in_virtual_time
 async def test_the_lead_counts_as_played_where_the_far_end_cannot_flush_it(loop: VirtualLoop) -> None:
     stream = VirtualStream(loop, ahead(2))
     stream.pacer.start()

@@ -84,6 +84,16 @@ async def test_a_folder_in_another_s_place_is_loaded(tmp_path: Path, by: str, lo
     assert played_by_new_call(library, "a") == encoded(NEW)
 
 
+def test_a_change_is_unsettled_until_its_file_is_loaded() -> None:
+    changes, file = ChangeDetector(), FileSnapshot(Path("a.wav"), {}, (None,))
+    scan = FolderScan({"a": file}, [], (1, 1))
+    assert changes.settled_changes(scan, 0.0, 5.0) == {}
+    assert changes.has_unsettled
+    assert changes.settled_changes(scan, 5.0, 5.0) == {"a": file}
+    changes.mark_loaded("a", file)
+    assert not changes.has_unsettled
+
+
 def test_files_in_a_folder_that_cannot_be_read_do_not_count_as_removed() -> None:
     changes = ChangeDetector()
     inside, other = (FileSnapshot(Path(name), {}, (None,)) for name in ("music/a.wav", "b.wav"))
