@@ -251,14 +251,14 @@ def _data_size(
     return size
 
 
-def header(channels: int, size: int | None) -> bytes:
-    """The 44-byte header of a WAV file with `size` bytes of 16-bit PCM at 8 kHz, in `channels` channels.
+def header(channels: int, size: int | None, rate: int = SAMPLE_RATE, bits: int = 8 * SAMPLE_BYTES) -> bytes:
+    """The 44-byte header of a WAV file with `size` bytes of PCM at `rate` Hz, in `channels` channels.
 
     `size` is None for a stream whose size is not known. The RIFF size and the data size are then 0xFFFFFFFF, as
     ffmpeg writes and reads them.
     """
     whole = min(size, MAX_DATA) if size is not None else _UNKNOWN
-    block = SAMPLE_BYTES * channels
-    fmt = struct.pack("<HHIIHH", PCM, channels, SAMPLE_RATE, SAMPLE_RATE * block, block, 8 * SAMPLE_BYTES)
+    block = bits // 8 * channels
+    fmt = struct.pack("<HHIIHH", PCM, channels, rate, rate * block, block, bits)
     riff = min(HEADER_BYTES - 8 + whole, _UNKNOWN)
     return struct.pack("<4sI4s4sI16s4sI", b"RIFF", riff, b"WAVE", b"fmt ", 16, fmt, b"data", whole)

@@ -44,6 +44,7 @@ _FILES = (
     "pages/menu_graph.js",
     "pages/paths.js",
     "pages/prompt_changes.js",
+    "pages/prompt_folders.js",
     "pages/prompt_uploads.js",
     "pages/prompts.js",
     "pages/stream.js",

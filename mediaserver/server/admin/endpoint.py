@@ -99,7 +99,7 @@ class AdminEndpoint:
             *self._streams.operations,
             *self._ended.operations,
             Operation("GET", f"{one}/events", read, self._stream_events, query=("type", "after"), websocket=True),
-            Operation("GET", f"{one}/listen", listen, self._listen.serve_wav, query=("side",), lasting=True),
+            Operation("GET", f"{one}/listen", listen, self._listen.serve_wav, query=("side", "for"), lasting=True),
             Operation(
                 "GET", f"{one}/audio", listen, self._listen.serve_audio, query=("side", "role"), websocket=True
             ),

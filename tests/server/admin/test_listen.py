@@ -10,6 +10,7 @@ import aiohttp
 import numpy as np
 import pytest
 
+from mediaserver.audio import browser_wav
 from mediaserver.audio.pcm import SILENCE, from_bytes, to_bytes
 from tests.server.admin.live_calls import LONG, TOKENS, ask, bearer, calling, event, message, parts
 from tests.server.process import ServerProcess, client_session, connected, serving, write_config
@@ -123,6 +124,23 @@ async def test_what_is_played_is_heard_sample_by_sample(server: ServerProcess) -
         got = await sounding(wav, 50)
     assert_part_of(got, parts(LONG), 50)
     assert heard.messages == parts(LONG)[: len(heard.messages)]
+
+
+async def test_browsers_get_the_same_sound_in_a_form_that_they_play_at_once(server: ServerProcess) -> None:
+    async with (
+        calling(server, "/long") as (stream, _),
+        listening(server, f"/v1/streams/{stream}/listen?side=us&for=audio") as wav,
+    ):
+        assert await wav.content.readexactly(44) == browser_wav.HEADER
+        got = await asyncio.wait_for(wav.content.readexactly(384_000), PATIENCE)  # a second
+    samples = np.frombuffer(got, dtype="<i4").reshape(-1, 2) >> 16
+    assert np.array_equal(samples[:, 0], samples[:, 1])
+    levels = samples[480 :: 6 * 160, 0]  # in the middle of each frame, all of whose samples have one value
+    steps = np.rint(levels[levels > 4] / 8).astype(int)
+    assert len(steps) >= 20
+    assert np.isin(np.diff(steps), (0, 1)).all()  # each frame of the prompt is by one step louder than the last
+    refused = 400, {"error": "for should be one of any, audio"}
+    assert await ask(server, "GET", f"/v1/streams/{stream}/listen?for=me", by="coach") == refused
 
 
 async def test_both_sides_are_heard_in_stereo_and_one_alone(server: ServerProcess) -> None:

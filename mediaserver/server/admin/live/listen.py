@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from mediaserver.audio import wav
+from mediaserver.audio import browser_wav, wav
 from mediaserver.audio.pcm import FRAME_BYTES
 from mediaserver.call import Session
 from mediaserver.call.listening.listen_in import ListenIn, Side
@@ -33,6 +33,13 @@ _LOOK = 0.05  # seconds between two checks whether a peer has taken what it was 
 E = TypeVar("E", bound=StrEnum)
 
 
+class Player(StrEnum):
+    """What plays a WAV file without end: any program, or the `<audio>` element of a browser."""
+
+    ANY = "any"
+    AUDIO = "audio"
+
+
 class ListenRequests:
     """Sends the sound of streams. `session_of` finds the stream that a request names.
 
@@ -43,22 +50,23 @@ class ListenRequests:
         self._session_of, self._timeout = session_of, timeout
 
     async def serve_wav(self, request: web.Request) -> web.StreamResponse:
-        """Send the live sound of a stream as an endless WAV file of 16 bits at 8 kHz.
+        """Send the live sound of a stream as an endless WAV file of 16 bits at 8 kHz, or for `<audio>` elements.
 
-        `side=both` is stereo: the caller left, what we send right. `side=caller` and `side=us` are mono. The file
-        ends with the stream.
+        `side=both` is stereo: the caller left, what we send right. `side=caller` and `side=us` are mono. With
+        `for=audio` the file is in the form that browsers play at once. The file ends with the stream.
         """
-        side = _choice(request, "side", Side.BOTH)
+        side, player = _choice(request, "side", Side.BOTH), _choice(request, "for", Player.ANY)
         listeners = self._session_of(request).operator.listeners
         listener = listeners.start(side, Role.LISTEN, request[GRANT].caller)
         response = web.StreamResponse(headers={"Content-Type": "audio/wav", "Cache-Control": "no-store"})
+        converter = browser_wav.BrowserWav(side.channels) if player is Player.AUDIO else None
         try:
             limit_buffers(request)
             await response.prepare(request)
-            await response.write(wav.header(side.channels, None))
+            await response.write(wav.header(side.channels, None) if converter is None else browser_wav.HEADER)
             while pcm := await listener.read():
                 await until_taken(request, self._timeout())
-                await response.write(pcm)
+                await response.write(pcm if converter is None else converter.feed(pcm))
         except ConnectionError:
             pass  # the peer has gone
         finally:

@@ -111,6 +111,35 @@ other 9.0
     }
 
 
+async def test_prompts_are_chosen_by_their_folders(open_page: OpenPage) -> None:
+    page = await open_page("health")
+    names = ["beep", "ivr/de/main", "ivr/de/sub", "ivr/main", "music/hold"]
+    facts = {"duration_s": 1.0, "peak_dbfs": -3.0, "loudness_lufs": -20.0, "source": "WAV", "warnings": []}
+    answer = {
+        "prompts": [facts | {"name": name} for name in names],
+        "total": len(names),
+        "editable": False,
+        "upload_limit": 1,
+        "problems": [],
+    }
+    await page.route("**/v1/prompts?limit=*", lambda route: route.fulfill(json=answer))
+    await page.goto(page.url.replace("health", "prompts"))
+    folders = page.get_by_role("navigation", name="Folders")
+    await expect(folders.get_by_role("button")).to_have_text(["All prompts (5)", "ivr (3)", "de (2)", "music (1)"])
+    await expect(folders.locator("li li")).to_have_text(["de (2)"])
+    shown = page.locator("tbody th")
+    for chosen, expected in (("ivr (3)", names[1:4]), ("de (2)", names[1:3]), ("All prompts (5)", names)):
+        await folders.get_by_role("button", name=chosen).click()
+        await expect(shown).to_have_text(expected)
+        await expect(folders.get_by_role("button", name=chosen)).to_have_attribute("aria-pressed", "true")
+        await expect(folders.get_by_role("button", name=chosen)).to_be_focused()
+    await folders.get_by_role("button", name="ivr (3)").click()
+    await page.get_by_label("Filter").fill("sub")
+    await expect(shown).to_have_text(["ivr/de/sub"])
+    await expect(page.locator(".summary")).to_have_text("1 of 5 prompts")
+    await page.unroute("**/v1/prompts?limit=*")
+
+
 async def test_engines_are_told_with_their_failures(open_page: OpenPage) -> None:
     page = await open_page("paths")
     lines = [

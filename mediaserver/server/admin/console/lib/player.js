@@ -1,8 +1,7 @@
 /**
  * Plays PCM as it comes: 16 bits, 8 kHz, the channels interleaved.
  *
- * An `<audio>` element would not do: Chromium waits for some 200 kB of a WAV file without end, which at 8 kHz is six
- * seconds of a call, before it plays any of it.
+ * An `<audio>` element would do with ten times the bytes, as Chromium waits for 230 kB of a WAV file without end.
  */
 
 const RATE = 8000;

@@ -6,6 +6,7 @@ import { Outcome } from "../lib/outcome.js";
 import { poll } from "../lib/poll.js";
 import { Table } from "../lib/table.js";
 import { PromptChanges } from "./prompt_changes.js";
+import { PromptFolders } from "./prompt_folders.js";
 import { promptUploads } from "./prompt_uploads.js";
 import { Waveform } from "./waveform.js";
 
@@ -154,11 +155,17 @@ export function promptsPage(root, _, notice) {
     head: ({ name }) => el("button", { type: "button", class: "link", onclick: () => choose(name) }),
   });
 
+  let all = { found: [], total: 0 };
+  const showTable = () => table.update(all.found.filter(({ name }) => folders.has(name)), all.total);
+  const folders = new PromptFolders(showTable);
+
   async function refresh() {
-    const { found, total, first } = await requestAll("/v1/prompts", "prompts", { limit: 1000 });
+    all = await requestAll("/v1/prompts", "prompts", { limit: 1000 });
+    const { found, first } = all;
     byName.clear();
     for (const prompt of found) byName.set(prompt.name, prompt);
-    table.update(found, total);
+    folders.show(found.map(({ name }) => name));
+    showTable();
     limit = first.upload_limit;
     if (changes) changes.element.hidden = uploads.hidden = !first.editable;
     const lines = first.problems.map(({ file, why }) => el("li", {}, `${file} ${why}`));
@@ -178,7 +185,13 @@ export function promptsPage(root, _, notice) {
 
   if (changes) changes.element.hidden = uploads.hidden = true; // until the server tells whether prompts may be changed
   const beside = el("div", { class: "beside" }, table.element, details.element);
-  root.append(el("h1", {}, "Prompts"), ...(changes ? [uploads, removed.element] : []), beside, problems);
+  root.append(
+    el("h1", {}, "Prompts"),
+    ...(changes ? [uploads, removed.element] : []),
+    folders.element,
+    beside,
+    problems,
+  );
   const stop = poll(refresh, EVERY, notice);
   return () => {
     stop();
