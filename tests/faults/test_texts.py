@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mediaserver.audio import wav
+from mediaserver.audio.containers import wav
 from mediaserver.audio.pcm import to_bytes
 from tests.faults import peers
 from tests.faults.beside import Report, counting_server, fifty_calls

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
-from mediaserver.audio import wav
+from mediaserver.audio.containers import wav
 from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.decode import DecodedAudio, decode_file
 from mediaserver.playout.decoding.formats import RAW

@@ -5,7 +5,7 @@ import itertools
 import os
 from pathlib import Path
 
-from mediaserver.audio import wav
+from mediaserver.audio.containers import wav
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes, create_file, make_folders
 
 _PART = ".part"

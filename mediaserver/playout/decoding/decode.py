@@ -16,7 +16,8 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 
-from mediaserver.audio import g711, ogg, signatures, wav
+from mediaserver.audio import g711
+from mediaserver.audio.containers import ogg, signatures, wav
 from mediaserver.audio.level import levels
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE, describe_channels, to_bytes
 from mediaserver.errors import PromptError, error_text

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 
 from aiohttp import web
 
-from mediaserver.audio import wav
+from mediaserver.audio.containers import wav
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import EngineError, RefusalReason, RefusedError, error_text
 from mediaserver.playout.decoding.formats import EXTENSIONS

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from mediaserver.audio import wav
+from mediaserver.audio.containers import wav
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, from_bytes
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import PromptError, RefusalReason, RefusedError

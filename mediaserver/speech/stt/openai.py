@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 
-from mediaserver.audio import wav
+from mediaserver.audio.containers import wav
 from mediaserver.config.speech_settings import RecognitionSettings
 from mediaserver.errors import EngineError
 from mediaserver.events.webhook_client import host_of

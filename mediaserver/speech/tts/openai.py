@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 import aiohttp
 import soxr
 
-from mediaserver.audio import signatures, wav
+from mediaserver.audio.containers import signatures, wav
 from mediaserver.audio.pcm import SAMPLE_RATE, pad_to_frames, quantize, to_bytes
 from mediaserver.audio.resample import Resampler
 from mediaserver.config.speech_settings import SpeechSettings

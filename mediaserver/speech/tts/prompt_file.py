@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from mediaserver.audio import wav
+from mediaserver.audio.containers import wav
 from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.speech.service import SpeechService
 from mediaserver.speech.tts.interface import Voice

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mediaserver.audio import tones, wav
+from mediaserver.audio import tones
+from mediaserver.audio.containers import wav
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.audio.tone_plans import resolve_tone
 from mediaserver.call import Call, Recording

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mediaserver.audio import wav
+from mediaserver.audio.containers import wav
 from mediaserver.call.recording.wav_writer import WavFile, ensure_within
 
 PCM = bytes(range(1, 251)) * 4

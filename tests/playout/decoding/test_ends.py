@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mediaserver.audio import ogg
+from mediaserver.audio.containers import ogg
 from mediaserver.audio.pcm import FULL_SCALE, Samples, from_bytes
 from mediaserver.playout.decoding.decode import decode_file
 from tests.sound import convert, sine, speechlike, write_wav

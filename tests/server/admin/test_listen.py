@@ -10,7 +10,7 @@ import aiohttp
 import numpy as np
 import pytest
 
-from mediaserver.audio import browser_wav
+from mediaserver.audio.containers import browser_wav
 from mediaserver.audio.pcm import SILENCE, from_bytes, to_bytes
 from tests.server.admin.live_calls import LONG, TOKENS, ask, bearer, calling, event, message, parts
 from tests.server.process import ServerProcess, client_session, connected, serving, write_config

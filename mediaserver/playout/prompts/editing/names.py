@@ -5,7 +5,7 @@ import os
 import unicodedata
 from pathlib import Path, PurePosixPath
 
-from mediaserver.audio import signatures
+from mediaserver.audio.containers import signatures
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.playout.decoding.formats import EXTENSIONS
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from mediaserver.audio.signatures import HEAD_BYTES
+from mediaserver.audio.containers.signatures import HEAD_BYTES
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.playout.prompts.editing.names import extension_of_sound
 

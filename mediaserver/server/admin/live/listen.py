@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from mediaserver.audio import browser_wav, wav
+from mediaserver.audio.containers import browser_wav, wav
 from mediaserver.audio.pcm import FRAME_BYTES
 from mediaserver.call import Session
 from mediaserver.call.listening.listen_in import ListenIn, Side

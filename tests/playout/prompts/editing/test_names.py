@@ -2,7 +2,7 @@
 
 import pytest
 
-from mediaserver.audio import wav
+from mediaserver.audio.containers import wav
 from mediaserver.errors import RefusedError
 from mediaserver.playout.decoding.formats import EXTENSIONS
 from mediaserver.playout.prompts.editing import names

@@ -8,7 +8,8 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 from yarl import URL
 
-from mediaserver.audio import g711, wav
+from mediaserver.audio import g711
+from mediaserver.audio.containers import wav
 from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import SILENCE, to_bytes
 from tests.server.admin.console.conftest import LONG, NARROW, SHORT, OpenPage, ask, calling

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mediaserver.audio import g711
+from mediaserver.audio.containers.signatures import id3_bytes, identify
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.audio.signatures import id3_bytes, identify
 from tests.sound import speechlike
 
 MP3 = bytes.fromhex("fffb9064")  # MPEG 1, layer III, 128 kbit/s, 44.1 kHz: 417 bytes a frame

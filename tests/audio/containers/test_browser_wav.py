@@ -5,8 +5,8 @@ import struct
 import numpy as np
 import pytest
 
-from mediaserver.audio import wav
-from mediaserver.audio.browser_wav import HEADER, RATE, BrowserWav
+from mediaserver.audio.containers import wav
+from mediaserver.audio.containers.browser_wav import HEADER, RATE, BrowserWav
 from mediaserver.audio.pcm import to_bytes
 
 SECONDS = np.arange(8000) / 8000

@@ -7,7 +7,7 @@ has as many bytes in 0.6 s.
 
 import numpy as np
 
-from mediaserver.audio import wav
+from mediaserver.audio.containers import wav
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_RATE, Chunker, from_bytes, to_bytes
 from mediaserver.audio.resample import FrameResampler
 
