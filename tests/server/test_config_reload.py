@@ -127,9 +127,9 @@ async def test_a_wrong_configuration_changes_nothing(
 ) -> None:
     configured.change(paths, **server)
     await eventually(lambda: len(configured.told()) >= len(told))  # each mistake is a line of its own
+    assert await configured.status("/new") == 404  # answered after all lines are written
     lines = configured.told()
     assert all(any(part in line for line in lines) for part in told)
-    assert await configured.status("/new") == 404
     assert b"".join((await listen(configured.server.url("/old"))).messages) == SOUND
     assert await configured.reloads() == (0, 1)
     assert await configured.listed() == [lines]
