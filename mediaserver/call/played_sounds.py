@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import deque
 from functools import partial
 from typing import NamedTuple
 
@@ -24,9 +23,11 @@ class PlayedSound(NamedTuple):
 class PlayedSounds:
     """The latest sounds of one stream, in the order of their ends. `clock` is monotonic, in seconds."""
 
+    __slots__ = ("_began", "_clock", "latest")
+
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock, self._began = clock, clock()
-        self.latest: deque[PlayedSound] = deque(maxlen=_MOST)
+        self.latest: list[PlayedSound] = []  # a deque would take half a kilobyte of each stream
 
     def watch(self, source: Source, done: asyncio.Future[PlaybackResult]) -> None:
         """Remember a source when it has ended; `done` is the future that the pacer gave for it."""
@@ -43,3 +44,4 @@ class PlayedSounds:
             seconds, complete = done.result().seconds, done.result().complete
         if name := source.title:
             self.latest.append(PlayedSound(name, round(now, 2), round(seconds, 2), complete))
+            del self.latest[:-_MOST]

@@ -77,7 +77,7 @@ class _StreamEvents:
     __slots__ = ("events", "missing", "over")
 
     def __init__(self) -> None:
-        self.events: deque[HubEvent] = deque(maxlen=KEPT_OF_STREAM)
+        self.events: list[HubEvent] = []  # mostly of a few, for which a deque would take half a kilobyte
         self.missing = 0
         self.over = False  # whether the stream has emitted its last event
 
@@ -93,11 +93,12 @@ class EventHistory:
         """Keep an event."""
         found = self._streams.setdefault(event.stream, _StreamEvents())
         self._streams.move_to_end(event.stream)
-        if len(found.events) == KEPT_OF_STREAM:
-            found.missing += 1
-        else:
-            self._total += 1
         found.events.append(event)
+        self._total += 1
+        if len(found.events) > KEPT_OF_STREAM:
+            del found.events[0]
+            found.missing += 1
+            self._total -= 1
         while self._total > KEPT_BY_STREAM:
             self._drop_oldest()
 

@@ -16,8 +16,8 @@ class StreamStarted(TypedDict):
     inbound: Annotated[str, "the codec of the received audio; `auto` while the peer has sent nothing"]
 
 
-class StreamEnded(TypedDict):
-    """A stream has ended. The line `stream ended` of the log has the same keys."""
+class StreamSummary(TypedDict):
+    """The facts of a stream, while it lasts and at its end."""
 
     path: Annotated[str, "the path of the URL"]
     peer: Annotated[str, "the peer's address and port; `console` for a call by the admin port"]
@@ -33,9 +33,7 @@ class StreamEnded(TypedDict):
     malformed: Annotated[int, "messages received that the wire format does not allow"]
     texts: Annotated[int, "text messages received, which are ignored"]
     dropped: Annotated[int, "received events that were dropped because the handler read them too slowly"]
-    reason: Annotated[str, "[why the stream ended](#why-a-stream-ended), as a fixed word"]
-    code: Annotated[int, "the WebSocket close code"]
-    why: NotRequired[Annotated[str, "the reason in words, where there is more to say"]]
+    why: NotRequired[Annotated[str, "the reason of the end in words, where there is more to say"]]
     stalled_s: NotRequired[Annotated[float, "seconds of all these pauses, where there were any"]]
     packets: NotRequired[Annotated[int, "with RTP: packets received while somebody listened, such as the handler"]]
     lost_packets: NotRequired[Annotated[int, "with RTP: packets that are missing among these"]]
@@ -55,6 +53,13 @@ class StreamEnded(TypedDict):
             int, "on a stream that the server dialled: frames that may not have arrived when a connection broke"
         ]
     ]
+
+
+class StreamEnded(StreamSummary):
+    """A stream has ended. The line `stream ended` of the log has the same keys."""
+
+    reason: Annotated[str, "[why the stream ended](#why-a-stream-ended), as a fixed word"]
+    code: Annotated[int, "the WebSocket close code"]
 
 
 class StreamDisconnected(TypedDict):

@@ -64,6 +64,19 @@ async def test_a_sound_that_fails_or_waits_to_the_end_is_remembered(loop: Virtua
     ]
 
 
+@in_virtual_time
+async def test_of_many_sounds_the_latest_are_remembered(loop: VirtualLoop) -> None:
+    caller = Caller(loop, library_of({}))
+    operator = caller.session.operator
+
+    async def run(call: Call) -> None:
+        for n in range(103):
+            await call.play(Clip(bytes(320), f"sound {n}"))
+
+    await caller.call(run, 3000)
+    assert [sound.name for sound in operator.played] == [f"sound {n}" for n in range(3, 103)]
+
+
 class Made:
     """Segments that are made while they are iterated."""
 

@@ -8,7 +8,8 @@ from aiohttp import web
 
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import RefusalReason, RefusedError
-from mediaserver.runtime.ended_streams import EndedStream, EndedStreams
+from mediaserver.runtime import ended_streams
+from mediaserver.server.admin.answers import EndedStream, EndedStreams
 from mediaserver.server.admin.openapi import Operation
 from mediaserver.server.admin.requests import parse_flag, parse_limit, parse_number
 
@@ -18,7 +19,7 @@ _AT_ONCE = 10  # number of streams that are looked at in one turn of the event l
 class EndedRequests:
     """Handles requests about the latest streams that are over."""
 
-    def __init__(self, ended: EndedStreams) -> None:
+    def __init__(self, ended: ended_streams.EndedStreams) -> None:
         self._ended = ended
 
     @property
@@ -26,8 +27,10 @@ class EndedRequests:
         """The operations of the admin port that this object handles."""
         query = ("path", "call", "label", "problems", "limit", "after")
         return [
-            Operation("GET", "/v1/ended-streams", Scope.READ, self.list_streams, query=query),
-            Operation("GET", "/v1/ended-streams/{id}", Scope.READ, self.describe),
+            Operation(
+                "GET", "/v1/ended-streams", Scope.READ, self.list_streams, query=query, answers={200: EndedStreams}
+            ),
+            Operation("GET", "/v1/ended-streams/{id}", Scope.READ, self.describe, answers={200: EndedStream}),
         ]
 
     async def list_streams(self, request: web.Request) -> web.Response:
@@ -60,7 +63,7 @@ class EndedRequests:
         return web.json_response(found.describe())
 
 
-def _fits(stream: EndedStream, query: Mapping[str, str]) -> bool:
+def _fits(stream: ended_streams.EndedStream, query: Mapping[str, str]) -> bool:
     """Whether a stream is of the path, the call and the label for which a query asks."""
     return (
         query.get("path") in (None, *stream.paths)

@@ -1,5 +1,6 @@
 """The admin listener's application: which scope each request needs, who may make it, and how it is logged."""
 
+import json
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -9,7 +10,7 @@ from mediaserver.client.attach import Attacher
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import ConfigError, RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
-from mediaserver.server.admin import console, openapi
+from mediaserver.server.admin import answers, console, openapi
 from mediaserver.server.admin.authorization import ANYBODY, GRANT, TICKET, Grant, Tickets, authorize, in_force
 from mediaserver.server.admin.connections import AdminConnection, AdminConnections
 from mediaserver.server.admin.control.fetched_sounds import FetchedSounds
@@ -26,7 +27,7 @@ from mediaserver.server.admin.live.levels import LevelStreams
 from mediaserver.server.admin.live.listen import ListenRequests
 from mediaserver.server.admin.live.overview import OverviewStreams
 from mediaserver.server.admin.live.path_calls import PathCalls
-from mediaserver.server.admin.openapi import Handler, Operation
+from mediaserver.server.admin.openapi import JSON, TEXT, WAV, Handler, Operation
 from mediaserver.server.admin.paths import PathRequests
 from mediaserver.server.admin.prompts import PromptRequests
 from mediaserver.server.admin.requests import AUDITED, TicketRequest, parse_body
@@ -74,6 +75,7 @@ class AdminEndpoint:
         self._tickets, self._answers = Tickets(), IdempotentAnswers()
         self._lasting = LastingRequests(lambda: self._grants)
         self._connections: AdminConnections | None = None
+        self._description = ""  # of the API, as JSON; made by `run`
 
     @property
     def connections(self) -> int:
@@ -85,12 +87,14 @@ class AdminEndpoint:
         """All requests that the admin port handles."""
         read, listen, one = Scope.READ, Scope.LISTEN, "/v1/streams/{id}"
         return [
-            Operation("GET", "/healthz", None, self._healthz),
-            Operation("GET", "/readyz", None, self._readyz),
-            Operation("GET", "/metrics", read, self._metrics),
-            Operation("GET", "/v1/openapi.json", read, self._describe_api),
-            Operation("GET", "/v1/me", read, self._describe_token),
-            Operation("POST", "/v1/tickets", None, self._issue_ticket, TicketRequest),
+            Operation("GET", "/healthz", None, self._healthz, answers={200: TEXT}),
+            Operation("GET", "/readyz", None, self._readyz, answers={200: TEXT, 503: TEXT}),
+            Operation("GET", "/metrics", read, self._metrics, answers={200: TEXT}),
+            Operation("GET", "/v1/openapi.json", read, self._describe_api, answers={200: JSON}),
+            Operation("GET", "/v1/me", read, self._describe_token, answers={200: answers.Token}),
+            Operation(
+                "POST", "/v1/tickets", None, self._issue_ticket, TicketRequest, answers={200: answers.Ticket}
+            ),
             Operation(
                 "GET", "/v1/events", read, self._events.serve, query=("type", "path", "after"), websocket=True
             ),
@@ -99,7 +103,15 @@ class AdminEndpoint:
             *self._streams.operations,
             *self._ended.operations,
             Operation("GET", f"{one}/events", read, self._stream_events, query=("type", "after"), websocket=True),
-            Operation("GET", f"{one}/listen", listen, self._listen.serve_wav, query=("side", "for"), lasting=True),
+            Operation(
+                "GET",
+                f"{one}/listen",
+                listen,
+                self._listen.serve_wav,
+                query=("side", "for"),
+                lasting=True,
+                answers={200: WAV},
+            ),
             Operation(
                 "GET", f"{one}/audio", listen, self._listen.serve_audio, query=("side", "role"), websocket=True
             ),
@@ -107,8 +119,8 @@ class AdminEndpoint:
             *self._recordings.operations,
             *self._switching.operations,
             *self._prompts.operations,
-            Operation("GET", "/v1/paths", read, self._paths.list_paths),
-            Operation("GET", "/v1/reloads", read, self._list_reloads),
+            Operation("GET", "/v1/paths", read, self._paths.list_paths, answers={200: answers.Paths}),
+            Operation("GET", "/v1/reloads", read, self._list_reloads, answers={200: answers.Reloads}),
             Operation(
                 "GET", "/v1/paths/call", Scope.CONTROL, self._path_calls.serve, query=("path",), websocket=True
             ),
@@ -116,6 +128,8 @@ class AdminEndpoint:
 
     async def run(self) -> tuple[web.AppRunner, AdminConnections]:
         """Start the aiohttp application. Returns its runner, to be cleaned up later, and a protocol factory."""
+        # Made before there are calls, because it takes some 70 ms, for which all streams would be late.
+        self._description = json.dumps(openapi.document(self.operations))
         runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         assert runner.server is not None  # noqa: S101 - `setup` has made the server
@@ -224,7 +238,7 @@ class AdminEndpoint:
 
     async def _describe_api(self, _: web.Request) -> web.Response:
         """Describe this API by OpenAPI."""
-        return web.json_response(openapi.document(self.operations))
+        return web.Response(text=self._description, content_type="application/json")
 
     async def _describe_token(self, request: web.Request) -> web.Response:
         """Return the name and the scopes of the token that asks."""

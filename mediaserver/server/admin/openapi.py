@@ -1,7 +1,9 @@
 """The operations of the admin port, and their description by OpenAPI 3.1."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -11,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from mediaserver import __version__
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import RefusalReason
+from mediaserver.server.admin.answers import Error
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # The cases in which the API, /v1, refuses a request, by the reason of the refusal, besides those in which the
@@ -51,6 +54,7 @@ REFUSALS = {
     RefusalReason.STORAGE: "the prompt folder cannot be read or written, for example because the disk is full",
 }
 _REF = "#/components/schemas/{model}"
+TEXT, JSON, WAV = "text/plain", "application/json", "audio/wav"
 
 
 class Operation(NamedTuple):
@@ -64,6 +68,8 @@ class Operation(NamedTuple):
     query: tuple[str, ...] = ()  # the keys that the URL's query may have
     lasting: bool = False  # whether the answer is HTTP that goes on for as long as the peer wants
     websocket: bool = False  # whether the answer is a WebSocket, which lasts, too
+    # The answers of success, by their status: a model of `answers`, a media type, or None for no body.
+    answers: Mapping[int, type[BaseModel] | str | None] = MappingProxyType({204: None})
     takes_sound: bool = False  # whether the request's body is a sound file
 
     @property
@@ -79,7 +85,9 @@ class Operation(NamedTuple):
 
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
     """The OpenAPI document that describes `operations`."""
-    models = list(dict.fromkeys(operation.body for operation in operations if operation.body is not None))
+    bodies = [operation.body for operation in operations if operation.body is not None]
+    answers = [each for operation in operations for each in operation.answers.values() if isinstance(each, type)]
+    models: dict[type[BaseModel], None] = dict.fromkeys([Error, *bodies, *answers])
     _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
@@ -96,12 +104,7 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
 
 
 def _describe(operation: Operation) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "summary": operation.summary,
-        "responses": {
-            "default": {"description": "The answer, or an error: JSON whose `error` is a line of text."}
-        },
-    }
+    described: dict[str, Any] = {"summary": operation.summary, "responses": _responses(operation)}
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"\{(\w+)\}", operation.path)
@@ -119,6 +122,25 @@ def _describe(operation: Operation) -> dict[str, Any]:
     if operation.takes_sound:
         described["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
     return described
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    """The responses of an operation, by their status. Errors are JSON."""
+    responses: dict[str, Any] = {}
+    if operation.websocket:
+        responses["101"] = {"description": "The WebSocket is open."}
+    for status, answer in () if operation.websocket else operation.answers.items():
+        content = {} if answer is None else {"content": _content(answer)}
+        responses[str(status)] = {"description": HTTPStatus(status).phrase} | content
+    for range_, why in (("4XX", "The request is refused."), ("5XX", "The request has failed.")):
+        responses[range_] = {"description": why, "content": _content(Error)}
+    return responses
+
+
+def _content(answer: type[BaseModel] | str) -> dict[str, Any]:
+    if isinstance(answer, str):
+        return {answer: {}}
+    return {"application/json": {"schema": {"$ref": _REF.format(model=answer.__name__)}}}
 
 
 def _takes_nothing(model: type[BaseModel]) -> bool:

@@ -15,6 +15,7 @@ from mediaserver.playout.prompts.editing.names import split_extension, validate_
 from mediaserver.playout.prompts.editing.uploads import Upload
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.runtime.engine import Engine
+from mediaserver.server.admin.answers import CheckedPrompt, Prompt, Versions
 from mediaserver.server.admin.authorization import GRANT
 from mediaserver.server.admin.connections import AdminConnection
 from mediaserver.server.admin.openapi import Operation
@@ -38,12 +39,41 @@ class PromptChanges:
         """The operations of the admin port that this object handles."""
         one, prompts = "/v1/prompts/{name}", Scope.PROMPTS
         return [
-            Operation("PUT", one, prompts, self.upload, query=("type",), takes_sound=True),
+            Operation(
+                "PUT",
+                one,
+                prompts,
+                self.upload,
+                query=("type",),
+                takes_sound=True,
+                answers={200: CheckedPrompt, 201: CheckedPrompt},
+            ),
             Operation("DELETE", one, prompts, self.remove, query=("force",)),
-            Operation("POST", f"{one}/rename", prompts, self.rename, RenameRequest, query=("force",)),
-            Operation("POST", f"{one}/say", prompts, self.say, SayRequest),
-            Operation("GET", f"{one}/history", Scope.READ, self.list_versions),
-            Operation("POST", f"{one}/history/{{version}}/restore", prompts, self.restore),
+            Operation(
+                "POST",
+                f"{one}/rename",
+                prompts,
+                self.rename,
+                RenameRequest,
+                query=("force",),
+                answers={200: Prompt},
+            ),
+            Operation(
+                "POST",
+                f"{one}/say",
+                prompts,
+                self.say,
+                SayRequest,
+                answers={200: CheckedPrompt, 201: CheckedPrompt},
+            ),
+            Operation("GET", f"{one}/history", Scope.READ, self.list_versions, answers={200: Versions}),
+            Operation(
+                "POST",
+                f"{one}/history/{{version}}/restore",
+                prompts,
+                self.restore,
+                answers={200: CheckedPrompt, 201: CheckedPrompt},
+            ),
         ]
 
     async def upload(self, request: web.Request) -> web.Response:

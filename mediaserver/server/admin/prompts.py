@@ -13,7 +13,8 @@ from mediaserver.errors import PromptError, RefusalReason, RefusedError
 from mediaserver.playout.prompts.encoded_frames import PCM_BLOCK_BYTES, EncodedFrames
 from mediaserver.runtime.disk_caches import MEGABYTE
 from mediaserver.runtime.engine import Engine
-from mediaserver.server.admin.openapi import Operation
+from mediaserver.server.admin.answers import Prompts, Waveform
+from mediaserver.server.admin.openapi import WAV, Operation
 from mediaserver.server.admin.prompt_changes import PromptChanges
 from mediaserver.server.admin.requests import parse_limit
 from mediaserver.wire.encapsulation import PCM, PCMA, PCMU
@@ -39,9 +40,18 @@ class PromptRequests:
         """The operations of the admin port that this object or `PromptChanges` handles."""
         one = "/v1/prompts/{name}"
         return [
-            Operation("GET", "/v1/prompts", Scope.READ, self.list_prompts, query=("limit", "after")),
-            Operation("GET", f"{one}/audio", Scope.READ, self.audio, query=("law",), lasting=True),
-            Operation("GET", f"{one}/waveform", Scope.READ, self.waveform),
+            Operation(
+                "GET",
+                "/v1/prompts",
+                Scope.READ,
+                self.list_prompts,
+                query=("limit", "after"),
+                answers={200: Prompts},
+            ),
+            Operation(
+                "GET", f"{one}/audio", Scope.READ, self.audio, query=("law",), lasting=True, answers={200: WAV}
+            ),
+            Operation("GET", f"{one}/waveform", Scope.READ, self.waveform, answers={200: Waveform}),
             *self._changes.operations,
         ]
 

@@ -26,8 +26,11 @@ VariableValue = Annotated[str, Field(max_length=MAX_VARIABLE)]
 _MAX_PAGE = 1000  # the most entries of a list in one answer
 
 
+_KEYS = rf"^[0-9A-D*#]{{1,{MAX_TYPED_AHEAD}}}$"
+
+
 def _validate_keys(digits: str) -> str:
-    if not re.fullmatch(rf"[0-9A-D*#]{{1,{MAX_TYPED_AHEAD}}}", digits):
+    if not re.fullmatch(_KEYS, digits):
         raise ValueError(f"should be keys of 0-9 A-D * #, at least one and at most {MAX_TYPED_AHEAD}")
     return digits
 
@@ -35,7 +38,7 @@ def _validate_keys(digits: str) -> str:
 class PressedKeys(Table):
     """DTMF keys, in the order in which a caller pressed them."""
 
-    digits: Annotated[str, pydantic.AfterValidator(_validate_keys)]
+    digits: Annotated[str, pydantic.AfterValidator(_validate_keys)] = Field(json_schema_extra={"pattern": _KEYS})
 
 
 class SoundUrl(Table):

@@ -15,6 +15,7 @@ from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
 from mediaserver.runtime.registry import describe_stream
+from mediaserver.server.admin.answers import Identified, LiveStream, Streams, Variables
 from mediaserver.server.admin.control.bodies import LabelRequest
 from mediaserver.server.admin.control.lookup import StreamLookup
 from mediaserver.server.admin.openapi import Operation
@@ -46,14 +47,26 @@ class StreamRequests:
         """The operations of the admin port that this object handles."""
         one, read, control = "/v1/streams/{id}", Scope.READ, Scope.CONTROL
         return [
-            Operation("POST", "/v1/attach", control, self.attach, AttachRequest),
+            Operation("POST", "/v1/attach", control, self.attach, AttachRequest, answers={202: Identified}),
             Operation(
-                "GET", "/v1/streams", read, self.list_streams, query=("path", "call", "label", "limit", "after")
+                "GET",
+                "/v1/streams",
+                read,
+                self.list_streams,
+                query=("path", "call", "label", "limit", "after"),
+                answers={200: Streams},
             ),
-            Operation("GET", one, read, self.describe),
+            Operation("GET", one, read, self.describe, answers={200: LiveStream}),
             Operation("DELETE", one, control, self.hang_up),
             Operation("POST", f"{one}/digits", control, self.press_keys, PressedKeys),
-            Operation("PATCH", f"{one}/variables", control, self.set_variables, VariablesRequest),
+            Operation(
+                "PATCH",
+                f"{one}/variables",
+                control,
+                self.set_variables,
+                VariablesRequest,
+                answers={200: Variables},
+            ),
             Operation("PUT", f"{one}/label", control, self.set_label, LabelRequest),
         ]
 

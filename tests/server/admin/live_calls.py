@@ -10,6 +10,7 @@ import aiohttp
 import numpy as np
 
 from mediaserver.audio.pcm import to_bytes
+from tests.server.admin.contract import check_answer
 from tests.server.process import Heard, ServerProcess, client_session, listen
 from tests.timing import PATIENCE, eventually
 
@@ -46,11 +47,13 @@ def bearer(name: str) -> dict[str, str]:
 async def ask(
     server: ServerProcess, method: str, path: str, body: object = None, by: str = "agent"
 ) -> tuple[int, Any]:
-    """Status and JSON of an answer."""
+    """Status and JSON of an answer, which must be as the API's description says."""
     async with client_session() as client:
         response = await client.request(method, server.admin_url(path), json=body, headers=bearer(by))
         text = await response.text()
-        return response.status, json.loads(text) if text else None
+        answer = json.loads(text) if text else None
+        check_answer(method, path, response.status, answer)
+        return response.status, answer
 
 
 @contextlib.asynccontextmanager

@@ -33,6 +33,20 @@ def test_a_body_is_optional_where_nothing_in_it_is_required() -> None:
     assert optional == {"post /v1/streams/{id}/recording"}
 
 
+def test_every_answer_is_described() -> None:
+    """With its keys, or as what it is where it is no JSON. The tests compare real answers with that."""
+    found = document(operations())
+    other = {"get /healthz", "get /readyz", "get /metrics", "get /v1/openapi.json"}
+    for path, methods in found["paths"].items():
+        for method, described in methods.items():
+            responses = described["responses"]
+            assert {"4XX", "5XX"} < responses.keys()
+            for status in responses.keys() - {"4XX", "5XX", "101", "204"}:
+                content = responses[status]["content"]
+                is_sound = content.keys() == {"audio/wav"}
+                assert is_sound or f"{method} {path}" in other or "schema" in content["application/json"]
+
+
 def test_a_text_is_described_as_text() -> None:
     schemas = document(operations())["components"]["schemas"]
     assert schemas["SpokenPrompt"]["properties"]["say"]["type"] == "string"

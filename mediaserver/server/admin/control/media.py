@@ -12,6 +12,7 @@ from mediaserver.handlers.common.spoken_prompt import SpokenPromptSettings
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.server.admin.answers import Identified, Marked
 from mediaserver.server.admin.control.bodies import GainRequest, MarkRequest, MuteRequest
 from mediaserver.server.admin.control.fetched_sounds import FetchedSounds
 from mediaserver.server.admin.control.lookup import StreamLookup
@@ -34,10 +35,10 @@ class MediaRequests:
         """The operations of the admin port that this object handles."""
         one, control = "/v1/streams/{id}", Scope.CONTROL
         return [
-            Operation("POST", f"{one}/play", control, self.play, PlayRequest),
+            Operation("POST", f"{one}/play", control, self.play, PlayRequest, answers={202: Identified}),
             Operation("DELETE", f"{one}/play", control, self.clear),
             Operation("DELETE", f"{one}/play/{{playback}}", control, self.stop),
-            Operation("POST", f"{one}/marks", control, self.mark, MarkRequest),
+            Operation("POST", f"{one}/marks", control, self.mark, MarkRequest, answers={202: Marked}),
             Operation("PUT", f"{one}/background", control, self.set_background, BackgroundRequest),
             Operation("PUT", f"{one}/gain", control, self.set_gain, GainRequest),
             Operation("PUT", f"{one}/mute", control, self.mute, MuteRequest),

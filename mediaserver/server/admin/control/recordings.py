@@ -8,6 +8,7 @@ from aiohttp import web
 from mediaserver.config.listener_settings import AdminSettings, Scope
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.handlers.common import files
+from mediaserver.server.admin.answers import RecordingBegun
 from mediaserver.server.admin.authorization import GRANT
 from mediaserver.server.admin.control.bodies import RecordRequest
 from mediaserver.server.admin.control.lookup import StreamLookup
@@ -28,7 +29,7 @@ class RecordingRequests:
         """The operations of the admin port that this object handles."""
         path, control = "/v1/streams/{id}/recording", Scope.CONTROL
         return [
-            Operation("POST", path, control, self.start, RecordRequest),
+            Operation("POST", path, control, self.start, RecordRequest, answers={202: RecordingBegun}),
             Operation("PUT", path, control, self.pause, RecordingRequest),
             Operation("DELETE", f"{path}/{{recording}}", control, self.stop),
         ]

@@ -7,6 +7,7 @@ from aiohttp import web
 from mediaserver.config.listener_settings import Scope
 from mediaserver.runtime.engine import Engine
 from mediaserver.runtime.switching import switch_stream
+from mediaserver.server.admin.answers import Switched
 from mediaserver.server.admin.authorization import GRANT
 from mediaserver.server.admin.control.bodies import SwitchRequest
 from mediaserver.server.admin.control.lookup import StreamLookup
@@ -23,7 +24,16 @@ class SwitchRequests:
     @property
     def operations(self) -> Sequence[Operation]:
         """The operations of the admin port that this object handles."""
-        return [Operation("POST", "/v1/streams/{id}/switch", Scope.CONTROL, self.switch, SwitchRequest)]
+        return [
+            Operation(
+                "POST",
+                "/v1/streams/{id}/switch",
+                Scope.CONTROL,
+                self.switch,
+                SwitchRequest,
+                answers={202: Switched},
+            )
+        ]
 
     async def switch(self, request: web.Request) -> web.Response:
         """Switch a stream to another path: that path's handler takes over, on the same connection."""
