@@ -18,7 +18,7 @@ from mediaserver.cli.main import app
 from mediaserver.config.settings import PathSettings
 from mediaserver.errors import RefusalReason
 from mediaserver.server.admin.connections import REFUSALS as ADMIN
-from mediaserver.server.admin.openapi import REFUSALS as API
+from mediaserver.server.admin.schemas.openapi import REFUSALS as API
 from mediaserver.server.http.refusals import REFUSALS
 from scripts.reference import PAGES, example, settings
 from tests.timing import UNIT

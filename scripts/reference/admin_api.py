@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from mediaserver.events.hub import EventHub
 from mediaserver.server.admin.endpoint import AdminEndpoint
-from mediaserver.server.admin.openapi import Operation
+from mediaserver.server.admin.schemas.openapi import Operation
 from scripts.reference.markdown import code, page, prose, table
 
 _ABOUT = """\

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from mediaserver.errors import RefusalReason
 from mediaserver.server.admin.connections import REFUSALS as ADMIN
-from mediaserver.server.admin.openapi import REFUSALS as API
+from mediaserver.server.admin.schemas.openapi import REFUSALS as API
 from mediaserver.server.http.refusals import REFUSALS
 from scripts.reference.markdown import code, page, prose, table
 

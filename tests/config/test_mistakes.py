@@ -22,7 +22,7 @@ from mediaserver.handlers.table import HANDLERS
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing import requirements
 from mediaserver.routing.configuration import Configuration
-from mediaserver.server.admin.requests import PressedKeys
+from mediaserver.server.admin.schemas.requests import PressedKeys
 from tests.project import cache_in, mistakes, without_missing_engine
 from tests.sound import speechlike, write_wav
 

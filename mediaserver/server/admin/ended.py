@@ -9,9 +9,9 @@ from aiohttp import web
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.runtime import ended_streams
-from mediaserver.server.admin.answers import EndedStream, EndedStreams
-from mediaserver.server.admin.openapi import Operation
-from mediaserver.server.admin.requests import parse_flag, parse_limit, parse_number
+from mediaserver.server.admin.schemas.answers import EndedStream, EndedStreams
+from mediaserver.server.admin.schemas.openapi import Operation
+from mediaserver.server.admin.schemas.requests import parse_flag, parse_limit, parse_number
 
 _AT_ONCE = 10  # number of streams that are looked at in one turn of the event loop, which takes some 0.3 ms
 

@@ -10,7 +10,7 @@ from mediaserver.client.attach import Attacher
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import ConfigError, RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
-from mediaserver.server.admin import answers, console, openapi
+from mediaserver.server.admin import console
 from mediaserver.server.admin.authorization import ANYBODY, GRANT, TICKET, Grant, Tickets, authorize, in_force
 from mediaserver.server.admin.connections import AdminConnection, AdminConnections
 from mediaserver.server.admin.control.fetched_sounds import FetchedSounds
@@ -27,10 +27,11 @@ from mediaserver.server.admin.live.levels import LevelStreams
 from mediaserver.server.admin.live.listen import ListenRequests
 from mediaserver.server.admin.live.overview import OverviewStreams
 from mediaserver.server.admin.live.path_calls import PathCalls
-from mediaserver.server.admin.openapi import JSON, TEXT, WAV, Handler, Operation
 from mediaserver.server.admin.paths import PathRequests
 from mediaserver.server.admin.prompts import PromptRequests
-from mediaserver.server.admin.requests import AUDITED, TicketRequest, parse_body
+from mediaserver.server.admin.schemas import answers, openapi
+from mediaserver.server.admin.schemas.openapi import JSON, TEXT, WAV, Handler, Operation
+from mediaserver.server.admin.schemas.requests import AUDITED, TicketRequest, parse_body
 from mediaserver.server.admin.streams import StreamRequests
 from mediaserver.server.http import aiohttp_defaults
 from mediaserver.server.http.media import MediaEndpoint
@@ -271,14 +272,8 @@ class AdminEndpoint:
 
 def _log_audit(request: web.Request, grant: Grant, **facts: object) -> None:
     """Log a request that may change a stream or listen to it, with the name of its token."""
-    log.info(
-        "admin request",
-        by=grant.caller,
-        peer=request.remote,
-        method=request.method,
-        path=request.path,
-        **facts,
-    )
+    facts = {"by": grant.caller, "peer": request.remote, "method": request.method, "path": request.path, **facts}
+    log.info("admin request", **facts)
 
 
 async def _log_beginning(request: web.Request, _: web.StreamResponse) -> None:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from aiohttp import web
 
 from mediaserver.errors import RefusalReason, RefusedError
-from mediaserver.server.admin.openapi import Handler
-from mediaserver.server.admin.requests import read_body
+from mediaserver.server.admin.schemas.openapi import Handler
+from mediaserver.server.admin.schemas.requests import read_body
 
 HEADER = "Idempotency-Key"
 KEPT_SECONDS = 600.0

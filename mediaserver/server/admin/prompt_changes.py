@@ -15,11 +15,11 @@ from mediaserver.playout.prompts.editing.names import split_extension, validate_
 from mediaserver.playout.prompts.editing.uploads import Upload
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.runtime.engine import Engine
-from mediaserver.server.admin.answers import CheckedPrompt, Prompt, Versions
 from mediaserver.server.admin.authorization import GRANT
 from mediaserver.server.admin.connections import AdminConnection
-from mediaserver.server.admin.openapi import Operation
-from mediaserver.server.admin.requests import AUDITED, RenameRequest, SayRequest, parse_body, parse_flag
+from mediaserver.server.admin.schemas.answers import CheckedPrompt, Prompt, Versions
+from mediaserver.server.admin.schemas.openapi import Operation
+from mediaserver.server.admin.schemas.requests import AUDITED, RenameRequest, SayRequest, parse_body, parse_flag
 from mediaserver.speech.engines.requirements import voice_problems
 from mediaserver.support.aiohttp_adapter import protocol_of
 

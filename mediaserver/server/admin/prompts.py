@@ -13,10 +13,10 @@ from mediaserver.errors import PromptError, RefusalReason, RefusedError
 from mediaserver.playout.prompts.encoded_frames import PCM_BLOCK_BYTES, EncodedFrames
 from mediaserver.runtime.disk_caches import MEGABYTE
 from mediaserver.runtime.engine import Engine
-from mediaserver.server.admin.answers import Prompts, Waveform
-from mediaserver.server.admin.openapi import WAV, Operation
 from mediaserver.server.admin.prompt_changes import PromptChanges
-from mediaserver.server.admin.requests import parse_limit
+from mediaserver.server.admin.schemas.answers import Prompts, Waveform
+from mediaserver.server.admin.schemas.openapi import WAV, Operation
+from mediaserver.server.admin.schemas.requests import parse_limit
 from mediaserver.wire.encapsulation import PCM, PCMA, PCMU
 
 _BLOCK_FRAMES = PCM_BLOCK_BYTES // FRAME_BYTES  # number of frames sent between two turns of the event loop

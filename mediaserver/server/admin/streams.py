@@ -15,11 +15,11 @@ from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.runtime.engine import Engine
 from mediaserver.runtime.registry import describe_stream
-from mediaserver.server.admin.answers import Identified, LiveStream, Streams, Variables
 from mediaserver.server.admin.control.bodies import LabelRequest
 from mediaserver.server.admin.control.lookup import StreamLookup
-from mediaserver.server.admin.openapi import Operation
-from mediaserver.server.admin.requests import (
+from mediaserver.server.admin.schemas.answers import Identified, LiveStream, Streams, Variables
+from mediaserver.server.admin.schemas.openapi import Operation
+from mediaserver.server.admin.schemas.requests import (
     PressedKeys,
     VariablesRequest,
     parse_body,

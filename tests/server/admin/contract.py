@@ -12,7 +12,7 @@ from openapi_schema_validator import OAS31Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from mediaserver.server.admin.openapi import document
+from mediaserver.server.admin.schemas.openapi import document
 from scripts.reference.admin_api import operations
 
 _BASE = "urn:api"  # the URI of the document

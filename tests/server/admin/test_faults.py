@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from mediaserver.config.settings import Settings
 from mediaserver.server.admin.endpoint import AdminEndpoint
-from mediaserver.server.admin.openapi import Operation
+from mediaserver.server.admin.schemas.openapi import Operation
 from mediaserver.server.server import Server
 
 

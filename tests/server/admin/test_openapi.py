@@ -5,7 +5,7 @@ import re
 import pytest
 from openapi_spec_validator import validate
 
-from mediaserver.server.admin.openapi import Operation, document
+from mediaserver.server.admin.schemas.openapi import Operation, document
 from scripts.reference.admin_api import operations
 
 

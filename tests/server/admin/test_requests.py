@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from mediaserver.client.attach import AttachRequest
 from mediaserver.errors import RefusedError
 from mediaserver.server.admin.control.bodies import GainRequest, MuteRequest, RecordRequest
-from mediaserver.server.admin.requests import BackgroundRequest, PlayRequest, SayRequest, parse_body
+from mediaserver.server.admin.schemas.requests import BackgroundRequest, PlayRequest, SayRequest, parse_body
 
 
 async def parsed(model: type[BaseModel], body: object) -> BaseModel:

@@ -26,7 +26,7 @@ from mediaserver.server.admin.live.websockets import (
     read_messages,
     serve_websocket,
 )
-from mediaserver.server.admin.openapi import Handler, Operation
+from mediaserver.server.admin.schemas.openapi import Handler, Operation
 from mediaserver.server.server import Server
 from scripts.reference.admin_api import operations
 from tests.server.process import UPGRADE, connected, upgrade_request, write_config

@@ -12,12 +12,12 @@ from mediaserver.handlers.common.spoken_prompt import SpokenPromptSettings
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.playout.sources.playlist import Playlist, Repeated
-from mediaserver.server.admin.answers import Identified, Marked
 from mediaserver.server.admin.control.bodies import GainRequest, MarkRequest, MuteRequest
 from mediaserver.server.admin.control.fetched_sounds import FetchedSounds
 from mediaserver.server.admin.control.lookup import StreamLookup
-from mediaserver.server.admin.openapi import Operation
-from mediaserver.server.admin.requests import BackgroundRequest, PlayRequest, SoundUrl, parse_body
+from mediaserver.server.admin.schemas.answers import Identified, Marked
+from mediaserver.server.admin.schemas.openapi import Operation
+from mediaserver.server.admin.schemas.requests import BackgroundRequest, PlayRequest, SoundUrl, parse_body
 
 
 class MediaRequests:

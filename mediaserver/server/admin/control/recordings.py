@@ -8,12 +8,12 @@ from aiohttp import web
 from mediaserver.config.listener_settings import AdminSettings, Scope
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.handlers.common import files
-from mediaserver.server.admin.answers import RecordingBegun
 from mediaserver.server.admin.authorization import GRANT
 from mediaserver.server.admin.control.bodies import RecordRequest
 from mediaserver.server.admin.control.lookup import StreamLookup
-from mediaserver.server.admin.openapi import Operation
-from mediaserver.server.admin.requests import RecordingRequest, parse_body
+from mediaserver.server.admin.schemas.answers import RecordingBegun
+from mediaserver.server.admin.schemas.openapi import Operation
+from mediaserver.server.admin.schemas.requests import RecordingRequest, parse_body
 
 _NAME = "{resource}-{id}-{time}"  # template for the beginning of a file's name, as in the handler `record`
 

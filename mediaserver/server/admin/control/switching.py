@@ -7,12 +7,12 @@ from aiohttp import web
 from mediaserver.config.listener_settings import Scope
 from mediaserver.runtime.engine import Engine
 from mediaserver.runtime.switching import switch_stream
-from mediaserver.server.admin.answers import Switched
 from mediaserver.server.admin.authorization import GRANT
 from mediaserver.server.admin.control.bodies import SwitchRequest
 from mediaserver.server.admin.control.lookup import StreamLookup
-from mediaserver.server.admin.openapi import Operation
-from mediaserver.server.admin.requests import parse_body
+from mediaserver.server.admin.schemas.answers import Switched
+from mediaserver.server.admin.schemas.openapi import Operation
+from mediaserver.server.admin.schemas.requests import parse_body
 
 
 class SwitchRequests:

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.admin.authorization import GRANT, Grant
-from mediaserver.server.admin.openapi import Operation
+from mediaserver.server.admin.schemas.openapi import Operation
 
 # The most connections for requests that last, such as for events. The other connections of the admin port are left
 # for short requests, such as for metrics.

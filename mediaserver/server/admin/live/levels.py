@@ -18,7 +18,7 @@ from mediaserver.server.admin.live.websockets import (
     serve_websocket,
     until_first,
 )
-from mediaserver.server.admin.requests import MAX_WATCHED, WatchedStreams
+from mediaserver.server.admin.schemas.requests import MAX_WATCHED, WatchedStreams
 
 _INTERVAL = 0.2  # seconds between two messages with levels
 _AT_A_TIME = 20  # number of streams measured in one turn of the event loop, which takes some 0.1 ms

@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 from mediaserver import __version__
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import RefusalReason
-from mediaserver.server.admin.answers import Error
+from mediaserver.server.admin.schemas.answers import Error
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # The cases in which the API, /v1, refuses a request, by the reason of the refusal, besides those in which the
