@@ -17,10 +17,11 @@ def speechlike(samples: int, seed: int = 1) -> Samples:
     return (rng.normal(0, 6000, samples) * envelope).clip(-32768, 32767).astype(np.int16)
 
 
-def voice(samples: int, pitch: float = 120.0, peak: float = 12_000) -> Samples:
+def voice(samples: int, pitch: float = 120.0, peak: float = 12_000, melody: float = 1.0) -> Samples:
     """A voice that says vowels: harmonics of a pitch that moves, under two formants that move as well."""
     at = np.arange(samples) / 8000
-    hertz = pitch * (1 + 0.18 * np.sin(2 * np.pi * 2.1 * at) + 0.05 * np.sin(2 * np.pi * 5.3 * at))
+    moves = 0.18 * np.sin(2 * np.pi * 2.1 * at) + 0.05 * np.sin(2 * np.pi * 5.3 * at)
+    hertz = pitch * (1 + melody * moves)
     phase = 2 * np.pi * np.cumsum(hertz) / 8000
     first, second = 500 + 220 * np.sin(2 * np.pi * 3.1 * at), 1500 + 500 * np.sin(2 * np.pi * 2.3 * at + 1)
     sound = np.zeros(samples)

@@ -22,6 +22,7 @@ SECONDS = 60
 _PROGRESS_TONES = ("dial", "ringback", "busy", "congestion", "sit")
 _LOSSES, _DELAYS = (20, 30, 40), (20, 60, 100, 205, 400)  # of an echo, in dB and in ms
 _ACTIVE_MARGIN_DB = 15.9  # ITU-T P.56: a voice is active where it is no further below its active level
+_NOISY_LINE_DBFS = -35.0  # level of the noise that a ringing tone of -15 dBm0 comes with
 _STEP = 80  # samples (10 ms) of which a level is taken
 
 
@@ -85,6 +86,15 @@ def hum(hertz: float, dbfs: float) -> Signal:
     return np.asarray(sound / np.std(sound) * amplitude(dbfs))
 
 
+def wind(dbfs: float, rng: np.random.Generator) -> Signal:
+    """Wind in a microphone: noise that is weaker by 6 dB with each octave, in a gust every 2.5 seconds."""
+    size = SECONDS * SAMPLE_RATE
+    spectrum = np.fft.rfft(rng.normal(0, 1, size)) / np.maximum(np.fft.rfftfreq(size, 1 / SAMPLE_RATE), 20)
+    gusts = 1 + 0.8 * np.sin(2 * np.pi * 0.4 * np.arange(size) / SAMPLE_RATE)
+    sound = np.fft.irfft(spectrum, size) * gusts
+    return np.asarray(sound / np.std(sound) * amplitude(dbfs))
+
+
 def repeated(sound: Signal, samples: int = SECONDS * SAMPLE_RATE) -> Signal:
     """A minute of a sound, from its beginning again and again."""
     return np.tile(sound, -(-samples // len(sound)))[:samples]
@@ -127,5 +137,9 @@ def _noises(quiet: Signal) -> Iterator[tuple[str, Signal]]:
     for hertz, level in itertools.product((50, 60), (-45, -30)):
         yield f"hum, {hertz} Hz, {level} dBFS", hum(hertz, level) + quiet
     for name, (country, plan) in itertools.product(_PROGRESS_TONES, TONE_PLANS.items()):
-        tone = tones.render(tones.normalize(tones.parse(plan[name], -15.0))).repeat
-        yield f"{name}, {country}", repeated(tone.astype(np.float64)) + quiet
+        tone = repeated(tones.render(tones.normalize(tones.parse(plan[name], -15.0))).repeat.astype(np.float64))
+        yield f"{name}, {country}", tone + quiet
+        if name == "ringback":
+            yield f"{name} on a noisy line, {country}", tone + noise(_NOISY_LINE_DBFS, len(tone), rng)
+    for level in (-45, -35):
+        yield f"wind in gusts, {level} dBFS", wind(level, rng) + quiet

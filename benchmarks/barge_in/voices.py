@@ -21,7 +21,7 @@ _PROGRAMS: dict[str, Sequence[str]] = {
     },
     **{
         f"espeak-ng {name}": ("espeak-ng", "-v", name, "-w", "{file}", "{text}")
-        for name in ("en-us", "en-gb+f3", "de")
+        for name in ("en-us", "en-us+m3", "en-gb+f3", "de", "es")
     },
 }
 # Debian's packages asterisk-core-sounds-*-wav and pocketsphinx-testdata: people, recorded.

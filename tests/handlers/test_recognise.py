@@ -292,12 +292,12 @@ def test_sensitivity_is_that_of_the_vad(call: Callable[..., Any]) -> None:
 
     @in_virtual_time
     async def run(loop: VirtualLoop, mode: int) -> None:
-        caller = await call(loop, ScriptedRecogniser("x"), Recognise(sensitivity=mode), 4000, (1000, voice(40)))
+        caller = await call(loop, ScriptedRecogniser("x"), Recognise(sensitivity=mode), 4000, (1000, voice(60)))
         found.append(len(caller.backend.events_of("transcript.final")))
 
     for mode in (0, 3):
         run(mode=mode)
-    assert found == [1, 0]  # 40 ms of a vowel
+    assert found == [1, 0]  # 60 ms of a vowel
 
 
 # -- the transcript ----------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Short-time spectra of 8 kHz audio, and three measures of a frame: periodicity, change and concentration.
+"""Short-time spectra of 8 kHz audio, and three measures of a frame: pitch, change and concentration.
 
 A spectrum is taken each 20 ms, of the last 32 ms. Its bins are 31.25 Hz apart. Of these, the 106 bins from 187.5
 to 3468.75 Hz count, a little more than a telephone carries. They form 14 bands, about as wide as those of the ear.
@@ -25,7 +25,7 @@ BINS = _LAST - _FIRST
 _EDGES = np.array([6, 10, 14, 18, 22, 27, 32, 38, 45, 53, 62, 72, 84, 97]) - _FIRST  # the first bin of each band
 BANDS = len(_EDGES)
 
-_SHORTEST, _LONGEST = SAMPLE_RATE // 400, SAMPLE_RATE // 70 + 1  # limits of a pitch period in samples: 400, 70 Hz
+SHORTEST_PERIOD, LONGEST_PERIOD = SAMPLE_RATE // 400, SAMPLE_RATE // 70 + 1  # of a pitch, in samples: 400, 70 Hz
 _CORRELATED = 384  # Fourier transform size for an autocorrelation: at least a window and the longest pitch period
 _AROUND = 2  # number of bins to each side of its strongest bin that a tone fills, even with 16 Hz of modulation
 _TONE = np.ones(2 * _AROUND + 1, np.float32)
@@ -54,16 +54,16 @@ _OF_BANDS = (np.searchsorted(_EDGES, np.arange(BINS), "right")[:, None] - 1 == n
 
 def _autocorrelation(window: Window) -> Window:
     """The autocorrelation of one window, up to the longest pitch period."""
-    correlation: Window = np.correlate(np.concatenate((window, np.zeros(_LONGEST, np.float32))), window)
+    correlation: Window = np.correlate(np.concatenate((window, np.zeros(LONGEST_PERIOD, np.float32))), window)
     return correlation
 
 
 _OF_WINDOW = _autocorrelation(_HANN)
 # The autocorrelation of a windowed periodic signal falls as the lag grows. The weights make up for that (Boersma,
 # "Accurate short-term analysis of the fundamental frequency", 1993).
-_LAG_WEIGHTS = _OF_WINDOW[0] / _OF_WINDOW[_SHORTEST:]
+_LAG_WEIGHTS = _OF_WINDOW[0] / _OF_WINDOW[SHORTEST_PERIOD:]
 # The autocorrelation at lag 0 and at each pitch period is the product of a power spectrum with this matrix.
-_LAGS = np.concatenate(([0], np.arange(_SHORTEST, _LONGEST + 1)))
+_LAGS = np.concatenate(([0], np.arange(SHORTEST_PERIOD, LONGEST_PERIOD + 1)))
 _TO_LAGS = (
     np.cos(2 * np.pi / _CORRELATED * np.outer(np.arange(_CORRELATED // 2 + 1), _LAGS)) / _CORRELATED
 ).astype(np.float32)
@@ -106,14 +106,15 @@ def band_powers(windows: Window) -> Window:
     return band_sums(powers_of(spectra(windows)[..., COUNTED]))
 
 
-def periodicity(windows: Window) -> Window:
-    """How alike one pitch period and the next are: 1 for a voiced sound without noise, some 0.2 for noise.
+def pitch(windows: Window) -> tuple[Window, NDArray[np.intp]]:
+    """How alike one pitch period and the next are, and the length of a period in samples.
 
-    The windows have shape (..., 256), the result (...).
+    The likeness is 1 for a voiced sound without noise, some 0.2 for noise. The windows have shape (..., 256), the
+    results (...).
     """
     if windows.ndim == 1:
         correlation = _autocorrelation(windows * _HANN)
-        none, lags = correlation[0], correlation[_SHORTEST:]
+        none, lags = correlation[0], correlation[SHORTEST_PERIOD:]
     else:
         real, imaginary = _transform(windows, _EVERY)
         real *= real
@@ -121,9 +122,9 @@ def periodicity(windows: Window) -> Window:
         real += imaginary
         correlations = products(real, _TO_LAGS)
         none, lags = correlations[:, 0], correlations[:, 1:]
-    likest = (lags * _LAG_WEIGHTS).max(axis=-1)
-    alike: Window = likest / np.maximum(none, _TINY)
-    return alike
+    weighted = lags * _LAG_WEIGHTS
+    alike: Window = weighted.max(axis=-1) / np.maximum(none, _TINY)
+    return alike, weighted.argmax(axis=-1) + SHORTEST_PERIOD
 
 
 def change(latest: Spectrum, before: Spectrum, earliest: Spectrum, bands: NDArray[np.bool_]) -> Window:

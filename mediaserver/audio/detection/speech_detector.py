@@ -3,7 +3,7 @@
 A voice activity detector such as WebRTC's takes for speech whatever is not quiet: noise, tones, hum, music and the
 prompt's own echo. This detector gathers evidence of speech, frame by frame. A frame speaks for speech if it stands
 out from the noise floor and from what may be echo, is periodic as a voice is, and changes as a voice does. A frame
-of steady partials, as of a tone, hum or a held note, speaks against it.
+of steady partials, as of a tone, hum or a held note, speaks against it. `speech_evidence` has the rules.
 
 The frames of many streams are weighed together, as one numpy operation for all costs little more than for one.
 """
@@ -25,12 +25,13 @@ from mediaserver.audio.detection.spectrum import (
     band_sums,
     powers_of,
 )
+from mediaserver.audio.detection.speech_evidence import AGAINST, FADING, VOICED, evidence_of, without_noise
 from mediaserver.audio.detection.state_table import StateTable
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, Chunker, Samples, Signal, from_bytes
 
 # The evidence of speech that begins a talkspurt, for each mode from 0 to 3. The modes are those of WebRTC's VAD. A
 # voiced frame adds about 1.
-_THRESHOLDS = (3.0, 3.15, 3.3, 4.5)
+_THRESHOLDS = (2.65, 2.75, 2.9, 3.95)
 
 
 def _power_of(dbfs: float) -> float:
@@ -46,18 +47,6 @@ _SILENCE_KNOWN = 16
 _OVER_NOISE = 4.0  # a band stands out with this many times the noise's power (6 dB)
 _SHARE = 0.4  # least share of a speech frame's power that lies in bands that stand out from the noise
 _FEWEST_BANDS = 2  # least number of bands in which a speech frame stands out from the noise
-_PERIODICITY = 0.42  # a frame whose periodicity is above this is voiced
-_CONCENTRATION = 0.95  # a frame whose concentration is above this is a single tone, even a modulated one
-# A voiced frame is evidence of speech if its spectrum changes by more than the first number. The evidence grows
-# with the change up to 1, which it reaches if the change exceeds the first number by the second.
-_CHANGE, _CHANGE_RANGE = 0.35, 0.2
-_STEADY = 0.25  # a frame whose spectrum changes less than this is steady
-_AGAINST = 0.8  # the most evidence of speech that a steady frame takes away
-_FADING = 0.12  # evidence of speech that a frame takes away if it is neither speech nor steady
-# The evidence of speech of a voiced frame is multiplied by 1.2 if 6 or more of its bands stand out from the noise.
-_BROAD_BANDS, _BROAD = 6, 1.2
-# A consonant without voice is like a burst of noise. It adds evidence only where there is little so far.
-_UNVOICED, _UNVOICED_LIMIT, _UNVOICED_BANDS, _UNVOICED_SHARE, _UNVOICED_CHANGE = 0.6, 0.65, 5, 0.8, 0.5
 
 # The state of a stream's detector, which is a row of a table.
 _STATE = np.dtype(
@@ -66,6 +55,7 @@ _STATE = np.dtype(
         ("spectra", np.complex64, (2, BINS)),  # the spectra of the two latest frames, in turns
         ("floor", np.float32, FLOOR_WIDTH),  # the estimate of the noise
         ("weighed", np.int64),  # number of frames from which the noise floor was estimated so far
+        ("period", np.int32),  # the pitch period of the latest frame in samples; 0 if it was not voiced
     ],
     align=True,
 )
@@ -129,9 +119,9 @@ class SpeechDetector:
             signal: Signal = samples.astype(float)
             power = float(signal.dot(signal)) / FRAME_SAMPLES
         if tone:
-            self._add_evidence(-_AGAINST)
+            self._add_evidence(-AGAINST)
         else:
-            self._add_evidence(self._weigh(samples, power) if self._has_news(power) else -_FADING)
+            self._add_evidence(self._weigh(samples, power) if self._has_news(power) else -FADING)
 
     def _weigh(self, samples: Samples, power: float) -> float:
         """The evidence of speech that a frame adds: what `_weigh_all` does, in fewer operations for one frame."""
@@ -144,7 +134,8 @@ class SpeechDetector:
         else:
             bins = spectrum.spectra(window)
         earliest, before = state["spectra"][:: 1 if weighed % 2 == 0 else -1]
-        gained = self._weigh_spectrum(window, bins, power, floor, before, earliest)
+        known = (before, earliest, int(state["period"]))
+        gained, state["period"] = self._weigh_spectrum(window, bins, power, floor, *known)
         state["tail"] = window[FRAME_SAMPLES:]
         earliest[:] = bins[COUNTED]
         state["weighed"] = weighed + 1
@@ -153,22 +144,34 @@ class SpeechDetector:
         return gained
 
     def _weigh_spectrum(
-        self, window: Window, bins: Spectrum, power: float, floor: Window, before: Spectrum, earliest: Spectrum
-    ) -> float:
+        self,
+        window: Window,
+        bins: Spectrum,
+        power: float,
+        floor: Window,
+        before: Spectrum,
+        earliest: Spectrum,
+        period_before: int,
+    ) -> tuple[float, int]:
+        """The evidence of speech that a frame adds, and its pitch period, 0 if it is not voiced."""
         powers = powers_of(bins)
         bands = band_sums(powers[COUNTED])
         noise = _OVER_NOISE * noise_floor.push_powers(floor, bands)
         if power <= _NOISE_FLOOR or not (bands > noise).any():
-            return -_FADING
+            return -FADING, 0
         if self._sent is not None and self._echo is not None:
             noise = noise + push_all([self._echo], [self._sent()])[0]
         standing_out = bands > noise
         count, share = int(np.count_nonzero(standing_out)), float(bands.dot(standing_out) / bands.sum())
         if count < _FEWEST_BANDS or share <= _SHARE:
-            return -_FADING
-        change = spectrum.change(bins[COUNTED], before, earliest, standing_out)
-        periodicity, concentration = spectrum.periodicity(window), spectrum.concentration(powers)
-        return self._evidence_of(count, share, float(change), float(periodicity), float(concentration))
+            return -FADING, 0
+        change = float(spectrum.change(bins[COUNTED], before, earliest, standing_out))
+        alike, likest = spectrum.pitch(window)
+        periodicity, period = without_noise(float(alike), share), int(likest)
+        concentration = float(spectrum.concentration(powers))
+        figures = (count, share, change, periodicity, period, period_before, concentration)
+        gained = evidence_of(self._evidence, *figures)
+        return gained, period if periodicity > VOICED else 0
 
     def _has_news(self, power: float) -> bool:
         """Whether a frame with this power needs its spectrum examined. In lasting silence, frames do not."""
@@ -195,21 +198,6 @@ class SpeechDetector:
         elif not self._evidence:
             self.speaking = False
 
-    def _evidence_of(
-        self, bands: int, share: float, change: float, periodicity: float, concentration: float
-    ) -> float:
-        """The evidence of speech in a frame.
-
-        `bands` is the number of its bands that stand out from the noise, and `share` their share of its power.
-        """
-        if periodicity > _PERIODICITY and concentration < _CONCENTRATION:
-            gained = max(-_AGAINST, min((change - _CHANGE) / _CHANGE_RANGE, 1.0))
-            return gained * _BROAD if gained > 0 and bands >= _BROAD_BANDS else gained
-        if change < _STEADY:
-            return -_AGAINST
-        unvoiced = bands >= _UNVOICED_BANDS and share > _UNVOICED_SHARE and change > _UNVOICED_CHANGE
-        return _UNVOICED if unvoiced and self._evidence < _UNVOICED_LIMIT else -_FADING
-
 
 def detect_speech(
     detectors: Sequence[SpeechDetector], frames: Samples, powers: Sequence[float], tones: Sequence[bool]
@@ -222,11 +210,11 @@ def detect_speech(
     rows: list[int] = []
     for n, detector in enumerate(detectors):
         if tones[n]:
-            detector._add_evidence(-_AGAINST)
+            detector._add_evidence(-AGAINST)
         elif detector._has_news(powers[n]):
             rows.append(n)
         else:
-            detector._add_evidence(-_FADING)
+            detector._add_evidence(-FADING)
     if rows:
         if len(rows) < len(frames):
             detectors, frames, powers = [detectors[n] for n in rows], frames[rows], [powers[n] for n in rows]
@@ -254,7 +242,7 @@ def _weigh_all(detectors: Sequence[SpeechDetector], frames: Samples, powers: Seq
     weighed = states["weighed"][at]
     oldest = weighed % 2
 
-    gains = [-_FADING] * len(frames)
+    gains, voiced = [-FADING] * len(frames), np.zeros(len(frames), np.int32)
     out = ((power > _NOISE_FLOOR) & (bands > noise).any(axis=1)).nonzero()[0]
     if len(out):
         of_bands = bands.take(out, axis=0)
@@ -264,18 +252,22 @@ def _weigh_all(detectors: Sequence[SpeechDetector], frames: Samples, powers: Seq
         enough = (counts >= _FEWEST_BANDS) & (shares > _SHARE)
         out, standing_out, counts, shares = out[enough], standing_out[enough], counts[enough], shares[enough]
     if len(out):
-        known, older = states["spectra"], oldest[out]
+        known, of, older = states["spectra"], at[out], oldest[out]
         changes = spectrum.change(
-            bins.take(out, axis=0)[:, COUNTED], known[at[out], 1 - older], known[at[out], older], standing_out
+            bins.take(out, axis=0)[:, COUNTED], known[of, 1 - older], known[of, older], standing_out
         )
-        periodicity = spectrum.periodicity(windows.take(out, axis=0))
+        periodicity, periods = spectrum.pitch(windows.take(out, axis=0))
+        periodicity = without_noise(periodicity, shares)
+        voiced[out] = periods * (periodicity > VOICED)
         concentration = spectrum.concentration(bin_powers.take(out, axis=0))
-        figures = (out, counts, shares, changes, periodicity, concentration)
+        pitch = (periodicity, periods, states["period"][of])
+        figures = (out, counts, shares, changes, *pitch, concentration)
         for n, *of_frame in zip(*[figure.tolist() for figure in figures], strict=True):
-            gains[n] = detectors[n]._evidence_of(*of_frame)
+            gains[n] = evidence_of(detectors[n]._evidence, *of_frame)
 
     states["tail"][at] = windows[:, FRAME_SAMPLES:]
     states["spectra"][at, oldest] = bins[:, COUNTED]
+    states["period"][at] = voiced
     weighed += 1
     states["weighed"][at] = weighed
     noise_floor.end_blocks(floors, weighed)

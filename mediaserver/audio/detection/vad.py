@@ -11,9 +11,9 @@ from mediaserver.audio.detection.speech_detector import SpeechDetector
 
 HANGOVER_FRAMES = 20  # frames without voice (400 ms) that end a talkspurt: longer than a plosive's closure
 # The evidence of speech that begins a talkspurt, by mode. Less is needed than to stop a prompt: a short word must
-# not be missed, while noise that is taken for a word does less harm. The first two frames of a tone are, by
-# mistake, evidence of 2.4.
-_ONSETS = (1.5, 2.0, 2.45, 3.3)
+# not be missed, while noise that is taken for a word does less harm. The first frames of a tone are, by mistake,
+# evidence of almost 2.5.
+_ONSETS = (1.3, 1.9, 2.5, 3.3)
 # The number of a stream's first frames that are judged as if its noise were 0: a stream may begin amid a word.
 _FIRST_FRAMES = 12
 

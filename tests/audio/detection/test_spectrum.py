@@ -29,7 +29,7 @@ def measure(samples: np.ndarray) -> Measures:
     windows = windows_of(samples)
     earliest, before, latest = (spectra(window) for window in windows)
     return Measures(
-        float(spectrum.periodicity(windows[-1])),
+        float(spectrum.pitch(windows[-1])[0]),
         float(spectrum.change(latest[COUNTED], before[COUNTED], earliest[COUNTED], np.ones(BANDS, bool))),
         float(spectrum.concentration(spectrum.powers_of(latest))),
         band_powers(windows[-1]),
@@ -86,7 +86,7 @@ def test_many_windows_together_have_the_measures_of_each() -> None:
     earliest, before, latest = (spectra(windows[:, n]) for n in range(3))
     every = np.ones((len(SOUNDS), BANDS), bool)
     together = (
-        spectrum.periodicity(windows[:, -1]),
+        spectrum.pitch(windows[:, -1])[0],
         spectrum.change(latest[:, COUNTED], before[:, COUNTED], earliest[:, COUNTED], every),
         spectrum.concentration(spectrum.powers_of(latest)),
     )

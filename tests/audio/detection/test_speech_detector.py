@@ -29,8 +29,8 @@ def line(signal: np.ndarray) -> list[bytes]:
     return [pcm[at : at + FRAME_BYTES] for at in range(0, len(pcm) - FRAME_BYTES + 1, FRAME_BYTES)]
 
 
-def spoken(dbfs: float, seconds: float = 1.0, pitch: float = 120.0) -> np.ndarray:
-    sound = voice(round(seconds * SECOND), pitch).astype(float)
+def spoken(dbfs: float, seconds: float = 1.0, pitch: float = 120.0, melody: float = 1.0) -> np.ndarray:
+    sound = voice(round(seconds * SECOND), pitch, melody=melody).astype(float)
     return np.asarray(sound * amplitude(dbfs) / sound.std())
 
 
@@ -81,6 +81,15 @@ def test_call_progress_tones_are_no_speech(country: str, name: str) -> None:
     assert begins(line(tone + noise(-65, 6))) == []
 
 
+@pytest.mark.parametrize("snr", [10, 15, 25])
+@pytest.mark.parametrize("country", TONE_PLANS)
+def test_a_ringing_tone_on_a_noisy_line_is_no_speech(country: str, snr: float) -> None:
+    tone = tones.render(tones.normalize(tones.parse(TONE_PLANS[country]["ringback"], -15.0))).repeat.astype(float)
+    ringing = np.tile(tone, 2)[: 9 * SECOND]
+    level = 20 * np.log10(ringing[: SECOND // 4].std() / amplitude(0))
+    assert begins(line(ringing + noise(level - snr, len(ringing) / SECOND))) == []
+
+
 @pytest.mark.parametrize("dbfs", [-35, -20])
 def test_held_notes_are_no_speech(dbfs: float) -> None:
     assert begins(line(piano(6, dbfs) + noise(-65, 6))) == []
@@ -92,6 +101,14 @@ def test_a_voice_is_speech_within_200_ms(snr: float, pitch: float) -> None:
     sound = np.concatenate((np.zeros(2 * SECOND), spoken(-26, 1, pitch), np.zeros(SECOND)))
     (began,) = begins(line(sound + noise(-26 - snr, 4)))
     assert 100 <= began <= 109  # the frame that ends 200 ms after the voice began
+
+
+@pytest.mark.parametrize("pitch", [95, 120, 180, 240])
+@pytest.mark.parametrize("snr", [10, 15, 30])
+def test_a_voice_with_hardly_any_melody_is_speech_within_200_ms(snr: float, pitch: float) -> None:
+    voice_alone = spoken(-26, 1, pitch, melody=0.08)
+    sound = np.concatenate((np.zeros(2 * SECOND), voice_alone, np.zeros(SECOND)))
+    assert 100 <= begins(line(sound + noise(-26 - snr, 4)))[0] <= 109
 
 
 def test_speech_is_over_half_a_second_after_it() -> None:
