@@ -195,7 +195,7 @@ async def test_newcomers_are_no_part_of_the_first_group() -> None:
         await upgrade(reader, writer)
         if is_new:
             await asyncio.sleep(0.3)
-            writer.write(FRAME * 20)  # as unevenly as can be
+            writer.write(FRAME * 100)  # as unevenly as can be
         await paced(writer, [FRAME] * 200)
 
     plan = Plan(
@@ -203,10 +203,9 @@ async def test_newcomers_are_no_part_of_the_first_group() -> None:
     )
     report = await heard_of(script, plan)
     assert (report.streams, report.newcomers) == (5, 10)
-    assert report.newcomers_first_frame_p99 >= 200
-    assert report.first_frame_p99 < 200
-    assert report.frames > round(report.share * 5 * report.seconds / PTIME) + 10 * 20
-    assert report.lateness_max < 300  # twenty frames at once put a stream's schedule 380 ms early
+    assert report.first_frame_p99 < report.newcomers_first_frame_p99 >= 200
+    assert report.frames > round(report.share * 5 * report.seconds / PTIME) + 10 * 100
+    assert report.lateness_max < 1500  # a hundred frames at once put a stream's schedule 1980 ms early
 
 
 async def test_over_tls(tmp_path: Path) -> None:
