@@ -245,6 +245,9 @@ async def test_health_counts_what_was_refused_and_why(server: ServerProcess, ope
         now = page.get_by_role("region", name="Streams now")
         await expect(now).to_contain_text("1 of at most 10,000")
         await expect(now.locator("tr", has_text="/play/{prompt:.+}").locator("td").first).to_have_text("1")
+        load = page.get_by_role("region", name="Load", exact=True)
+        await expect(load).to_contain_text(re.compile(r"CPU\d+ % of a core"))  # at the second look
+        await expect(load).to_contain_text(re.compile(r"memory\d+ MBopen files\d+ of at most "))
         lateness = page.get_by_role("region", name="Lateness of frames").locator("tr")
         await expect(lateness.first).to_contain_text("up to 0.5 ms")
 

@@ -60,6 +60,22 @@ function streams(metrics) {
   ];
 }
 
+/** What the process uses. `before` has what an earlier look has found, of which the CPU time is the difference. */
+function load(metrics, before) {
+  const [cpu, at] = [valueOf(metrics, "process_cpu_seconds_total"), performance.now() / 1000];
+  const share = before.at === undefined ? null : (100 * (cpu - before.cpu)) / (at - before.at);
+  Object.assign(before, { cpu, at });
+  const pairs = [
+    ["CPU", share === null ? "–" : `${Math.max(0, share).toFixed(0)} % of a core`],
+    ["memory", `${count(valueOf(metrics, "process_resident_memory_bytes") / 1e6)} MB`],
+    [
+      "open files",
+      `${count(valueOf(metrics, "process_open_fds"))} of at most ${count(valueOf(metrics, "process_max_fds"))}`,
+    ],
+  ];
+  return card("Load", facts(pairs));
+}
+
 function onTime(metrics) {
   const names = [
     ["late_ticks_total", "frames caught up"],
@@ -139,6 +155,7 @@ export function healthPage(root, _, notice) {
   const ready = el("p", { class: "state", role: "status" });
   const problems = el("ul", { class: "warn" });
   const cards = el("div", { class: "packed" });
+  const before = {};
   root.append(el("h1", {}, "Health"), ready, problems, cards);
   return poll(
     async () => {
@@ -150,8 +167,9 @@ export function healthPage(root, _, notice) {
       setText(ready, `${text}. Version ${version}, figures since it was started.`);
       ready.classList.toggle("wrong", probe.status !== 200);
       problems.replaceChildren(...state(metrics));
+      const used = load(parseMetrics(found.text, "process_"), before);
       const rest = [...refusals(metrics), ...failures(metrics), reloads(latest.reloads)];
-      cards.replaceChildren(...streams(metrics), ...onTime(metrics), ...rest);
+      cards.replaceChildren(...streams(metrics), used, ...onTime(metrics), ...rest);
     },
     EVERY,
     notice,
