@@ -7,6 +7,7 @@ sentence's end.
 """
 
 import asyncio
+import math
 from collections import OrderedDict
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ from mediaserver.playout.decoding.options import Conditioning
 # The number of samples (0.4 s) after a sentence's leading silence that are enough to measure a voice's level.
 MEASURABLE = SAMPLE_RATE * 4 // 10
 _SILENCE = -50.0  # the level in dBov up to which a sentence's beginning counts as leading silence
+# The most dB by which the first syllables of a streamed sentence have it amplified: a breath must not.
+_MOST_ESTIMATED = 6.0
 _WEIGHT = 0.25  # weight of a voice's latest sentence in the voice's gain
 _MOST_VOICES = 64  # the number of voices whose correction is remembered
 
@@ -73,7 +76,12 @@ class TextLevels:
             self._estimates[voice] = correction
 
     def learn(self, voice: str, correction: Correction) -> None:
-        """Remember a voice's correction by a whole sentence: the gain is an average over sentences."""
+        """Remember a voice's correction by a whole sentence: the gain is an average over sentences.
+
+        A gain of 0 comes from a sentence that has no speech level, and tells nothing of the voice.
+        """
+        if not correction.gain and self._how.loudness is not None:
+            return
         self._estimates.pop(voice, None)
         before = self._voices.pop(voice, correction)
         gain = before.gain + _WEIGHT * (correction.gain - before.gain)
@@ -103,7 +111,7 @@ class SentenceLeveller:
         if self._correction is not None:
             return self._correct(pcm)
         if self._is_measurable():
-            return await self._begin_measured()
+            return await self._begin_measured(math.inf if len(pcm) == len(self._received) else _MOST_ESTIMATED)
         if self._known is None:
             return b""
         self._begin(self._known)
@@ -111,7 +119,7 @@ class SentenceLeveller:
 
     async def flush(self) -> bytes:
         """The pieces that are still held back at the sentence's end."""
-        return await self._begin_measured() if self._correction is None and self._received else b""
+        return await self._begin_measured(math.inf) if self._correction is None and self._received else b""
 
     async def finish(self) -> bytes | None:
         """Learn what the voice needs from the whole sentence.
@@ -132,11 +140,15 @@ class SentenceLeveller:
         samples = from_bytes(self.received)
         return len(samples) - edges.silence_at_edges(samples, _SILENCE)[0] >= MEASURABLE
 
-    async def _begin_measured(self) -> bytes:
+    async def _begin_measured(self, most: float) -> bytes:
+        """Level what there is of the sentence by its own level, and the rest likewise: by at most `most` dB."""
         levelled, correction = await self._levels.condition(self.received)
+        estimate = correction._replace(gain=min(correction.gain, most))
+        self._levels.estimate(self._voice, estimate)
+        self._begin(estimate)
+        if estimate != correction:
+            return self._correct(self.received)
         self._measured = len(self._received)
-        self._levels.estimate(self._voice, correction)
-        self._begin(correction)
         return levelled
 
     def _begin(self, correction: Correction) -> None:

@@ -17,7 +17,7 @@ from mediaserver.speech.tts.text_levels import MEASURABLE
 from mediaserver.speech.tts.tts_cache import TtsCache
 from mediaserver.wire.encapsulation import PCM
 from tests.audio import p56
-from tests.sound import voice
+from tests.sound import speechlike, voice
 from tests.speech.tts.test_failover import DictStore
 from tests.speech.tts.test_spoken_text import VOICE, ScriptedTts
 from tests.virtual import VirtualLoop, in_virtual_time
@@ -93,9 +93,9 @@ async def test_without_a_level_each_sample_is_the_engines(loop: VirtualLoop, who
 async def test_streamed_sentences_have_the_level_of_the_voice_and_their_own_when_said_again(
     loop: VirtualLoop,
 ) -> None:
-    engine = Engine({name: pieces(spoken(peak)) for name, peak in zip("abc", (2000, 2400, 1700), strict=True)})
+    engine = Engine({name: pieces(spoken(peak)) for name, peak in zip("abc", (5000, 6000, 4250), strict=True)})
     assert_level(await engine.heard("a"), 3.0)
-    louder, softer = 20 * np.log10(2400 / 2000), 20 * np.log10(1700 / 2000)
+    louder, softer = 20 * np.log10(6000 / 5000), 20 * np.log10(4250 / 5000)
     assert_level(await engine.heard("b"), off=louder)
     assert_level(await engine.heard("c"), off=softer - louder / 4)  # the voice's gain is an average
     for text in "abc":
@@ -122,7 +122,7 @@ async def play(engine: Engine, text: str, loop: VirtualLoop) -> tuple[float, Sam
 async def test_only_the_first_sentence_of_a_voice_waits_until_it_is_measured(loop: VirtualLoop) -> None:
     """An engine that gives 100 ms of sound each 50 ms: 0.4 s after the pause before it are enough."""
     slowly = {
-        name: list(itertools.chain.from_iterable((0.05, piece) for piece in pieces(spoken(2000, pause=0.2))))
+        name: list(itertools.chain.from_iterable((0.05, piece) for piece in pieces(spoken(5000, pause=0.2))))
         for name in "ab"
     }
     engine = Engine(slowly)
@@ -164,6 +164,26 @@ async def test_a_short_word_has_the_voices_gain_and_then_its_own(loop: VirtualLo
 @in_virtual_time
 async def test_a_short_word_of_an_unknown_voice_is_measured_at_its_end(loop: VirtualLoop) -> None:
     assert_level(await Engine({"no": pieces(spoken(2000, 0.3))}).heard("no"), 0.5)
+
+
+@in_virtual_time
+async def test_a_breath_before_the_first_word_of_an_unknown_voice_amplifies_little(loop: VirtualLoop) -> None:
+    breath = np.random.default_rng(1).normal(0, 150, 6000).astype(np.int16)  # 0.75 s at -47 dBov
+    sentence = np.concatenate((breath, spoken(9000)))
+    engine = Engine({"a": pieces(sentence)})
+    heard = await engine.heard("a")
+    assert np.allclose(heard[: len(breath)], breath * 10 ** (6 / 20), atol=1)
+    assert_level(await engine.heard("a"))
+
+
+@in_virtual_time
+async def test_a_sentence_without_a_level_tells_nothing_of_its_voice(loop: VirtualLoop) -> None:
+    click = speechlike(50)
+    assert p56.active_level(click) == -100
+    engine = Engine({"a": pieces(spoken(2000)), "click": [to_bytes(click)], "b": pieces(spoken(2000))})
+    for text in "a", "click":
+        await engine.heard(text)
+    assert_level(await engine.heard("b"))
 
 
 @in_virtual_time
