@@ -3,9 +3,10 @@
 import json
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
+
+from mediaserver.support.timestamps import utc_timestamp
 
 to_json = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
@@ -15,7 +16,7 @@ class Event:
 
     def __init__(self, stream: str, kind: str, data: Mapping[str, Any]) -> None:
         self.stream, self.kind, self.data = stream, kind, data
-        self._moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._moment = utc_timestamp()
         self._id = str(uuid.uuid4())
 
     def envelope(self, sequence: int) -> str:

@@ -13,6 +13,7 @@ from mediaserver.call import Call
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.common import files
+from mediaserver.support.timestamps import utc_timestamp
 from mediaserver.wire.events import Audio, Event
 
 log = structlog.get_logger()
@@ -56,7 +57,7 @@ class Analyse(files.FileModeSettings, Handler):
         if path is None:
             log.info("analysis report", stream=call.stream.id, path=call.stream.path, **report)
             return
-        line = {"time": files.utc_timestamp(), "stream": call.stream.id, "path": call.stream.path} | report
+        line = {"time": utc_timestamp(), "stream": call.stream.id, "path": call.stream.path} | report
         await analysis.writer.write(path, files.append_json_lines, self.directory, path, [line], self.modes)
 
 

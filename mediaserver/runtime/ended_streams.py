@@ -2,11 +2,11 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence, Set
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from mediaserver.call import Session
 from mediaserver.call.problems import Failures, Problem, find_problems
+from mediaserver.support.timestamps import utc_timestamp
 
 MOST = 500  # the number of streams that are kept; older ones are forgotten
 
@@ -50,7 +50,7 @@ class EndedStreams:
             "id": stream.id,
             "direction": "out" if stream.resource else "in",
             "label": stream.label,
-            "ended": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "ended": utc_timestamp(),
             **summary,
             "variables": dict(stream.variables),
             "played": [sound._asdict() for sound in session.operator.played],

@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
+
+from mediaserver.support.timestamps import utc_timestamp
 
 _MOST = 10  # the number of latest reloads that are kept
 
@@ -28,5 +29,5 @@ class Reloads:
 
     def add(self, mistakes: Sequence[str] = ()) -> None:
         """Note a reload that has succeeded, or was refused because of mistakes."""
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        moment = utc_timestamp()
         self.latest.append(Reload(moment, tuple(mistakes)))

@@ -1,4 +1,4 @@
-"""Files of handlers: names, timestamps, lines, and never outside of their folder."""
+"""Files of handlers: names, lines, and never outside of their folder."""
 
 import json
 import re
@@ -31,12 +31,6 @@ def test_a_name_may_have_the_time_to_the_millisecond() -> None:
     assert re.fullmatch(r"\d{8}T\d{6}\.\d{3}Z", name)
     at = datetime.strptime(name, "%Y%m%dT%H%M%S.%f%z")
     assert before - timedelta(milliseconds=1) <= at <= datetime.now(UTC)
-
-
-def test_timestamps_are_utc_to_the_millisecond() -> None:
-    before, told = datetime.now(UTC), files.utc_timestamp()
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told)
-    assert before - timedelta(milliseconds=1) <= datetime.fromisoformat(told) <= datetime.now(UTC)
 
 
 def test_documents_are_lines_and_folders_are_made(tmp_path: Path) -> None:

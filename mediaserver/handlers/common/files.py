@@ -87,11 +87,6 @@ def expand_template(directory: Path, template: str, stream: Stream) -> Path:
     return directory / template.format_map({key: _safe_segment(value) for key, value in values.items()})
 
 
-def utc_timestamp() -> str:
-    """The present time in UTC, as ISO 8601 with milliseconds and a Z."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def append_json_lines(
     directory: Path, path: Path, documents: Iterable[dict[str, Any]], modes: FileModes = DEFAULT_MODES
 ) -> None:

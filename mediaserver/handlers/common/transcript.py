@@ -17,6 +17,7 @@ from pydantic import AfterValidator
 from mediaserver.call import DEFAULT_MODES, Call, FileModes, create_file, ensure_within, make_folders
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.common import files
+from mediaserver.support.timestamps import utc_timestamp
 
 _CAPTIONS = ".vtt"
 _WEBVTT_HEADER = b"WEBVTT\n\n"
@@ -92,7 +93,7 @@ class Transcript:
         if self._file is None or self._writer.failed:
             return
         stream = self._stream
-        fields = {"time": files.utc_timestamp(), "stream": stream.id, "path": stream.path, "who": who}
+        fields = {"time": utc_timestamp(), "stream": stream.id, "path": stream.path, "who": who}
         self._lines.append(Line(fields | dict(facts), caption))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._write(self._file))

@@ -20,6 +20,7 @@ import structlog
 from mediaserver.errors import error_text
 from mediaserver.playout.decoding.formats import EXTENSIONS
 from mediaserver.playout.prompts.editing.names import escape
+from mediaserver.support.timestamps import iso_timestamp
 
 log = structlog.get_logger()
 
@@ -44,7 +45,7 @@ class Version(NamedTuple):
         """The description of the version in an answer of the API."""
         return {
             "version": self.version,
-            "until": self.until.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "until": iso_timestamp(self.until),
             "change": self.change,
             "by": self.by,
             "duration_s": self.seconds,
