@@ -133,7 +133,7 @@ soak: $(VENV)/.bench  ## calls come and go, and all that may go wrong, for so lo
 	$(BIN)/python -m benchmarks.soak --duration $(or $(DURATION),1h) $(ARGS)
 
 mutants: $(VENV)/.mutants  ## plant mistakes in the core, one by one, and tell which no test notices: ARGS='playout/pacing/pacer wire'
-	$(BIN)/python scripts/mutants.py $(ARGS)
+	$(BIN)/python -m scripts.mutants $(ARGS)
 
 audit:  ## known vulnerabilities of what the container runs, by its locked versions
 	sh scripts/venv.sh $(PYTHON) $(VENV)/audit

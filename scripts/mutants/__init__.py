@@ -1,0 +1,1 @@
+"""`make mutants`: plants mistakes in the core, and tells which mistakes no test notices."""
