@@ -21,7 +21,7 @@ def build(root: Path, site: Path) -> subprocess.CompletedProcess[str]:
     options = line.split("-m sphinx ")[1].replace("$(VENV)/doctrees", f"{site}-doctrees").split()
     assert options[-1] == "site"
     command = [sys.executable, "-m", "sphinx", *options[:-1], str(site)]
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120 * UNIT, check=False)
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=280 * UNIT, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,7 @@ class _JumpingSelector(selectors.DefaultSelector):
             raise RuntimeError("nothing will ever happen any more: the test waits for an event that cannot come")
         if not ready and timeout:
             self.loop.now_ns += round(timeout * NS)
+        self.loop.now_ns += self.loop.turn_ns
         return ready
 
 
@@ -44,6 +45,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.now_ns = 0
+        self.turn_ns = 0  # how long each turn of the loop lasts, as on a busy machine
         self.faults: list[str] = []  # exceptions of callbacks, which fail the test
         self.jobs_last: Iterator[float] = itertools.repeat(0.0)  # seconds that each job of another thread takes
         selector = _JumpingSelector()

@@ -24,7 +24,7 @@ class Fillers:
         self._next = 0  # the number of fillers that have begun to play in this conversation
 
     def fill_pause(self) -> "FilledPause":
-        """Begin the pause before an answer. Fillers play until `FilledPause.give_way_to` or `stop` ends it."""
+        """Begin the pause before an answer. Fillers play until `FilledPause.give_way` or `stop` ends it."""
         return FilledPause(self)
 
     async def play(self) -> None:
@@ -43,31 +43,30 @@ class FilledPause:
 
     def __init__(self, fillers: Fillers) -> None:
         self._filling = asyncio.ensure_future(fillers.play())
-        self._ending: asyncio.Task[None] | None = None
+        self._first_audio: asyncio.Task[None] | None = None
 
-    async def give_way_to(self, spoken: SpokenText) -> None:
-        """Wait until the answer may be played: its first audio is synthesised, and the filler is stopped.
+    async def wait_for(self, spoken: SpokenText) -> None:
+        """Wait until the answer may be played, because its first audio is synthesised.
 
         `spoken` is a sentence of the answer. Several sentences may wait at once; the waits end in the order in
         which they began.
         """
-        if self._ending is None:
-            self._ending = asyncio.ensure_future(self._end_with(spoken))
-        await asyncio.wait([self._ending])
+        if self._first_audio is None:
+            self._first_audio = asyncio.ensure_future(spoken.wait_begun())
+        await asyncio.wait([self._first_audio])
+
+    def give_way(self) -> None:
+        """Play no more fillers: what is queued behind the filler follows it without a frame of silence."""
+        self._filling.cancel()
 
     def stop(self) -> None:
-        """Play no more fillers, and end all waits in `give_way_to`."""
+        """Play no more fillers, and end all waits in `wait_for`."""
         self._filling.cancel()
-        if self._ending is not None:
-            self._ending.cancel()
+        if self._first_audio is not None:
+            self._first_audio.cancel()
 
     async def close(self) -> None:
         """Stop the fillers, and wait until the pause's tasks have ended."""
         self.stop()
-        await asyncio.wait([self._filling] if self._ending is None else [self._filling, self._ending])
-        self._ending = None  # ends the cycle of references with the cancelled task, so that both are freed
-
-    async def _end_with(self, spoken: SpokenText) -> None:
-        await spoken.wait_begun()
-        self._filling.cancel()
-        await asyncio.wait([self._filling])
+        await asyncio.wait([self._filling] if self._first_audio is None else [self._filling, self._first_audio])
+        self._first_audio = None  # ends the cycle of references with the cancelled task, so that both are freed

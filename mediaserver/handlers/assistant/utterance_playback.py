@@ -165,11 +165,15 @@ class UtterancePlayback:
         origin = Origin(stream.route, stream.untrusted)
         spoken = self._call.speech.say(sentence.text, self._voice, _NO_FALLBACK, on_failure, origin)
         if self._pause is not None:
-            await self._pause.give_way_to(spoken)
+            await self._pause.wait_for(spoken)
             if self.interrupted or self.failed:
+                self._pause.give_way()
                 return
-        heard = await self._call.play(_TimedPlaylist(spoken, self._on_first_sound))
-        sentence.note_played(heard, spoken)
+        # The sentence is queued in the event loop's next turn, before the filler is stopped in the same turn.
+        playback = asyncio.ensure_future(self._call.play(_TimedPlaylist(spoken, self._on_first_sound)))
+        if self._pause is not None:
+            self._pause.give_way()
+        sentence.note_played(await playback, spoken)
 
     def _on_first_sound(self) -> None:
         if self.began_at is None:

@@ -50,6 +50,19 @@ async def test_a_filler_is_heard_until_the_answer_begins(loop: VirtualLoop, monk
 
 
 @in_virtual_time
+async def test_a_filler_yields_without_silence_where_turns_of_the_loop_are_slow(
+    loop: VirtualLoop, monkeypatch: Patch
+) -> None:
+    """On a busy machine, frames become due between two turns of the event loop, at any of them."""
+    scripted = ScriptedCall(loop, monkeypatch, [HELP], [[2.0, YES]])
+    loop.call_later((ASKED + 1900) / 1000, setattr, loop, "turn_ns", 12_000_000)
+    loop.call_later((ASKED + 2200) / 1000, setattr, loop, "turn_ns", 0)
+    await scripted.call(6000, 1000, **FILLER)
+    ((_, ended),) = scripted.heard()
+    assert ended > ASKED + 2000 + ms(YES)
+
+
+@in_virtual_time
 async def test_a_filler_yields_to_the_sound_of_the_answer_not_to_its_text(
     loop: VirtualLoop, monkeypatch: Patch
 ) -> None:
