@@ -29,6 +29,16 @@ def resident_bytes(pid: int) -> int:
     return _status(Path(f"/proc/{pid}/status"), "VmRSS") * 1024
 
 
+def core_wait(pid: int) -> float:
+    """Seconds for which a process, its first thread, could have run while others had the cores; 0 if it is gone,
+    or the kernel does not tell.
+    """
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
+
+
 def wake_ups(pid: int) -> int:
     """How often the present threads of a process have waited so far. Threads that have ended are not counted."""
     total = 0

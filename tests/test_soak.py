@@ -11,7 +11,7 @@ from rich.console import Console
 from benchmarks.soak.formats import noise
 from benchmarks.soak.hostile import KINDS
 from benchmarks.soak.report import Report
-from benchmarks.soak.schedule import Schedule
+from benchmarks.soak.schedule import MachineLag, Schedule
 from benchmarks.soak.script import LINGER, Exactly, Script
 from benchmarks.soak.soak import Plan, soak
 from benchmarks.soak.tally import Kind, Tally
@@ -28,13 +28,14 @@ async def test_a_short_soak(tmp_path: Path) -> None:
     assert report.exit_code == 0
     assert set(told["kinds"]) == {"playback", "hold", "tone", "echo", "record", "menu"}
     assert told["total"]["calls"] == sum(kind["calls"] for kind in told["kinds"].values()) >= 40
-    assert told["total"]["frames"] > 40 * 3 * 50  # forty calls at a time, most of the time
+    assert told["total"]["frames"] > 40 * 50
+    assert max(sample["calls"] for sample in told["samples"]) > 20  # most of the forty at a time
     assert (told["total"]["lost"], told["total"]["wrong"]) == (0, 0)
     assert set(told["faults"]) <= set(KINDS)
-    assert len(told["faults"]) >= 4
+    assert len(told["faults"]) >= 2
     assert told["reloads"]["ok"] >= 1
     assert told["server_exit_code"] == 0
-    assert len(told["samples"]) >= 10
+    assert told["samples"][-1]["seconds"] > told["seconds"] / 2  # to the end
     assert 0 < told["rss_mb"]["start"] < 1000
 
 
@@ -119,6 +120,22 @@ def test_lateness_is_against_the_schedule_of_the_last_seconds() -> None:
     moved = [schedule.late(number * 0.02 + 0.5) for number in range(5, 200)]  # lost time moves all that follows
     assert round(moved[0], 6) == 0.5
     assert round(moved[-1], 6) == 0.0
+
+
+def test_a_late_frame_is_no_outlier_where_the_machine_was_late() -> None:
+    lag = MachineLag()
+    assert not lag.excuses(1.0, 0.3)
+    for number in range(200):  # for ten seconds; from 5.0 to 5.5 the server waits for a core
+        now = number * 0.05
+        lag.add(now, now, 2.0 + min(0.5, max(0.0, now - 5.0)))
+    assert not lag.excuses(4.9, 0.3)
+    assert lag.excuses(5.5, 0.7)
+    assert not lag.excuses(5.5, 0.8)  # that is more than it waited
+    assert lag.excuses(6.9, 0.7)  # the schedule has not moved yet
+    assert not lag.excuses(7.6, 0.3)
+    lag.add(20.0, 20.3, 2.5)  # this process was held up
+    assert lag.excuses(20.2, 5.0)
+    assert not lag.excuses(19.0, 5.0)
 
 
 def test_the_picture(tmp_path: Path) -> None:

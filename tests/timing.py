@@ -67,6 +67,12 @@ def waited(pid: int) -> float:
         return 0.0
 
 
+def lag_from_now(pid: int) -> Callable[[], float]:
+    """A function that tells by how many seconds a process may have been late since now, by no fault of its own."""
+    before = waited(pid)
+    return lambda: late() + waited(pid) - before
+
+
 def late() -> float:
     """Seconds by which whatever was to be on time in this test may have been late by no fault of its own."""
     return _TURNS * WITNESS.worst

@@ -21,7 +21,7 @@ from .script import Check, Exactly, Returned, Script, Sections, Silence
 _TONES = ("dial", "ringback", "busy", "sit", "dtmf:0123456789*#", "480+620/500,0/500")
 _SPOKEN = 250  # different frames of speech that callers send in turn
 _EARLY = 50  # the most frames that a caller may send before the recording has begun
-_WRITTEN = 10.0  # seconds within which the server must finish a recording's file
+_WRITTEN = 60.0  # seconds within which the server must finish a recording's file
 Act = Callable[[OpenWebSocket, Wire], Awaitable[None]]
 _WEIGHTS = {"playback": 50, "hold": 14, "tone": 10, "echo": 10, "record": 8, "menu": 8}
 

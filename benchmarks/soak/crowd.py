@@ -18,7 +18,7 @@ from mediaserver.transport.dialled import OpenWebSocket
 from .calls import Call, Caller
 from .formats import Wire
 from .prompts import passed
-from .schedule import OwnLag, Recent, Schedule
+from .schedule import MachineLag, Recent, Schedule
 from .tally import AUDIBLE, NOTICED, OUTLIER, Kind, Tally
 
 _CLOSING = 5.0  # seconds within which the server must answer a caller's close
@@ -28,7 +28,7 @@ class Crowd:
     """All callers of a soak test. They hang up, and make no further calls, when `over` is set."""
 
     def __init__(
-        self, url: str, caller: Caller, tally: Tally, lag: OwnLag, rng: random.Random, over: asyncio.Event
+        self, url: str, caller: Caller, tally: Tally, lag: MachineLag, rng: random.Random, over: asyncio.Event
     ) -> None:
         self._url, self._caller, self._tally, self._lag, self._rng = url, caller, tally, lag, rng
         self._over = over
@@ -64,8 +64,8 @@ class Crowd:
         if call.afterwards is not None:
             result.lost += await call.afterwards()
         if late:
-            await asyncio.sleep(0.2)  # by then, `OwnLag` knows whether this process was held up itself
-        result.outliers = any(not self._lag.excuses(at) for at in late)
+            await asyncio.sleep(0.2)  # by then, `MachineLag` knows whether the machine was late itself
+        result.outliers = any(not self._lag.excuses(at, seconds) for at, seconds in late)
         check, code = call.check, conversation.code
         result.lost, result.wrong, result.waits = result.lost + check.lost, check.wrong, check.waits
         result.lost += conversation.wire.gaps
@@ -98,9 +98,9 @@ class _Conversation:
         self.why = ""
         self._hung_up = False
 
-    async def hold(self, over: asyncio.Event, lateness: "array[float]") -> list[float]:
-        """Listen and act until the server or the caller hangs up; return the arrival times of very late frames."""
-        late: list[float] = []
+    async def hold(self, over: asyncio.Event, lateness: "array[float]") -> list[tuple[float, float]]:
+        """Listen and act until the server or the caller hangs up; return the outliers' arrival and lateness."""
+        late: list[tuple[float, float]] = []
         listening = asyncio.create_task(self._listen(lateness, late))
         acting = asyncio.create_task(self._act())
         ending = asyncio.create_task(over.wait())
@@ -122,7 +122,7 @@ class _Conversation:
     async def _act(self) -> None:
         await self.call.act(self.websocket, self.wire)
 
-    async def _listen(self, lateness: "array[float]", outliers: list[float]) -> None:
+    async def _listen(self, lateness: "array[float]", outliers: list[tuple[float, float]]) -> None:
         clock, schedule, result = time.monotonic, Schedule(), self.result  # uvloop's clock has whole milliseconds
         while (message := await self.websocket.receive()).type is WSMsgType.BINARY:
             at = clock()
@@ -131,7 +131,7 @@ class _Conversation:
             result.frames += 1
             self._judge(late)
             if late > OUTLIER:
-                outliers.append(at)
+                outliers.append((at, late))
             try:
                 self.call.check.take(self.wire.sound(message.data))
             except ProtocolError as error:

@@ -17,7 +17,7 @@ from mediaserver.wire import websocket
 from .prompts import passed
 from .tally import Tally
 
-_PATIENCE = 30.0  # seconds within which the server must disconnect a hostile peer
+_PATIENCE = 120.0  # seconds within which the server must disconnect a hostile peer
 _SMALL = 4096  # bytes of a peer's receive buffer: small, so that it is soon full if it is not read
 _FRAME = websocket.binary(bytes(FRAME_BYTES))  # a WebSocket frame as the server sends it
 _TEXT = b"\x81\x85" + bytes(4) + b"hello"

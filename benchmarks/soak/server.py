@@ -55,7 +55,7 @@ timeout = 60
 keys.1 = { play = "menu/thanks", menu = "main" }
 keys.0 = { play = "menu/bye", hangup = true }
 """
-_READY, _ENDED, _REST = 30.0, 30.0, 15.0  # seconds for the server to start, to end, and to close its last call
+_READY, _ENDED, _REST = 600.0, 120.0, 60.0  # seconds for the server to start, to end, and to close its last call
 
 
 @dataclass
@@ -114,7 +114,7 @@ class Server:
             return Scrape(float)
 
     async def rest(self, client: aiohttp.ClientSession) -> Scrape:
-        """Wait until the last call is gone, or 15 s, and return the values of the server's metrics."""
+        """Wait until the last call is gone, or a minute, and return the values of the server's metrics."""
         deadline = time.monotonic() + _REST
         while True:
             values = await self.scrape(client)

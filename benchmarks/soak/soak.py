@@ -20,7 +20,7 @@ from .hostile import Hostile
 from .progress import Progress
 from .prompts import Prompts, passed
 from .report import Report
-from .schedule import OwnLag
+from .schedule import MachineLag
 from .server import Server
 from .tally import Tally
 from .watch import History, Watcher
@@ -62,7 +62,7 @@ async def soak(plan: Plan, console: Console) -> Report:
 async def _soak(
     plan: Plan, console: Console, server: Server, prompts: Prompts, over: asyncio.Event, rng: random.Random
 ) -> Report:
-    tally, history, lag = Tally(), History(plan.seconds * _WARM_UP), OwnLag()
+    tally, history, lag = Tally(), History(plan.seconds * _WARM_UP), MachineLag()
     caller = Caller(prompts, server.recordings, rng, min(_LONGEST_CALL, plan.seconds / 2))
     crowd = Crowd(server.url, caller, tally, lag, rng, over)
     hostile = Hostile(server.url, tally, rng)
@@ -71,7 +71,7 @@ async def _soak(
         watcher = Watcher(server, crowd, tally, history)
         async with asyncio.TaskGroup() as group:
             ending = group.create_task(_end(over, plan.seconds))
-            group.create_task(lag.watch(over))
+            group.create_task(lag.watch(over, server.process.pid))
             group.create_task(Progress(console, tally, history, plan.seconds).show(over))
             group.create_task(watcher.watch(admin, over, plan.every(5.0)))
             group.create_task(prompts.change(over, plan.every(10.0)))

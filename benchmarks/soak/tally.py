@@ -20,7 +20,7 @@ class Kind:
     late_20: int = 0
     late_60: int = 0
     worst_ms: float = 0.0
-    outliers: int = 0  # calls with a frame more than 250 ms late, without a fault of this process
+    outliers: int = 0  # calls with a frame more than 250 ms late, without a fault of this machine
     failed: int = 0  # calls that did not begin, or did not end, as they should
 
     def add(self, other: "Kind") -> None:

@@ -53,9 +53,8 @@ class Call(CallControl):
         event_sink: EventSink,
         speech: SpeechService,
     ) -> None:
-        self.speech = speech
+        self.speech, self._decode = speech, library.decode
         self.prompts = library.snapshot  # the prompts as they are when the stream begins
-        self._decode = library.decode
         super().__init__(lifetime)
         self._pacer, self._receiver = pacer, receiver
         self._clock, self._event_sink = clock, event_sink
@@ -183,7 +182,8 @@ class Call(CallControl):
     async def wait_for_speech(self, timeout: float | None = None, mode: int = 2) -> bool:
         """Wait until the caller speaks (VAD mode 0 to 3); False if no speech begins within `timeout` seconds."""
         try:
-            await asyncio.wait_for(self._wait_for_speech(mode), timeout)
+            async with asyncio.timeout(timeout):
+                await self._wait_for_speech(mode)
         except TimeoutError:
             return False
         self.notify(EventKind.SPEECH_STARTED, {})

@@ -98,7 +98,8 @@ class AsteriskConnection(asyncio.Protocol):
             self.transport.write(audiosocket.HANGUP)
             self.transport.write_eof()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.over.wait(), CLOSE_TIMEOUT)
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await self.over.wait()
         self.transport.abort()
         await self._gone.wait()
 

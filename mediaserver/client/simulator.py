@@ -235,7 +235,8 @@ async def _hang_up(
 ) -> None:
     """Close the WebSocket after `seconds`, or when `requested` is set. Drop it if the server does not answer."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(requested.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await requested.wait()
     await player.stop()  # nothing may follow the close (RFC 6455, section 5.5.1)
     try:
         async with asyncio.timeout(CLOSE_TIMEOUT):

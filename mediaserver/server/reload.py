@@ -53,7 +53,8 @@ class Reloader:
         before = self._loaded
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(requested.wait(), _POLL_INTERVAL)
+                async with asyncio.timeout(_POLL_INTERVAL):
+                    await requested.wait()
             is_requested, now = requested.is_set(), await asyncio.to_thread(self._signatures)
             requested.clear()  # cleared before the reload, so that a request during the reload causes another
             if is_requested or (now != self._loaded and now == before):

@@ -51,13 +51,15 @@ async def served(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIter
 
     server = await asyncio.start_server(called, "127.0.0.1", 0, ssl=tls, backlog=512)
     async with server:
-        yield server.sockets[0].getsockname()[1]
-        await _accept_all(server)
-        for task in calls.values():
-            task.cancel()
-        await asyncio.gather(*calls.values(), return_exceptions=True)  # one may not even have begun
-        for writer in calls:
-            writer.transport.abort()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:  # listeners that were refused raise an error, and others of them may still wait for an answer
+            await _accept_all(server)
+            for task in calls.values():
+                task.cancel()
+            await asyncio.gather(*calls.values(), return_exceptions=True)  # one may not even have begun
+            for writer in calls:
+                writer.transport.abort()
+                with contextlib.suppress(ConnectionError):
+                    await writer.wait_closed()
     assert not faults

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mediaserver.audio.pcm import to_bytes
-from mediaserver.call import Call, CollectedDigits, Session
+from mediaserver.call import Call, CollectedDigits, End, EndReason, Session
 from mediaserver.errors import PeerError, PromptError
 from mediaserver.playout.sources.source import Clip
 from mediaserver.wire import audiosocket
@@ -309,6 +309,27 @@ async def test_waiting_for_speech(loop: VirtualLoop) -> None:
     assert late
     assert 2.05 <= then <= 2.2
     assert caller.backend.events_of("speech.started") == [{}]
+
+
+@in_virtual_time
+async def test_a_caller_who_hangs_up_at_their_first_word_ends_the_call(loop: VirtualLoop) -> None:
+    """The word and the hang-up may come in one segment, and so before the handler has its next turn."""
+    caller = Caller(loop, library_of())
+
+    async def run(call: Call) -> None:
+        await call.wait_for_speech(5)
+        await call.silence()
+
+    running = asyncio.create_task(caller.session.run(run(caller.session.call)))
+    await caller.stage.until(1000)
+    for at in range(0, len(VOICE), 320):
+        caller.session.receive_binary(VOICE[at : at + 320])
+    caller.session.finish(End(EndReason.PEER_HUNG_UP, 1000))
+    await caller.stage.until(2000)
+    over = running.done()
+    running.cancel()
+    await asyncio.wait((running,))
+    assert over
 
 
 @in_virtual_time

@@ -5,8 +5,10 @@ import contextlib
 import json
 import ssl
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ import aiohttp
 from tests.faults import healthy
 from tests.server.process import ServerProcess, connected, get, listening, start, write_config
 from tests.sound import write_wav
-from tests.timing import UNIT, eventually
+from tests.timing import PATIENCE, eventually, lag_from_now
 
+LINES = 20  # of one kind, a second
 Report = Callable[[str, object], None]  # the fixture of that name
 
 PATHS = """
@@ -30,19 +33,22 @@ encapsulation = "sln"
 """
 
 TALLY = '''
-import asyncio, gc
+import asyncio, gc, pathlib
 from collections import Counter
 from mediaserver.handlers import Handler
 
 class Tally(Handler):
-    """Tells what the process holds, of each kind, as the reason of its close."""
+    """Writes down what the process holds, of each kind: a close has no room for the names of all tasks."""
     async def run(self, call):
         gc.collect()
         held = Counter(type(each).__name__ for each in gc.get_objects())
         kinds = ("HttpConnection", "Session", "Pacer", "ServerWebSocket", "AudioSocketConnection")
         kinds += ("SSLProtocol", "TlsHandshake")
-        tasks = len(asyncio.all_tasks())
-        call.close(4000, " ".join(f"{held[kind]} {kind}" for kind in kinds) + f" {tasks} tasks")
+        running = Counter(task.get_coro().__qualname__ for task in asyncio.all_tasks())
+        told = [f"{held[kind]} {kind}" for kind in kinds]
+        told += [f"{number} tasks {name}" for name, number in sorted(running.items())]
+        pathlib.Path(__file__).with_name("held.txt").write_text(", ".join(told))
+        call.close(4000)
 '''
 
 
@@ -75,8 +81,10 @@ async def held(server: ServerProcess, tls: ssl.SSLContext | None = None) -> Held
         while (message := await websocket.receive()).type is aiohttp.WSMsgType.BINARY:
             pass
         assert message.type is aiohttp.WSMsgType.CLOSE, message
+        assert message.data == 4000, message
     await eventually(lambda: own not in ends(server))  # nor is this one to be counted
-    return Held(str(message.extra), descriptors(server), len(ends(server)))
+    told = (server.log_file.parent / "held.txt").read_text()
+    return Held(told, descriptors(server), len(ends(server)))
 
 
 def descriptors(server: ServerProcess) -> int:
@@ -110,6 +118,7 @@ class Since:
     server: ServerProcess
     numbers: dict[str, float]
     log_at: int  # bytes
+    lag: Callable[[], float]  # seconds by which the server may have been late since, by no fault of its own
 
     async def count(self, metric: str, **labels: str) -> int:
         """By how much a counter rose, over all labels but those given."""
@@ -122,6 +131,12 @@ class Since:
             whole = [line for line in log if line.startswith(b"{") and line.endswith(b"}\n")]
         lines = [json.loads(line) for line in whole if b'"stream ended"' in line]
         return [line for line in lines if line["path"] == path]
+
+
+def most_logged(lines: list[dict[str, Any]]) -> float:
+    """As many lines of one kind as are logged in the time from the first to the last: the others are left out."""
+    first, last = (datetime.fromisoformat(line["timestamp"]) for line in (lines[0], lines[-1]))
+    return LINES * (1 + (last - first).total_seconds()) + 1
 
 
 async def scrape(server: ServerProcess) -> dict[str, float]:
@@ -147,7 +162,8 @@ async def fifty_calls(
 ) -> AsyncIterator[Since]:
     """Fifty healthy calls beside what is done here: it must harm none of them, and leave nothing behind."""
     before = await nothing_more(server, tls)
-    since = Since(server, await scrape(server), server.log_file.stat().st_size)
+    log_at = server.log_file.stat().st_size
+    since = Since(server, await scrape(server), log_at, lag_from_now(server.process.pid))
     async with healthy.calls(server, tls) as calls:
         yield since
         await asyncio.sleep(0.1)  # whatever is late by what was done has come
@@ -164,10 +180,10 @@ async def nothing_more(
     server: ServerProcess, tls: ssl.SSLContext | None = None, expected: Held | None = None
 ) -> Held:
     """What is held when nothing more ends; what is expected, as soon as that is so."""
+    before: Held | None = None
     now = await held(server, tls)
-    for _ in range(round(50 * UNIT)):
-        before, now = now, await held(server, tls)
-        if now == (expected or before):
-            break
+    deadline = time.monotonic() + PATIENCE
+    while now != (expected or before) and time.monotonic() < deadline:
         await asyncio.sleep(0.1)
+        before, now = now, await held(server, tls)
     return now

@@ -20,9 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.server.process import upgrade_request
-from tests.timing import UNIT
+from tests.timing import PATIENCE
 
-PATIENCE = 20 * UNIT  # seconds after which a server that bears with a fault has failed
 Fault = Callable[[socket.socket], None]  # does its worst on a stream that has just begun
 _DRIP = 0.1  # seconds between two bytes of one that trickles
 _SO_ATTACH_FILTER = 26
@@ -225,17 +224,21 @@ def leave_after(what: bytes, *, reset: bool = False) -> Fault:
 # -- those that are to be let be -------------------------------------------------------------------
 
 
-def reads_slowly(peer: socket.socket) -> None:
+def reads_slowly_until(over: threading.Event) -> Fault:
     """Half of what it is sent, with a small buffer; it answers pings."""
-    for _ in range(40):
-        peer.recv(810)
-        peer.sendall(PONG)
-        time.sleep(0.1)
+
+    def fault(peer: socket.socket) -> None:
+        while not over.is_set():
+            assert peer.recv(810), "it was dropped"
+            peer.sendall(PONG)
+            time.sleep(0.1)
+
+    return fault
 
 
 def never_answers(peer: socket.socket) -> None:
     """It reads, and has not heard of pings."""
-    _read_for(peer, 2)
+    _read_for(peer, 4)
 
 
 def writes_letters(peer: socket.socket) -> None:

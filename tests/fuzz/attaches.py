@@ -75,7 +75,7 @@ async def meet(body: bytes, lab: Lab) -> None:
     fields = f"Host: {lab.server.admin}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
     port = int(lab.server.admin.rpartition(":")[2])
     head = f"POST /v1/attach HTTP/1.1\r\n{fields}\r\n".encode()
-    found = answers.read(await hold(port, Script([head, body])))
+    found = answers.read(await hold(port, Script([head, body], whole=True)))
     assert len(found) == 1, f"{len(found)} answers"
     assert found[0].status in (202, 400, 404, 413, 414), f"status {found[0].status}: {found[0].body!r}"
     if found[0].status in (400, 404, 414):

@@ -21,6 +21,7 @@ class Script:
     pieces: list[bytes]
     ending: Ending = "answer"  # wait for one, a little, before we close our half
     upgrade: bytes = b""
+    whole: bool = False  # a request that must be answered, however long that takes
 
 
 async def hold(port: int, script: Script) -> bytes:
@@ -36,7 +37,7 @@ async def hold(port: int, script: Script) -> bytes:
             for piece in script.pieces:
                 writer.write(piece)
                 await asyncio.wait_for(writer.drain(), _END)
-            await _finish(writer, script.ending, word)
+            await _finish(writer, script, word)
         done, _ = await asyncio.wait((listening,), timeout=_END)
         assert done, f"the server does not close: {len(heard)} bytes so far, {bytes(heard[-200:])!r}"
     except TimeoutError:
@@ -55,14 +56,14 @@ async def _listen(reader: asyncio.StreamReader, heard: bytearray, word: asyncio.
     word.set()
 
 
-async def _finish(writer: asyncio.StreamWriter, ending: Ending, word: asyncio.Event) -> None:
-    if ending == "answer" and not word.is_set():
+async def _finish(writer: asyncio.StreamWriter, script: Script, word: asyncio.Event) -> None:
+    if script.ending == "answer" and not word.is_set():
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(word.wait(), _PATIENCE)
+            await asyncio.wait_for(word.wait(), _END if script.whole else _PATIENCE)
     if writer.transport.is_closing():
         return
     with contextlib.suppress(OSError):  # it is closed, and nobody has told the transport yet
-        if ending == "reset":
+        if script.ending == "reset":
             connection = writer.get_extra_info("socket")
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()

@@ -1,8 +1,8 @@
 """A new version without a gap: a second process on the same port, while calls come and go."""
 
 import asyncio
-import contextlib
 import signal
+from collections import Counter
 from pathlib import Path
 
 import aiohttp
@@ -14,7 +14,8 @@ from tests.timing import PATIENCE, eventually
 
 FRAMES = 125
 SOUND = to_bytes(speechlike(160 * FRAMES))
-CALLS_A_SECOND = 80  # of 2.5 seconds each: some two hundred play at any time
+CALLERS = 200  # each dials again when a call of theirs is over, however long that takes on this machine
+MOST = CALLERS // 2  # of them play at any time: the others are about to
 PATHS = '[paths."/a"]\nhandler = "playback"\nprompt = "a"\nlinger_ms = 0\n'
 
 
@@ -31,7 +32,7 @@ async def started(server: ServerProcess) -> int:
 
 
 class Callers:
-    """Callers that dial again and again, and receive each call to its end."""
+    """Callers that dial again and again, at different times, and receive each call to its end."""
 
     def __init__(self, url: str) -> None:
         self._url, self._stop = url, asyncio.Event()
@@ -41,21 +42,27 @@ class Callers:
     async def dial(self) -> None:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as client, asyncio.TaskGroup() as group:
-            while not self._stop.is_set():
-                group.create_task(self._call(client))
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stop.wait(), 1 / CALLS_A_SECOND)
+            client._retry_connection = False  # or it would dial again by itself after a reset
+            for _ in range(CALLERS):
+                group.create_task(self._dial_again_and_again(client))
+                await asyncio.sleep(FRAMES * 0.02 / CALLERS)
 
     def stop(self) -> None:
         self._stop.set()
 
-    async def _call(self, client: aiohttp.ClientSession) -> None:
+    @property
+    def have_failed(self) -> bool:
+        """Whether any of them has not had its whole call."""
+        return set(self.outcomes) != {"whole"}
+
+    async def _dial_again_and_again(self, client: aiohttp.ClientSession) -> None:
         try:
-            async with client.ws_connect(self._url) as websocket:
-                self.playing += 1
-                heard = b"".join([message.data async for message in websocket])
-                self.playing -= 1
-                self.outcomes.append("whole" if heard == SOUND and websocket.close_code == 1000 else "broken")
+            while not self._stop.is_set():
+                async with client.ws_connect(self._url) as websocket:
+                    self.playing += 1
+                    heard = b"".join([message.data async for message in websocket])
+                    self.playing -= 1
+                    self.outcomes.append("whole" if heard == SOUND and websocket.close_code == 1000 else "broken")
         except aiohttp.ClientError as error:
             self.outcomes.append(f"refused: {error}")
 
@@ -64,22 +71,22 @@ async def test_two_hundred_calls_play_while_another_version_takes_over(tmp_path:
     with serving(config_in(tmp_path, "old")) as old:
         callers = Callers(old.url("/a"))
         dialling = asyncio.create_task(callers.dial())
-        await eventually(lambda: callers.playing >= 150)
+        await eventually(lambda: callers.playing >= MOST)
         beside = serving(config_in(tmp_path, "new"), MEDIASERVER_SERVER__PORT=str(old.port))
         new = await asyncio.to_thread(beside.__enter__)  # calls go on meanwhile
         try:
-            await eventually(lambda: callers.playing >= 150)
+            await eventually(lambda: callers.playing >= MOST)
             old.process.send_signal(signal.SIGTERM)
             await eventually(lambda: old.events("draining"))
             assert await get(old.admin_url("/readyz")) == (503, "draining\n")
             assert await get(new.admin_url("/readyz")) == (200, "ready\n")
             assert await asyncio.to_thread(old.process.wait, PATIENCE) == 0
-            assert callers.playing >= 100  # on the new one
+            ended = len(old.events("stream ended"))
+            # Calls of the new one are over as well.
+            await eventually(lambda: callers.have_failed or len(callers.outcomes) >= ended + MOST)
             callers.stop()
             await dialling
-            assert len(callers.outcomes) > 3 * CALLS_A_SECOND
-            assert set(callers.outcomes) == {"whole"}
-            ended = len(old.events("stream ended"))
+            assert not callers.have_failed, Counter(callers.outcomes)
             assert await started(new) == len(callers.outcomes) - ended
             assert {line["reason"] for line in old.events("stream ended")} == {"finished"}
             assert new.stop() == 0

@@ -89,3 +89,23 @@ async def test_a_file_that_changes_after_its_last_read_is_read_by_the_next_reloa
         running.cancel()
         await asyncio.wait((running,))
     assert await tokens(engine) == ("second",)
+
+
+async def test_a_shutdown_together_with_a_request_to_reload_ends_it(engine: Engine, tmp_path: Path) -> None:
+    """On Python 3.11, `asyncio.wait_for` loses a cancellation that comes together with what it waits for."""
+    file, read, requested = tmp_path / "c.toml", list[Path](), asyncio.Event()
+
+    def load() -> tuple[config.Settings, list[str]]:
+        read.append(file)
+        return config.load(file)
+
+    polling = Reloader(engine, ConfigSource("c.toml", load, file), None)
+    running = asyncio.create_task(polling.run(requested))
+    for _ in range(5):
+        await asyncio.sleep(0)  # until it waits for a request
+    assert asyncio.all_tasks() == {asyncio.current_task(), running}  # as many as when it looks at the files
+    requested.set()
+    await asyncio.sleep(0)
+    running.cancel()
+    await eventually(lambda: running.done() or read)
+    assert running.cancelled()

@@ -56,7 +56,8 @@ class AsteriskChannel(PeerControl):
         """Wait until Asterisk has played its queue, because a close or a hang-up would discard queued audio."""
         self._command(Command.REPORT_QUEUE_DRAINED)
         try:
-            await asyncio.wait_for(self._drained.wait(), _DRAIN_TIMEOUT)
+            async with asyncio.timeout(_DRAIN_TIMEOUT):
+                await self._drained.wait()
         except TimeoutError:
             log.warning("Asterisk queue drain timed out", stream=self._stream, seconds=_DRAIN_TIMEOUT)
 

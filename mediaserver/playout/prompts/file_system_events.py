@@ -69,7 +69,8 @@ class ChangeEvents:
     async def wait_for_change(self, seconds: float) -> None:
         """Wait for a change event of the folder, for at most `seconds`."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.changed.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self.changed.wait()
         self.changed.clear()
 
     async def close(self) -> None:
