@@ -75,7 +75,7 @@ async function find(path) {
   }
 }
 
-export function streamPage(root, id, notice) {
+export function streamPage(root, id, notice, place) {
   const state = el("p", { class: "state", role: "status" }, "");
   const problems = new Problems();
   const about = el("div", {});
@@ -121,6 +121,7 @@ export function streamPage(root, id, notice) {
 
   function end(text) {
     over = true;
+    place("ended");
     setText(state, text);
     state.classList.add("over");
     actions.disable();
