@@ -17,7 +17,7 @@ from mediaserver.call.inbound.silenced import EventListener, PcmListener, silenc
 from mediaserver.errors import ProtocolError
 from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.wire.events import Audio, Event
-from mediaserver.wire.jitter import PacketCounts
+from mediaserver.wire.jitter import JitterBuffer, PacketCounts
 from mediaserver.wire.wire import Wire
 
 MAX_EVENTS = 250  # the most events that are queued for a slow iterator: five seconds of audio
@@ -112,11 +112,11 @@ class Receiver:
             self.gatherer.deliver()
 
     def _flush_jitter_buffer(self) -> None:
-        """Deliver the audio that the jitter buffer still holds back, keep the buffer's counts, and reset it."""
+        """Deliver the audio that the jitter buffer holds back, keep its counts, and reset it, but not the jitter."""
         inbound = self.wire.inbound
         self._deliver(inbound.buffer.flush())
         self._packets = self._packets.plus(PacketCounts.from_jitter_buffer(inbound.buffer))
-        inbound.reset()
+        inbound.buffer = JitterBuffer()
 
     @property
     def packets(self) -> PacketCounts:
