@@ -134,12 +134,12 @@ def _underruns(summary: Mapping[str, Any]) -> str:
 
 
 def _loss(summary: Mapping[str, Any]) -> str:
-    lost = summary.get("lost_packets", 0)
-    expected = lost + summary.get("packets", 0)
-    if not expected or lost / expected <= POOR_LOSS:
+    lost, late = summary.get("lost_packets", 0), summary.get("late_packets", 0)
+    expected = lost + summary.get("packets", 0) - late  # a late packet counts as received and as lost
+    if expected <= 0 or lost / expected <= POOR_LOSS:
         return ""
-    share = f"{lost / expected:.1%}"
-    return f"{lost} of {expected} RTP packets of the caller were lost ({share}). Look at the network."
+    came = f", {late} of them because they came too late" if late else ""
+    return f"{lost} of {expected} RTP packets of the caller were lost ({lost / expected:.1%}){came}. Look at the network."
 
 
 def _jitter(summary: Mapping[str, Any]) -> str:

@@ -74,6 +74,12 @@ def test_nothing_is_told_of_a_good_stream() -> None:
             "loss",
             "5 of 100 RTP packets of the caller were lost (5.0%). Look at the network.",
         ),
+        (
+            {"packets": 95, "lost_packets": 10, "late_packets": 5},
+            "loss",
+            "10 of 100 RTP packets of the caller were lost (10.0%), 5 of them because they came too late. "
+            "Look at the network.",
+        ),
         ({"jitter_ms": 31.4}, "jitter", "The caller's packets came with 31 ms of jitter."),
         (
             {"malformed": 3},
