@@ -7,6 +7,7 @@ from mediaserver.audio.pcm import PTIME
 from mediaserver.call.inbound.monitor import InboundProblem
 from mediaserver.events.kinds import FAILURES, EventKind
 from mediaserver.transport.closing import EndReason
+from mediaserver.wire.encapsulation import Framing
 
 POOR_LOSS = 0.01  # the fraction of lost packets above which clicks and missing syllables are heard
 POOR_JITTER = 30.0  # the jitter in milliseconds above which a small jitter buffer does not hide it
@@ -92,10 +93,9 @@ def find_problems(summary: Mapping[str, Any], failures: Failures) -> list[Proble
     """
     failed = failures.problems()
     found = [*_ending(summary), *(each for each in failed if each.kind != UNDELIVERED)]
-    dialled = "resource" in summary
-    for problem in summary.get("inbound_problems", ()):
-        hint = InboundProblem(problem).hint(dialled=dialled)
-        found.append(Problem(problem, f"{hint[0].upper()}{hint[1:]}{'' if hint.endswith('?') else '.'}"))
+    found += [
+        Problem(problem, _inbound_problem(problem, summary)) for problem in summary.get("inbound_problems", ())
+    ]
     for kind, tell in _MEASURES.items():
         if text := tell(summary):
             found.append(Problem(kind, text))
@@ -108,6 +108,18 @@ def _ending(summary: Mapping[str, Any]) -> list[Problem]:
     if text is None:
         return []
     return [Problem(str(reason), f"{text[:-1]}: {why}." if why else text)]
+
+
+def _inbound_problem(problem: str, summary: Mapping[str, Any]) -> str:
+    if problem == InboundProblem.NO_AUDIO and _is_unreadable(summary):
+        return "Nothing that the far end sent could be read as sound."
+    hint = InboundProblem(problem).hint(dialled="resource" in summary)
+    return f"{hint[0].upper()}{hint[1:]}{'' if hint.endswith('?') else '.'}"
+
+
+def _is_unreadable(summary: Mapping[str, Any]) -> bool:
+    """Whether most of the peer's messages were malformed, so that the stream has the wrong wire format."""
+    return bool(summary["malformed"] * 2 > summary["received"])
 
 
 def _lateness(summary: Mapping[str, Any]) -> str:
@@ -139,7 +151,8 @@ def _loss(summary: Mapping[str, Any]) -> str:
     if expected <= 0 or lost / expected <= POOR_LOSS:
         return ""
     came = f", {late} of them because they came too late" if late else ""
-    return f"{lost} of {expected} RTP packets of the caller were lost ({lost / expected:.1%}){came}. Look at the network."
+    share = f"{lost / expected:.1%}"
+    return f"{lost} of {expected} RTP packets of the caller were lost ({share}){came}. Look at the network."
 
 
 def _jitter(summary: Mapping[str, Any]) -> str:
@@ -148,10 +161,23 @@ def _jitter(summary: Mapping[str, Any]) -> str:
 
 
 def _malformed(summary: Mapping[str, Any]) -> str:
-    if not summary["malformed"]:
+    malformed, why = summary["malformed"], summary.get("malformed_why", "")
+    if not malformed:
         return ""
-    came = f"{summary['malformed']} messages of the far end were not {summary['wire'].partition('/')[0]}"
-    return f"{came}: ask for the encapsulation that it speaks."
+    encapsulation, _, framing = summary["wire"].partition("/")
+    came = f"{malformed} of {summary['received']} messages of the far end were not {encapsulation}"
+    if not _is_unreadable(summary):
+        return f"{came}, and left out: {why}."
+    advice = "ask for the encapsulation that it speaks"
+    if framing == Framing.MESSAGE:
+        advice = f'set framing = "{Framing.PCM}", or {advice}'
+    return f"{came}{f' ({why})' if why else ''}: {advice}."
+
+
+def _texts(summary: Mapping[str, Any]) -> str:
+    texts = summary["texts"]
+    came = "1 text message" if texts == 1 else f"{texts} text messages"
+    return f"{came} of the far end went unread: sound comes in binary messages, and keys do, too." if texts else ""
 
 
 def _dropped(summary: Mapping[str, Any]) -> str:
@@ -177,6 +203,7 @@ _MEASURES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "loss": _loss,
     "jitter": _jitter,
     "malformed": _malformed,
+    "texts": _texts,
     "dropped": _dropped,
     "broken": _breaks,
     "no-keys": _no_keys,

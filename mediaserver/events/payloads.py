@@ -34,6 +34,7 @@ class StreamSummary(TypedDict):
     texts: Annotated[int, "text messages received, which are ignored"]
     dropped: Annotated[int, "received events that were dropped because the handler read them too slowly"]
     why: NotRequired[Annotated[str, "the reason of the end in words, where there is more to say"]]
+    malformed_why: NotRequired[Annotated[str, "why the latest of the malformed messages was one"]]
     stalled_s: NotRequired[Annotated[float, "seconds of all these pauses, where there were any"]]
     packets: NotRequired[Annotated[int, "with RTP: packets received while somebody listened, such as the handler"]]
     lost_packets: NotRequired[Annotated[int, "with RTP: packets that are missing among these"]]

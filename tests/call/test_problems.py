@@ -20,7 +20,9 @@ GOOD = {
     "skipped": 9,
     "underruns": 10,
     "stalls": 0,
+    "received": 1000,
     "malformed": 0,
+    "texts": 0,
     "dropped": 0,
     "packets": 990,
     "lost_packets": 10,
@@ -82,9 +84,27 @@ def test_nothing_is_told_of_a_good_stream() -> None:
         ),
         ({"jitter_ms": 31.4}, "jitter", "The caller's packets came with 31 ms of jitter."),
         (
-            {"malformed": 3},
+            {"malformed": 501, "malformed_why": "RTP version 1, not 2"},
             "malformed",
-            "3 messages of the far end were not rtp: ask for the encapsulation that it speaks.",
+            "501 of 1000 messages of the far end were not rtp (RTP version 1, not 2): "
+            "ask for the encapsulation that it speaks.",
+        ),
+        (
+            {"malformed": 1000, "malformed_why": "empty", "wire": "audiosocket/message"},
+            "malformed",
+            "1000 of 1000 messages of the far end were not audiosocket (empty): "
+            'set framing = "pcm", or ask for the encapsulation that it speaks.',
+        ),
+        (
+            {"malformed": 6, "malformed_why": "RTP payload type 101 is none of 0, 8, 96"},
+            "malformed",
+            "6 of 1000 messages of the far end were not rtp, and left out: "
+            "RTP payload type 101 is none of 0, 8, 96.",
+        ),
+        (
+            {"texts": 2},
+            "texts",
+            "2 text messages of the far end went unread: sound comes in binary messages, and keys do, too.",
         ),
         ({"dropped": 7}, "dropped", "7 frames of the caller were dropped: the handler took them too slowly."),
         (
@@ -116,6 +136,13 @@ def test_nothing_is_told_of_a_good_stream() -> None:
 )
 def test_each_fault_is_told_in_a_sentence(facts: dict[str, Any], kind: str, text: str) -> None:
     assert told(**facts) == [(kind, text)]
+
+
+def test_a_far_end_whose_messages_cannot_be_read_is_not_said_to_send_none() -> None:
+    facts: dict[str, Any] = {"inbound_problems": ["no-audio"], "malformed": 900, "malformed_why": "empty"}
+    assert told(**facts)[0] == ("no-audio", "Nothing that the far end sent could be read as sound.")
+    assert [kind for kind, _ in told(**facts)] == ["no-audio", "malformed"]
+    assert "what dials us sends none" in told(inbound_problems=["no-audio"])[0][1]
 
 
 def test_keys_that_cannot_come_are_told_of_streams_that_were_dialled() -> None:

@@ -38,6 +38,7 @@ const COUNTS = [
   ["stalled_s", "seconds of pauses"],
   ["received", "messages received"],
   ["malformed", "malformed"],
+  ["texts", "text messages unread"],
   ["dropped", "events dropped"],
   ["packets", "packets received"],
   ["lost_packets", "packets lost"],
