@@ -35,8 +35,9 @@ _FAILURES: Mapping[str, str] = {
     EventKind.SPEECH_FAILED: "A text could not be spoken",
     EventKind.RECOGNITION_FAILED: "Speech of the caller could not be recognised",
     EventKind.ASSISTANT_FAILED: "The assistant failed",
+    EventKind.BRIDGE_SILENT: "The application said nothing",
     EventKind.BRIDGE_LOST: "The connection to the application broke",
-    EventKind.BRIDGE_FAILED: "The application was not reached",
+    EventKind.BRIDGE_FAILED: "The application was given up",
     EventKind.WEBHOOK_FAILED: "A webhook gave no usable answer",
     EventKind.FLOW_FAILED: "The call's flow failed",
     EventKind.CONTROL_FAILED: "The platform did not do what was asked of the call",
@@ -72,18 +73,19 @@ class Failures:
 
     def add_event(self, kind: str, data: Mapping[str, Any]) -> None:
         """Count an event, if it is one about a failure. `stream.inbound` is in the summary of its stream."""
-        if kind in FAILURES and kind != EventKind.STREAM_INBOUND:
-            self.add(kind, str(data.get("why") or data.get("error") or ""))
+        if kind == EventKind.BRIDGE_SILENT:
+            self.add(kind, f"{data['host']}, {data['seconds']:g} s long; does it speak the path's protocol?")
+        elif kind in FAILURES and kind != EventKind.STREAM_INBOUND:
+            why, where = data.get("why") or data.get("error") or "", data.get("file") or data.get("host") or ""
+            self.add(kind, f"{where}: {why}" if where and not why.startswith(where) else why)
 
     def problems(self) -> list[Problem]:
         """The failures in words, the earliest kind first."""
-        return [
-            Problem(
-                str(kind),
-                f"{_FAILURES[kind]}{f', {count} times' if count > 1 else ''}{f': {why}' if why else ''}.",
-            )
-            for kind, (count, why) in self._latest.items()
-        ]
+        told: list[Problem] = []
+        for kind, (count, why) in self._latest.items():
+            times = f", {count} times" if count > 1 else ""
+            told.append(Problem(str(kind), _sentence(f"{_FAILURES[kind]}{times}{f': {why}' if why else ''}")))
+        return told
 
 
 def find_problems(summary: Mapping[str, Any], failures: Failures) -> list[Problem]:
@@ -114,7 +116,7 @@ def _inbound_problem(problem: str, summary: Mapping[str, Any]) -> str:
     if problem == InboundProblem.NO_AUDIO and _is_unreadable(summary):
         return "Nothing that the far end sent could be read as sound."
     hint = InboundProblem(problem).hint(dialled="resource" in summary)
-    return f"{hint[0].upper()}{hint[1:]}{'' if hint.endswith('?') else '.'}"
+    return _sentence(hint[0].upper() + hint[1:])
 
 
 def _is_unreadable(summary: Mapping[str, Any]) -> bool:
@@ -208,6 +210,10 @@ _MEASURES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "broken": _breaks,
     "no-keys": _no_keys,
 }
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith("?") else f"{text}."
 
 
 def _frames(number: int) -> str:

@@ -47,6 +47,7 @@ class EventKind(StrEnum):
     RECOGNITION_FAILED = "recognition.failed"
     REPORT_FAILED = "report.failed"
     BRIDGE_CONNECTED = "bridge.connected"
+    BRIDGE_SILENT = "bridge.silent"
     BRIDGE_LOST = "bridge.lost"
     BRIDGE_FAILED = "bridge.failed"
     BRIDGE_ENDED = "bridge.ended"
@@ -94,6 +95,7 @@ EVENTS: dict[EventKind, type] = {
     EventKind.RECOGNITION_FAILED: payloads.RecognitionFailed,
     EventKind.REPORT_FAILED: payloads.FileFailed,
     EventKind.BRIDGE_CONNECTED: peer_payloads.BridgeConnected,
+    EventKind.BRIDGE_SILENT: peer_payloads.BridgeSilent,
     EventKind.BRIDGE_LOST: peer_payloads.BridgeTrouble,
     EventKind.BRIDGE_FAILED: peer_payloads.BridgeTrouble,
     EventKind.BRIDGE_ENDED: peer_payloads.BridgeEnded,

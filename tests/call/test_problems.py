@@ -173,6 +173,20 @@ def test_failures_are_told_with_the_latest_reason_and_their_number() -> None:
     ]
 
 
+def test_failures_name_the_file_and_the_host_once() -> None:
+    failures = Failures()
+    failures.add_event(EventKind.RECORDING_FAILED, {"file": "rec/a.wav", "error": "No space left on device"})
+    failures.add_event(EventKind.BRIDGE_LOST, {"host": "bot.example", "why": "it closed with 1011"})
+    failures.add_event(EventKind.BRIDGE_FAILED, {"host": "bot.example", "why": "bot.example: no answer"})
+    failures.add_event(EventKind.BRIDGE_SILENT, {"host": "bot.example", "seconds": 15.0})
+    assert [text for _, text in told(failures)] == [
+        "A recording failed: rec/a.wav: No space left on device.",
+        "The connection to the application broke: bot.example: it closed with 1011.",
+        "The application was given up: bot.example: no answer.",
+        "The application said nothing: bot.example, 15 s long; does it speak the path's protocol?",
+    ]
+
+
 def test_what_the_caller_noticed_comes_before_events_that_were_not_delivered() -> None:
     failures = Failures()
     failures.add(UNDELIVERED, "b.example: cannot connect")
