@@ -38,6 +38,7 @@ _FAILURES: Mapping[str, str] = {
     EventKind.BRIDGE_SILENT: "The application said nothing",
     EventKind.BRIDGE_LOST: "The connection to the application broke",
     EventKind.BRIDGE_FAILED: "The application was given up",
+    EventKind.WEBHOOK_SLOW: "A webhook was slow to answer, and the caller heard nothing meanwhile",
     EventKind.WEBHOOK_FAILED: "A webhook gave no usable answer",
     EventKind.FLOW_FAILED: "The call's flow failed",
     EventKind.CONTROL_FAILED: "The platform did not do what was asked of the call",
@@ -75,6 +76,8 @@ class Failures:
         """Count an event, if it is one about a failure. `stream.inbound` is in the summary of its stream."""
         if kind == EventKind.BRIDGE_SILENT:
             self.add(kind, f"{data['host']}, {data['seconds']:g} s long; does it speak the path's protocol?")
+        elif kind == EventKind.WEBHOOK_SLOW:
+            self.add(kind, f"{data['webhook']}: {data['seconds']:.1f} s")
         elif kind in FAILURES and kind != EventKind.STREAM_INBOUND:
             why, where = data.get("why") or data.get("error") or "", data.get("file") or data.get("host") or ""
             self.add(kind, f"{where}: {why}" if where and not why.startswith(where) else why)

@@ -40,6 +40,7 @@ class EventKind(StrEnum):
     MENU_ENTERED = "menu.entered"
     MENU_TIMEOUT = "menu.timeout"
     MENU_INVALID = "menu.invalid"
+    WEBHOOK_SLOW = "webhook.slow"
     WEBHOOK_FAILED = "webhook.failed"
     TRANSCRIPT_PARTIAL = "transcript.partial"
     TRANSCRIPT_FINAL = "transcript.final"
@@ -88,6 +89,7 @@ EVENTS: dict[EventKind, type] = {
     EventKind.MENU_ENTERED: payloads.MenuEntered,
     EventKind.MENU_TIMEOUT: payloads.MenuMissed,
     EventKind.MENU_INVALID: payloads.MenuMissed,
+    EventKind.WEBHOOK_SLOW: payloads.WebhookSlow,
     EventKind.WEBHOOK_FAILED: payloads.WebhookFailed,
     EventKind.TRANSCRIPT_PARTIAL: payloads.TranscriptPartial,
     EventKind.TRANSCRIPT_FINAL: payloads.TranscriptFinal,

@@ -206,6 +206,14 @@ class MenuMissed(TypedDict, total=False):
     digits: Annotated[str, "what was pressed, unless the digits are private"]
 
 
+class WebhookSlow(TypedDict):
+    """A menu's webhook has answered, but after 2 seconds or more, in which the caller heard nothing."""
+
+    menu: Annotated[str, "the menu's name; empty where there was none yet"]
+    webhook: Annotated[str, "where the settings have it, such as `menus.main.keys.1.webhook`"]
+    seconds: Annotated[float, "seconds until the answer"]
+
+
 class WebhookFailed(TypedDict):
     """A menu's webhook gave no valid answer."""
 
