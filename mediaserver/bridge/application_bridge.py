@@ -16,8 +16,9 @@ from mediaserver.bridge.dial import ApplicationEndpoint, FinalError, client_sess
 from mediaserver.call import Call, CloseCode
 from mediaserver.errors import PeerError
 from mediaserver.events.kinds import EventKind
+from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
-from mediaserver.playout.sources.source import Source
+from mediaserver.playout.sources.source import Source, silence
 from mediaserver.transport.dialled import OpenWebSocket
 from mediaserver.wire.dialects.dialect import CallFacts, Dialect
 from mediaserver.wire.events import Audio, Event
@@ -25,7 +26,10 @@ from mediaserver.wire.events import Audio, Event
 # The first and the longest wait between two attempts to dial, in seconds. Waits double; half of each is random.
 _FIRST_BACKOFF, _MAX_BACKOFF = 0.25, 4.0
 _STABLE_AFTER = 5.0  # seconds; a connection that breaks sooner does not restart the reconnect time-out
+_SILENT_AFTER = 15.0  # seconds of a connection after which an application that has said nothing is reported
 _PROTOCOL_ERROR = 1002  # the WebSocket close code for a protocol error (RFC 6455, section 7.4.1)
+
+_SILENCE_MS = 1000  # milliseconds of the silence that is repeated while there is no connection
 
 log = structlog.get_logger()
 
@@ -46,21 +50,25 @@ class ApplicationBridge:
         hold: Callable[[], Source] | None = None,
     ) -> None:
         self._call, self._endpoint, self._make_dialect, self._buffer = call, endpoint, make_dialect, buffer
-        self._hold = hold or (lambda: buffer)
+        self._hold = hold or (lambda: Playlist(Repeated([silence(_SILENCE_MS)], None)))
         self._clock = asyncio.get_running_loop().time
         self._connection: ApplicationConnection | None = None
         self._connections = self._dropped = self._malformed = 0
+        self._told_silent = False
         self._failing_since: float | None = None  # time at which dialling began after the last stable connection
         self._backoff = 0.0  # seconds to wait before the next attempt to dial
 
     async def run(self) -> None:
         """Bridge until the application hangs up and its audio is played; PeerError if the bridge gives up."""
         _ = self._call.keypad  # the first use of the keypad makes it detect digits
+        why = "the call ended, or its handler was replaced"
         try:
             with self._call.listen(self._on_event):
                 while not await self._run_connection():
                     pass
+            why = "the application hung up"
         except PeerError as error:
+            why = "the application was given up"
             self._emit(EventKind.BRIDGE_FAILED, why=str(error))
             raise
         finally:
@@ -72,6 +80,7 @@ class ApplicationBridge:
                 said_s=self._buffer.accepted / SAMPLE_RATE,
                 unsent_s=self._dropped / SAMPLE_RATE,
                 unheard_s=self._buffer.dropped / SAMPLE_RATE,
+                why=why,
             )
 
     async def _run_connection(self) -> bool:
@@ -107,17 +116,26 @@ class ApplicationBridge:
 
         At the end, the connection is closed while the call goes on, as the application may not answer the close.
         """
-        self._connection, code = connection, int(CloseCode.NORMAL)
+        self._connection, code, began = connection, int(CloseCode.NORMAL), self._clock()
+        timer = asyncio.get_running_loop().call_later(_SILENT_AFTER, self._report_silence, began)
         try:
             await connection.wait_closed()
+            self._report_silence(began)
         except PeerError:
             code = _PROTOCOL_ERROR
             raise
         finally:
+            timer.cancel()
             self._connection = None
             self._dropped += connection.dropped
             self._malformed += connection.malformed
             self._call.close_later(self._close(client, connection, code))
+
+    def _report_silence(self, began: float) -> None:
+        """Report once if the application has said nothing so far. `began` is when it was connected."""
+        if not self._buffer.accepted and not self._told_silent:
+            self._told_silent = True
+            self._emit(EventKind.BRIDGE_SILENT, seconds=round(self._clock() - began, 1))
 
     async def _close(self, client: aiohttp.ClientSession, connection: ApplicationConnection, code: int) -> bool:
         """Close a connection; return whether the application has answered."""

@@ -7,6 +7,7 @@ from mediaserver.audio.pcm import PTIME
 from mediaserver.call.inbound.monitor import InboundProblem
 from mediaserver.events.kinds import FAILURES, EventKind
 from mediaserver.transport.closing import EndReason
+from mediaserver.wire.encapsulation import Framing
 
 POOR_LOSS = 0.01  # the fraction of lost packets above which clicks and missing syllables are heard
 POOR_JITTER = 30.0  # the jitter in milliseconds above which a small jitter buffer does not hide it
@@ -34,8 +35,10 @@ _FAILURES: Mapping[str, str] = {
     EventKind.SPEECH_FAILED: "A text could not be spoken",
     EventKind.RECOGNITION_FAILED: "Speech of the caller could not be recognised",
     EventKind.ASSISTANT_FAILED: "The assistant failed",
+    EventKind.BRIDGE_SILENT: "The application said nothing",
     EventKind.BRIDGE_LOST: "The connection to the application broke",
-    EventKind.BRIDGE_FAILED: "The application was not reached",
+    EventKind.BRIDGE_FAILED: "The application was given up",
+    EventKind.WEBHOOK_SLOW: "A webhook was slow to answer, and the caller heard nothing meanwhile",
     EventKind.WEBHOOK_FAILED: "A webhook gave no usable answer",
     EventKind.FLOW_FAILED: "The call's flow failed",
     EventKind.CONTROL_FAILED: "The platform did not do what was asked of the call",
@@ -71,18 +74,21 @@ class Failures:
 
     def add_event(self, kind: str, data: Mapping[str, Any]) -> None:
         """Count an event, if it is one about a failure. `stream.inbound` is in the summary of its stream."""
-        if kind in FAILURES and kind != EventKind.STREAM_INBOUND:
-            self.add(kind, str(data.get("why") or data.get("error") or ""))
+        if kind == EventKind.BRIDGE_SILENT:
+            self.add(kind, f"{data['host']}, {data['seconds']:g} s long; does it speak the path's protocol?")
+        elif kind == EventKind.WEBHOOK_SLOW:
+            self.add(kind, f"{data['webhook']}: {data['seconds']:.1f} s")
+        elif kind in FAILURES and kind != EventKind.STREAM_INBOUND:
+            why, where = data.get("why") or data.get("error") or "", data.get("file") or data.get("host") or ""
+            self.add(kind, f"{where}: {why}" if where and not why.startswith(where) else why)
 
     def problems(self) -> list[Problem]:
         """The failures in words, the earliest kind first."""
-        return [
-            Problem(
-                str(kind),
-                f"{_FAILURES[kind]}{f', {count} times' if count > 1 else ''}{f': {why}' if why else ''}.",
-            )
-            for kind, (count, why) in self._latest.items()
-        ]
+        told: list[Problem] = []
+        for kind, (count, why) in self._latest.items():
+            times = f", {count} times" if count > 1 else ""
+            told.append(Problem(str(kind), _sentence(f"{_FAILURES[kind]}{times}{f': {why}' if why else ''}")))
+        return told
 
 
 def find_problems(summary: Mapping[str, Any], failures: Failures) -> list[Problem]:
@@ -92,10 +98,9 @@ def find_problems(summary: Mapping[str, Any], failures: Failures) -> list[Proble
     """
     failed = failures.problems()
     found = [*_ending(summary), *(each for each in failed if each.kind != UNDELIVERED)]
-    dialled = "resource" in summary
-    for problem in summary.get("inbound_problems", ()):
-        hint = InboundProblem(problem).hint(dialled=dialled)
-        found.append(Problem(problem, f"{hint[0].upper()}{hint[1:]}{'' if hint.endswith('?') else '.'}"))
+    found += [
+        Problem(problem, _inbound_problem(problem, summary)) for problem in summary.get("inbound_problems", ())
+    ]
     for kind, tell in _MEASURES.items():
         if text := tell(summary):
             found.append(Problem(kind, text))
@@ -108,6 +113,18 @@ def _ending(summary: Mapping[str, Any]) -> list[Problem]:
     if text is None:
         return []
     return [Problem(str(reason), f"{text[:-1]}: {why}." if why else text)]
+
+
+def _inbound_problem(problem: str, summary: Mapping[str, Any]) -> str:
+    if problem == InboundProblem.NO_AUDIO and _is_unreadable(summary):
+        return "Nothing that the far end sent could be read as sound."
+    hint = InboundProblem(problem).hint(dialled="resource" in summary)
+    return _sentence(hint[0].upper() + hint[1:])
+
+
+def _is_unreadable(summary: Mapping[str, Any]) -> bool:
+    """Whether most of the peer's messages were malformed, so that the stream has the wrong wire format."""
+    return bool(summary["malformed"] * 2 > summary["received"])
 
 
 def _lateness(summary: Mapping[str, Any]) -> str:
@@ -134,12 +151,13 @@ def _underruns(summary: Mapping[str, Any]) -> str:
 
 
 def _loss(summary: Mapping[str, Any]) -> str:
-    lost = summary.get("lost_packets", 0)
-    expected = lost + summary.get("packets", 0)
-    if not expected or lost / expected <= POOR_LOSS:
+    lost, late = summary.get("lost_packets", 0), summary.get("late_packets", 0)
+    expected = lost + summary.get("packets", 0) - late  # a late packet counts as received and as lost
+    if expected <= 0 or lost / expected <= POOR_LOSS:
         return ""
+    came = f", {late} of them because they came too late" if late else ""
     share = f"{lost / expected:.1%}"
-    return f"{lost} of {expected} RTP packets of the caller were lost ({share}). Look at the network."
+    return f"{lost} of {expected} RTP packets of the caller were lost ({share}){came}. Look at the network."
 
 
 def _jitter(summary: Mapping[str, Any]) -> str:
@@ -148,10 +166,23 @@ def _jitter(summary: Mapping[str, Any]) -> str:
 
 
 def _malformed(summary: Mapping[str, Any]) -> str:
-    if not summary["malformed"]:
+    malformed, why = summary["malformed"], summary.get("malformed_why", "")
+    if not malformed:
         return ""
-    came = f"{summary['malformed']} messages of the far end were not {summary['wire'].partition('/')[0]}"
-    return f"{came}: ask for the encapsulation that it speaks."
+    encapsulation, _, framing = summary["wire"].partition("/")
+    came = f"{malformed} of {summary['received']} messages of the far end were not {encapsulation}"
+    if not _is_unreadable(summary):
+        return f"{came}, and left out: {why}."
+    advice = "ask for the encapsulation that it speaks"
+    if framing == Framing.MESSAGE:
+        advice = f'set framing = "{Framing.PCM}", or {advice}'
+    return f"{came}{f' ({why})' if why else ''}: {advice}."
+
+
+def _texts(summary: Mapping[str, Any]) -> str:
+    texts = summary["texts"]
+    came = "1 text message" if texts == 1 else f"{texts} text messages"
+    return f"{came} of the far end went unread: sound comes in binary messages, and keys do, too." if texts else ""
 
 
 def _dropped(summary: Mapping[str, Any]) -> str:
@@ -177,10 +208,15 @@ _MEASURES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "loss": _loss,
     "jitter": _jitter,
     "malformed": _malformed,
+    "texts": _texts,
     "dropped": _dropped,
     "broken": _breaks,
     "no-keys": _no_keys,
 }
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith("?") else f"{text}."
 
 
 def _frames(number: int) -> str:

@@ -40,6 +40,7 @@ class EventKind(StrEnum):
     MENU_ENTERED = "menu.entered"
     MENU_TIMEOUT = "menu.timeout"
     MENU_INVALID = "menu.invalid"
+    WEBHOOK_SLOW = "webhook.slow"
     WEBHOOK_FAILED = "webhook.failed"
     TRANSCRIPT_PARTIAL = "transcript.partial"
     TRANSCRIPT_FINAL = "transcript.final"
@@ -47,6 +48,7 @@ class EventKind(StrEnum):
     RECOGNITION_FAILED = "recognition.failed"
     REPORT_FAILED = "report.failed"
     BRIDGE_CONNECTED = "bridge.connected"
+    BRIDGE_SILENT = "bridge.silent"
     BRIDGE_LOST = "bridge.lost"
     BRIDGE_FAILED = "bridge.failed"
     BRIDGE_ENDED = "bridge.ended"
@@ -87,6 +89,7 @@ EVENTS: dict[EventKind, type] = {
     EventKind.MENU_ENTERED: payloads.MenuEntered,
     EventKind.MENU_TIMEOUT: payloads.MenuMissed,
     EventKind.MENU_INVALID: payloads.MenuMissed,
+    EventKind.WEBHOOK_SLOW: payloads.WebhookSlow,
     EventKind.WEBHOOK_FAILED: payloads.WebhookFailed,
     EventKind.TRANSCRIPT_PARTIAL: payloads.TranscriptPartial,
     EventKind.TRANSCRIPT_FINAL: payloads.TranscriptFinal,
@@ -94,6 +97,7 @@ EVENTS: dict[EventKind, type] = {
     EventKind.RECOGNITION_FAILED: payloads.RecognitionFailed,
     EventKind.REPORT_FAILED: payloads.FileFailed,
     EventKind.BRIDGE_CONNECTED: peer_payloads.BridgeConnected,
+    EventKind.BRIDGE_SILENT: peer_payloads.BridgeSilent,
     EventKind.BRIDGE_LOST: peer_payloads.BridgeTrouble,
     EventKind.BRIDGE_FAILED: peer_payloads.BridgeTrouble,
     EventKind.BRIDGE_ENDED: peer_payloads.BridgeEnded,

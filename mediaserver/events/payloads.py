@@ -34,6 +34,7 @@ class StreamSummary(TypedDict):
     texts: Annotated[int, "text messages received, which are ignored"]
     dropped: Annotated[int, "received events that were dropped because the handler read them too slowly"]
     why: NotRequired[Annotated[str, "the reason of the end in words, where there is more to say"]]
+    malformed_why: NotRequired[Annotated[str, "why the latest of the malformed messages was one"]]
     stalled_s: NotRequired[Annotated[float, "seconds of all these pauses, where there were any"]]
     packets: NotRequired[Annotated[int, "with RTP: packets received while somebody listened, such as the handler"]]
     lost_packets: NotRequired[Annotated[int, "with RTP: packets that are missing among these"]]
@@ -203,6 +204,14 @@ class MenuMissed(TypedDict, total=False):
 
     menu: Required[Annotated[str, "the menu's name"]]
     digits: Annotated[str, "what was pressed, unless the digits are private"]
+
+
+class WebhookSlow(TypedDict):
+    """A menu's webhook has answered, but after 2 seconds or more, in which the caller heard nothing."""
+
+    menu: Annotated[str, "the menu's name; empty where there was none yet"]
+    webhook: Annotated[str, "where the settings have it, such as `menus.main.keys.1.webhook`"]
+    seconds: Annotated[float, "seconds until the answer"]
 
 
 class WebhookFailed(TypedDict):

@@ -13,6 +13,13 @@ class BridgeConnected(TypedDict):
     connections: Annotated[int, "connections to the application so far, of this stream"]
 
 
+class BridgeSilent(TypedDict):
+    """The application has said nothing for 15 seconds, or until it hung up. A stream reports that once."""
+
+    host: Annotated[str, "the application's host"]
+    seconds: Annotated[float, "seconds since it was connected"]
+
+
 class BridgeTrouble(TypedDict):
     """The handler `bridge` has lost its connection (`bridge.lost`), or gives the bridge up (`bridge.failed`)."""
 
@@ -29,6 +36,7 @@ class BridgeEnded(TypedDict):
     said_s: Annotated[float, "seconds of sound that came from the application"]
     unsent_s: Annotated[float, "seconds of the caller's sound that the application did not get"]
     unheard_s: Annotated[float, "seconds of the application's sound that the caller did not get"]
+    why: Annotated[str, "what ended it, in words: the application hung up, was given up, or the call ended"]
 
 
 class AssistantTurn(TypedDict):

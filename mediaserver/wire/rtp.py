@@ -20,6 +20,9 @@ VERSION = 2
 HEADER_BYTES = 12
 _FIXED = struct.Struct(">BBHII")
 _MARKER = 0x80
+_EVENT_BYTES = (
+    4  # payload of a telephone event, such as a key, in a payload type that the peers agreed on (RFC 4733)
+)
 
 
 class PayloadType(IntEnum):
@@ -87,9 +90,10 @@ def payload_type(packet: Packet) -> PayloadType:
     try:
         return PayloadType(packet.payload_type)
     except ValueError:
-        raise ProtocolError(
-            f"RTP payload type {packet.payload_type} is none of 0 (PCMU), 8 (PCMA), 96 (L16)"
-        ) from None
+        text = f"RTP payload type {packet.payload_type} is none of 0 (PCMU), 8 (PCMA), 96 (L16)"
+        if packet.payload_type > max(PayloadType) and len(packet.payload) == _EVENT_BYTES:
+            text += "; these look like keys (RFC 4733), which are taken only as tones in the sound"
+        raise ProtocolError(text) from None
 
 
 class Packetizer:

@@ -193,8 +193,10 @@ async def test_a_twilio_bot_hears_the_caller_and_is_heard(lab: Lab) -> None:
             "said_s": 0.4,
             "unsent_s": 0,
             "unheard_s": 0,
+            "why": "the call ended, or its handler was replaced",
         }
     ]
+    assert not lab.events("bridge.silent")
     assert "s3cret" not in str(lab.told)
 
 
@@ -220,6 +222,7 @@ async def test_a_bot_hears_keys_and_hangs_up(lab: Lab, key: str) -> None:
         assert await caller.wait_closed() == 1000
     assert lab.bots.connections["plain"][0].events_named("dtmf") == [{"event": "dtmf", "digit": key}]
     assert not lab.events("bridge.failed")
+    assert lab.reasons("bridge.ended") == {"the application hung up"}
 
 
 @pytest.mark.parametrize("code", [1000, None])
@@ -237,6 +240,36 @@ async def test_audio_sent_before_the_bot_hung_up_is_played_to_its_end(lab: Lab, 
     async with lab.call("/pcm/plain") as caller:
         assert await caller.wait_closed() == 1000
         assert SPEECH[:5000] in caller.received
+
+
+async def test_a_bot_that_hangs_up_without_a_word_is_told_of_and_plays_nothing(lab: Lab) -> None:
+    async def wordless(connection: BotConnection) -> None:
+        await connection.websocket.close()
+
+    lab.bots.bots["plain"] = wordless
+    async with lab.call("/pcm/plain") as caller:
+        assert await caller.wait_closed() == 1000
+    (silent,) = lab.events("bridge.silent")
+    assert silent["host"] == f"127.0.0.1:{lab.bots.port}"
+    assert 0 <= silent["seconds"] < PATIENCE
+    (over,) = lab.server.engine.streams.ended.newest_first()
+    assert over.facts["played"] == []
+    assert "bridge.silent" in [problem.kind for problem in over.problems]
+
+
+async def test_a_bot_that_says_nothing_for_long_is_told_of_once_and_talks_on(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def shy(connection: BotConnection) -> None:
+        await eventually(lambda: lab.events("bridge.silent"))
+        await connection.websocket.send_bytes(SPEECH)
+
+    monkeypatch.setattr("mediaserver.bridge.application_bridge._SILENT_AFTER", 0.1)
+    lab.bots.bots["plain"] = shy
+    async with lab.call("/pcm/plain") as caller:
+        assert await caller.wait_closed() == 1000
+    assert SPEECH in caller.received
+    assert len(lab.events("bridge.silent")) == 1
 
 
 async def test_marks_are_reported_when_played_and_clear_drops_audio(lab: Lab) -> None:
@@ -424,6 +457,7 @@ async def test_without_a_fallback_the_stream_ends_with_1011(lab: Lab) -> None:
         assert await caller.wait_closed() == 1011
     (failed,) = lab.events("bridge.failed")
     assert failed["why"] == f"{failed['host']}: cannot connect: Connection refused"
+    assert lab.reasons("bridge.ended") == {"the application was given up"}
     assert "secret" not in str(lab.told)
 
 

@@ -16,7 +16,9 @@ from tests.virtual import VirtualLoop, VirtualStream
 
 
 class Backend:
-    """An event sink that keeps every event, and answers questions from a list."""
+    """An event sink that keeps every event, and answers questions from a list, `wait` seconds later."""
+
+    wait = 0.0
 
     def __init__(self, *answers: Any, clock: Callable[[], float] = lambda: 0.0) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
@@ -36,6 +38,8 @@ class Backend:
     async def ask(self, url: str, body: Mapping[str, Any], timeout: float | None = None) -> Any:
         self.questions.append((url, dict(body)))
         self.timeouts.append(timeout)
+        if self.wait:
+            await asyncio.sleep(self.wait)
         answer = self._answers.pop(0)
         if isinstance(answer, PeerError):
             raise answer

@@ -20,7 +20,9 @@ GOOD = {
     "skipped": 9,
     "underruns": 10,
     "stalls": 0,
+    "received": 1000,
     "malformed": 0,
+    "texts": 0,
     "dropped": 0,
     "packets": 990,
     "lost_packets": 10,
@@ -74,11 +76,35 @@ def test_nothing_is_told_of_a_good_stream() -> None:
             "loss",
             "5 of 100 RTP packets of the caller were lost (5.0%). Look at the network.",
         ),
+        (
+            {"packets": 95, "lost_packets": 10, "late_packets": 5},
+            "loss",
+            "10 of 100 RTP packets of the caller were lost (10.0%), 5 of them because they came too late. "
+            "Look at the network.",
+        ),
         ({"jitter_ms": 31.4}, "jitter", "The caller's packets came with 31 ms of jitter."),
         (
-            {"malformed": 3},
+            {"malformed": 501, "malformed_why": "RTP version 1, not 2"},
             "malformed",
-            "3 messages of the far end were not rtp: ask for the encapsulation that it speaks.",
+            "501 of 1000 messages of the far end were not rtp (RTP version 1, not 2): "
+            "ask for the encapsulation that it speaks.",
+        ),
+        (
+            {"malformed": 1000, "malformed_why": "empty", "wire": "audiosocket/message"},
+            "malformed",
+            "1000 of 1000 messages of the far end were not audiosocket (empty): "
+            'set framing = "pcm", or ask for the encapsulation that it speaks.',
+        ),
+        (
+            {"malformed": 6, "malformed_why": "RTP payload type 101 is none of 0, 8, 96"},
+            "malformed",
+            "6 of 1000 messages of the far end were not rtp, and left out: "
+            "RTP payload type 101 is none of 0, 8, 96.",
+        ),
+        (
+            {"texts": 2},
+            "texts",
+            "2 text messages of the far end went unread: sound comes in binary messages, and keys do, too.",
         ),
         ({"dropped": 7}, "dropped", "7 frames of the caller were dropped: the handler took them too slowly."),
         (
@@ -112,6 +138,13 @@ def test_each_fault_is_told_in_a_sentence(facts: dict[str, Any], kind: str, text
     assert told(**facts) == [(kind, text)]
 
 
+def test_a_far_end_whose_messages_cannot_be_read_is_not_said_to_send_none() -> None:
+    facts: dict[str, Any] = {"inbound_problems": ["no-audio"], "malformed": 900, "malformed_why": "empty"}
+    assert told(**facts)[0] == ("no-audio", "Nothing that the far end sent could be read as sound.")
+    assert [kind for kind, _ in told(**facts)] == ["no-audio", "malformed"]
+    assert "what dials us sends none" in told(inbound_problems=["no-audio"])[0][1]
+
+
 def test_keys_that_cannot_come_are_told_of_streams_that_were_dialled() -> None:
     ((kind, text),) = told(resource="calls/1")
     assert (kind, text[:17]) == ("no-keys", "No key was heard,")
@@ -137,6 +170,20 @@ def test_failures_are_told_with_the_latest_reason_and_their_number() -> None:
         ("webhook.failed", "A webhook gave no usable answer, 2 times: a.example: HTTP status 500."),
         ("recording.failed", "A recording failed: the disk is full."),
         ("event.undelivered", "An event was not delivered to events.url: b.example: cannot connect."),
+    ]
+
+
+def test_failures_name_the_file_and_the_host_once() -> None:
+    failures = Failures()
+    failures.add_event(EventKind.RECORDING_FAILED, {"file": "rec/a.wav", "error": "No space left on device"})
+    failures.add_event(EventKind.BRIDGE_LOST, {"host": "bot.example", "why": "it closed with 1011"})
+    failures.add_event(EventKind.BRIDGE_FAILED, {"host": "bot.example", "why": "bot.example: no answer"})
+    failures.add_event(EventKind.BRIDGE_SILENT, {"host": "bot.example", "seconds": 15.0})
+    assert [text for _, text in told(failures)] == [
+        "A recording failed: rec/a.wav: No space left on device.",
+        "The connection to the application broke: bot.example: it closed with 1011.",
+        "The application was given up: bot.example: no answer.",
+        "The application said nothing: bot.example, 15 s long; does it speak the path's protocol?",
     ]
 
 

@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from mediaserver.audio.pcm import Samples
 from mediaserver.call import End
+from mediaserver.call.problems import find_problems
 from mediaserver.errors import WebhookError
 from mediaserver.handlers.menu.handler import MenuHandler
-from tests.call.caller import Caller, digits
+from tests.call.caller import Backend, Caller, digits
 from tests.handlers.test_handlers import library_of
 from tests.sound import speechlike
 from tests.virtual import VirtualLoop, in_virtual_time
@@ -211,6 +212,26 @@ async def test_a_webhook_that_fails_has_its_own_way_on(loop: VirtualLoop, answer
     assert "\n" not in failed["why"]
     assert failed["webhook"].startswith("menus.")  # its key, which its URL's host does not tell
     assert failed["webhook"].endswith(".then.webhook")
+
+
+@pytest.mark.parametrize(("wait", "told"), [(1.9, []), (2.5, [2.5])])
+@in_virtual_time
+async def test_a_webhook_that_lets_the_caller_wait_is_told_of(
+    loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch, wait: float, told: list[float]
+) -> None:
+    monkeypatch.setattr(Backend, "wait", wait)
+    answers = ({"play": "sales", "hangup": True},)
+    heard, caller, _ = await visit(loop, flow(), 6000, (700, "2"), (1700, "4711#"), answers=answers)
+    assert heard == ["main", "pin", "sales"]
+    slow = caller.backend.events_of("webhook.slow")
+    assert [each["seconds"] for each in slow] == told
+    assert {each["webhook"] for each in slow} <= {"menus.pin.then.webhook"}
+    problems = find_problems(caller.session.summary(), caller.session.failures)
+    assert [problem.text for problem in problems if problem.kind == "webhook.slow"] == [
+        "A webhook was slow to answer, and the caller heard nothing meanwhile: "
+        f"menus.pin.then.webhook: {seconds} s."
+        for seconds in told
+    ]
 
 
 @in_virtual_time

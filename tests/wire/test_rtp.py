@@ -113,7 +113,9 @@ def test_sound_is_decoded_by_payload_type(payload_type, payload, samples):
 @pytest.mark.parametrize(
     ("payload_type", "payload", "message"),
     [
-        (101, bytes(4), r"RTP payload type 101 is none of 0 \(PCMU\), 8 \(PCMA\), 96 \(L16\)"),
+        (101, bytes(5), r"RTP payload type 101 is none of 0 \(PCMU\), 8 \(PCMA\), 96 \(L16\)"),
+        (13, bytes(4), r"RTP payload type 13 is none of 0 \(PCMU\), 8 \(PCMA\), 96 \(L16\)"),
+        (101, bytes(4), r"RTP payload type 101 is none of .*; these look like keys \(RFC 4733\), which are .*"),
         (96, bytes(3), "3 bytes are not 16-bit PCM"),
     ],
 )

@@ -17,7 +17,7 @@ from mediaserver.call.inbound.silenced import EventListener, PcmListener, silenc
 from mediaserver.errors import ProtocolError
 from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.wire.events import Audio, Event
-from mediaserver.wire.jitter import PacketCounts
+from mediaserver.wire.jitter import JitterBuffer, PacketCounts
 from mediaserver.wire.wire import Wire
 
 MAX_EVENTS = 250  # the most events that are queued for a slow iterator: five seconds of audio
@@ -55,9 +55,8 @@ class Receiver:
         on_signal: EventListener = _ignore,
         on_first_listener: Callable[[], None] = _ignore,
     ) -> None:
-        self.wire, self._clock = wire, clock
+        self.wire, self._clock, self._on_first_listener = wire, clock, on_first_listener
         self.on_listener_error, self._on_signal = on_listener_error, on_signal
-        self._on_first_listener = on_first_listener
         self.gatherer: Gatherer | None = None
         self._on_audio: Callable[[], None] | None = None  # called once, when the next audio arrives
         self.listeners: tuple[EventListener, ...] = ()
@@ -80,6 +79,7 @@ class Receiver:
         self.irregular = False  # whether frames came late or in a burst, not one in each 20 ms
         self.received = 0  # number of binary messages from the peer
         self.malformed = 0  # number of binary messages that are not in the wire format
+        self.malformed_why = ""  # why the latest of these is not
         self.dropped = 0  # number of events that were dropped because a queue was full
         self.silent = True  # whether every decoded sample has been 0 so far
         self._samples = 0  # number of samples decoded on earlier connections
@@ -112,11 +112,11 @@ class Receiver:
             self.gatherer.deliver()
 
     def _flush_jitter_buffer(self) -> None:
-        """Deliver the audio that the jitter buffer still holds back, keep the buffer's counts, and reset it."""
+        """Deliver the audio that the jitter buffer holds back, keep its counts and the jitter, and replace it."""
         inbound = self.wire.inbound
         self._deliver(inbound.buffer.flush())
         self._packets = self._packets.plus(PacketCounts.from_jitter_buffer(inbound.buffer))
-        inbound.reset()
+        inbound.buffer = JitterBuffer()
 
     @property
     def packets(self) -> PacketCounts:
@@ -148,8 +148,8 @@ class Receiver:
         """Decode a binary message that is counted already, and deliver its events."""
         try:
             events = self.wire.inbound.depacketize(data, self._clock())
-        except ProtocolError:
-            self.malformed += 1
+        except ProtocolError as error:
+            self.malformed, self.malformed_why = self.malformed + 1, str(error)
         else:
             self._deliver(events)
 

@@ -28,6 +28,7 @@ from mediaserver.speech.engines.requirements import voice_problems
 # circles, and is ended.
 MAX_FAST_STEPS, _FAST_STEP = 100, 1.0
 _LINGER_MS = 200
+_SLOW_ANSWER = 2.0  # seconds of silence while a webhook is asked that the caller takes for a fault
 _MISSED = {"timeout": EventKind.MENU_TIMEOUT, "invalid": EventKind.MENU_INVALID}
 
 log = structlog.get_logger()
@@ -219,7 +220,7 @@ class _CallFlow:
     async def _ask_webhook(self, url: str, place: str) -> Step:
         """Ask a webhook for the next step; if that fails, return the step `on_webhook_error`.
 
-        `place` is the settings key of the webhook, which the log and the event `webhook.failed` show.
+        `place` is the settings key of the webhook, which the log and the events about it show.
         """
         stream, facts = self._call.stream, self._facts
         self._facts = WebhookFacts()
@@ -231,7 +232,11 @@ class _CallFlow:
             "variables": {**stream.variables, **self._variables},
         }
         try:
+            asked_at = self._call.now
             answer = await self._call.ask(url, body, self._flow.webhook_timeout)
+            if (seconds := self._call.now - asked_at) >= _SLOW_ANSWER:
+                slow = {"menu": self._menu, "webhook": place, "seconds": round(seconds, 2)}
+                self._call.notify(EventKind.WEBHOOK_SLOW, slow)
             return await self._parse_answer(answer, url)
         except (PeerError, PromptError, ValueError) as error:
             why = explain(error)

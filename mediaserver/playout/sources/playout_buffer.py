@@ -91,6 +91,11 @@ class PlayoutBuffer(Source):
         """ "live" while audio is played, "" during silence."""
         return LIVE if self._playing else ""
 
+    @property
+    def title(self) -> str:
+        """ "live", or "" where no audio was pushed at all."""
+        return LIVE if self._pushed else ""
+
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         """The encoded frames to play, an iterator without end."""
         return map(encoding.encoder, iter(self._next_frame, None))

@@ -294,6 +294,21 @@ def test_silence_for_a_lost_connection_is_not_the_peer_s_audio() -> None:
     assert (probe.receiver.silent, probe.receiver.samples, probe.receiver.received) == (True, 0, 0)
 
 
+def test_jitter_is_known_when_nobody_listens_any_more_and_when_the_connection_is_lost() -> None:
+    probe: Any = ReceiverProbe(WireSettings(encapsulation=Encapsulation.RTP))
+    with probe.receiver.listen(probe.heard.append):
+        for number in range(1, 20):
+            probe.now += 0.01 * (number % 2)
+            probe.packet(number)
+        jitter = probe.receiver.jitter_ms
+        assert jitter > 1
+    assert probe.receiver.jitter_ms == jitter
+    probe.receiver.pause()
+    assert probe.receiver.jitter_ms == jitter
+    with probe.receiver.listen(probe.heard.append):
+        assert probe.receiver.jitter_ms == 0  # whoever listens now begins anew
+
+
 def test_jitter_is_that_of_the_present_connection() -> None:
     probe: Any = ReceiverProbe(WireSettings(encapsulation=Encapsulation.RTP))
     probe.receiver.add_listener(probe.heard.append)

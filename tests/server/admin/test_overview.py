@@ -238,6 +238,7 @@ async def test_what_plays_and_what_is_bad_is_told(loop: VirtualLoop) -> None:
             await asyncio.sleep(1.5)
             told.append(peer.rows["id"])
             call.notify(EventKind.WEBHOOK_FAILED, {"menu": "main", "webhook": "x", "why": "no answer"})
+            caller.session.receive_text('{"event": "dtmf", "digit": "1"}')
             await playing
             await asyncio.sleep(1.5)
             told.append(peer.rows["id"])
@@ -248,5 +249,5 @@ async def test_what_plays_and_what_is_bad_is_told(loop: VirtualLoop) -> None:
     facts = [[row[key] for key in ("playing", "wire", "inbound", "lost", "problems")] for row in told]
     assert facts == [
         ["one", "rtp/pcmu", "mulaw", 10, "loss"],
-        ["", "rtp/pcmu", "mulaw", 10, "webhook.failed, loss"],
+        ["", "rtp/pcmu", "mulaw", 10, "webhook.failed, loss, texts"],
     ]

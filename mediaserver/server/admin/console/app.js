@@ -9,8 +9,9 @@ import { pathsPage } from "./pages/paths.js";
 import { promptsPage } from "./pages/prompts.js";
 import { streamPage } from "./pages/stream.js";
 
-// Each page is a function of the element that it fills, of the rest of its route, and of `notice`, which takes an
-// error to be shown, or null. It returns a function that ends it.
+// Each page is a function of the element that it fills, of the rest of its route, of `notice`, which takes an error to
+// be shown, or null, and of `place`, which takes the name of the page under which it belongs, such as "ended" for a
+// stream that is over. It returns a function that ends it.
 const PAGES = {
   live: { title: "Live", show: livePage },
   ended: { title: "Ended", show: endedPage },
@@ -40,19 +41,23 @@ function route() {
   return PAGES[name] ? { name, argument: decodeURIComponent(rest.join("/")) } : { name: "live", argument: "" };
 }
 
+/** Mark the link of one page as that of the current page. */
+function place(name) {
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.hash === `#/${name}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
 function show(focus = true) {
   leave();
   notice(null);
   const { name, argument } = route();
   const page = PAGES[name];
   document.title = `${page.title} – mediaserver`;
-  for (const link of document.querySelectorAll("nav a")) {
-    const current = link.hash === `#/${name}` || (name === "stream" && link.hash === "#/live");
-    if (current) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
-  }
+  place(name === "stream" ? "live" : name);
   main.replaceChildren();
-  leave = page.show(main, argument, notice);
+  leave = page.show(main, argument, notice, place);
   if (focus) main.focus({ preventScroll: true });
   scrollTo(0, 0);
 }

@@ -162,7 +162,7 @@ def _describe(session: Session, lost: int) -> tuple[object, ...]:
 
 def _faults(session: Session, lost: int) -> tuple[int, ...]:
     """Counts of what may be a problem of a stream: where they are as before, so are the problems."""
-    return (*session.operator.faults, lost, len(session.inbound_problems), session.reconnects)
+    return (*session.operator.faults, lost, len(session.inbound_problems), session.reconnects, session.texts)
 
 
 def _problems(session: Session, faults: tuple[int, ...]) -> str:

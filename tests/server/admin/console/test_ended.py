@@ -42,6 +42,11 @@ async def losing_call(server: ServerProcess, call: str) -> AsyncIterator[str]:
         yield found[0]["id"]
 
 
+async def expect_current(page: Page, name: str) -> None:
+    """The navigation marks one page as the current one."""
+    await expect(page.locator('nav [aria-current="page"]')).to_have_text([name])
+
+
 async def open_stream(page: Page, stream: str) -> None:
     await page.goto(f"{page.url.partition('#')[0]}#/stream/{stream}")
     await expect(page.locator("h1 code")).to_have_text(stream)
@@ -86,6 +91,7 @@ async def test_a_call_that_is_over_is_found_and_explained(server: ServerProcess,
     await expect(page.locator("tbody tr:has(td.wrong:empty)")).to_have_count(0)
     await row(page, bad).locator("a").click()
     await expect(page.locator(".state")).to_contain_text("Over after ")
+    await expect_current(page, "Ended")
     await expect(page.get_by_role("region", name="What is bad")).to_contain_text("5 of 50 RTP packets")
     await expect(page.get_by_role("region", name="Events")).to_contain_text("stream.ended")
     await expect(page.get_by_role("region", name="Control")).to_have_count(0)
@@ -106,7 +112,9 @@ async def test_the_end_of_a_call_that_is_looked_at_is_explained(
     async with losing_call(server, "looked-at") as stream:
         page = await open_page(f"stream/{stream}", by="reader")
         await expect(page.locator(".state")).to_have_text("In progress")
+        await expect_current(page, "Live")
     await expect(page.locator(".state")).to_contain_text("Over after ")
+    await expect_current(page, "Ended")
     await expect(page.get_by_role("region", name="What is bad")).to_contain_text("5 of 50 RTP packets")
     await expect(page.get_by_role("button", name="Key #")).to_be_disabled()
 

@@ -105,7 +105,7 @@ function refusals(metrics) {
 
 function failures(metrics) {
   const all = sumsBy(metrics, `${OURS}events_total`, "type");
-  const events = all.filter(([type]) => /\.(failed|lost|inbound)$/.test(type));
+  const events = all.filter(([type]) => /\.(failed|lost|silent|inbound)$/.test(type));
   const results = RESULTS.flatMap(([name, noun]) =>
     sumsBy(metrics, OURS + name, "result")
       .filter(([result]) => FAILED.has(result))

@@ -38,6 +38,7 @@ const COUNTS = [
   ["stalled_s", "seconds of pauses"],
   ["received", "messages received"],
   ["malformed", "malformed"],
+  ["texts", "text messages unread"],
   ["dropped", "events dropped"],
   ["packets", "packets received"],
   ["lost_packets", "packets lost"],
@@ -75,7 +76,7 @@ async function find(path) {
   }
 }
 
-export function streamPage(root, id, notice) {
+export function streamPage(root, id, notice, place) {
   const state = el("p", { class: "state", role: "status" }, "");
   const problems = new Problems();
   const about = el("div", {});
@@ -121,6 +122,7 @@ export function streamPage(root, id, notice) {
 
   function end(text) {
     over = true;
+    place("ended");
     setText(state, text);
     state.classList.add("over");
     actions.disable();

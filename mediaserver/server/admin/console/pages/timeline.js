@@ -14,7 +14,7 @@ const WORDS = {
 
 /** The kind of an event as a class: what went wrong, what came from the caller, what we did. */
 export function tone(type) {
-  if (/failed|lost|invalid|timeout|disconnected|inbound$/.test(type)) return "wrong";
+  if (/failed|lost|silent|slow|invalid|timeout|disconnected|inbound$/.test(type)) return "wrong";
   return /^(digits|speech|tone|keyword|transcript|silence)/.test(type) ? "heard" : "done";
 }
 
