@@ -113,7 +113,7 @@ class Route:
         else:
             # Some settings of an incomplete handler are None. Code in the `with` block that reads such a setting
             # may therefore raise an error.
-            with contextlib.suppress(AttributeError, TypeError, ValueError):
+            with contextlib.suppress(AttributeError, LookupError, TypeError, ValueError):
                 yield known.table
 
     def _hint(self, place: KeyPath, near: str) -> str:
