@@ -1,14 +1,14 @@
 """The table of all built-in handlers, by the names that a configuration uses for them."""
 
-import inspect
 from pathlib import Path
+from typing import cast
 
 from mediaserver.errors import did_you_mean
 from mediaserver.handlers.analyse import Analyse
 from mediaserver.handlers.assistant import Assistant
 from mediaserver.handlers.base import Handler
 from mediaserver.handlers.bridge import Bridge
-from mediaserver.handlers.common import user_modules
+from mediaserver.handlers.common import user_handlers, user_modules
 from mediaserver.handlers.echo import Echo
 from mediaserver.handlers.hold_music import HoldMusic
 from mediaserver.handlers.menu.handler import MenuHandler
@@ -45,22 +45,27 @@ def resolve_handler(name: str) -> type[Handler]:
         return HANDLERS[name]
     module, colon, attribute = name.partition(":")
     if not colon:
-        raise ValueError(
-            f'no handler "{name}"{did_you_mean(name, HANDLERS)}: {", ".join(HANDLERS)}, or module:Class'
-        )
+        near = did_you_mean(name, HANDLERS) or _with_colon(name)
+        raise ValueError(f'no handler "{name}"{near}: {", ".join(HANDLERS)}, or module:Class')
     try:
-        found = getattr(user_modules.load_module(module), attribute)
+        imported = user_modules.load_module(module)
+        found = getattr(imported, attribute, None)
     except Exception as error:  # a user's module may raise anything while it is imported
-        raise ValueError(
-            f'handler "{name}" cannot be imported: {type(error).__name__}: {error}{_looked_in(module, error)}'
-        ) from error
-    if not (isinstance(found, type) and issubclass(found, Handler)):
-        raise ValueError(f'handler "{name}" is not a subclass of mediaserver.handlers.Handler')
-    if inspect.isabstract(found):
-        raise ValueError(f'handler "{name}" has no method run(self, call)')
-    if not inspect.iscoroutinefunction(found.run):
-        raise ValueError(f'handler "{name}" has a method run that is not async: begin it with async def run')
-    return found
+        near = f' (did you mean "{module.removesuffix(".py")}:{attribute}"?)' if module.endswith(".py") else ""
+        why = f"{type(error).__name__}: {error}{_looked_in(module, error)}"
+        raise ValueError(f'handler "{name}" cannot be imported{near}: {why}') from error
+    if found is None:
+        near = did_you_mean(attribute, user_handlers.class_names(imported))
+        raise ValueError(f'handler "{name}": {module} has no class "{attribute}"{near}')
+    if wrong := user_handlers.class_problem(found):
+        raise ValueError(f'handler "{name}" {wrong}')
+    return cast("type[Handler]", found)
+
+
+def _with_colon(name: str) -> str:
+    """A hint for a class that is named with a dot, as Python does, in place of the colon; "" without a dot."""
+    module, dot, attribute = name.rpartition(".")
+    return f' (did you mean "{module}:{attribute}"?)' if dot and module and attribute else ""
 
 
 def _looked_in(module: str, error: Exception) -> str:

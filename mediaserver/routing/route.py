@@ -113,7 +113,7 @@ class Route:
         else:
             # Some settings of an incomplete handler are None. Code in the `with` block that reads such a setting
             # may therefore raise an error.
-            with contextlib.suppress(AttributeError, TypeError, ValueError):
+            with contextlib.suppress(AttributeError, LookupError, TypeError, ValueError):
                 yield known.table
 
     def _hint(self, place: KeyPath, near: str) -> str:
@@ -167,27 +167,43 @@ class Route:
         Raises RefusedError: 400 if the query sets a key that it may not set, or if the value of a variable in a
         setting is missing or wrong; 404 if the URL names a prompt, a tone or another resource that does not exist.
         """
-        keys = HANDLER_KEYS if LANGUAGE in self.handler.query_settings else HANDLER_KEYS - {LANGUAGE}
-        asked = {key: query[key] for key in sorted(keys & query.keys())}
+        asked = self._asked(query)
         key = tuple(variables.get(name) for name in self.variables), tuple(asked.items()), snapshot.version
         handler = self._handlers.get(key)
         if handler is None:
             handler = self._validated_handler(variables, asked)
-            if LANGUAGE in asked:
-                self._validate_language(handler)
             missing = handler.missing_prompts(snapshot)
             if missing:
                 raise RefusedError(RefusalReason.UNKNOWN_PROMPT, missing[0])
             if len(self._handlers) >= _MAX_HANDLERS:
                 self._handlers.clear()
             self._handlers[key] = handler
+        self._validate_request(handler, variables, query, describe_input)
+        return handler
+
+    def validate_call(self, variables: Mapping[str, str], query: Mapping[str, str]) -> None:
+        """Raise the RefusedError with which a call would be refused, whatever prompts there are."""
+        handler = self._validated_handler(variables, self._asked(query))
+        self._validate_request(handler, variables, query, describe_query)
+
+    def _asked(self, query: Mapping[str, str]) -> dict[str, str]:
+        """The part of a query that changes settings of the handler."""
+        keys = HANDLER_KEYS if LANGUAGE in self.handler.query_settings else HANDLER_KEYS - {LANGUAGE}
+        return {key: query[key] for key in sorted(keys & query.keys())}
+
+    def _validate_request(
+        self,
+        handler: Handler,
+        variables: Mapping[str, str],
+        query: Mapping[str, str],
+        describe_input: DescribeInput,
+    ) -> None:
         try:
             handler.validate_request(variables, query, self.speech)
         except MissingValuesError as error:
             raise RefusedError(RefusalReason.BAD_TEXT, f"{error}: {describe_input(error.names)}") from error
         except ValueError as error:
             raise RefusedError(RefusalReason.BAD_TEXT, str(error)) from error
-        return handler
 
     def _validated_handler(self, variables: Mapping[str, str], asked: Mapping[str, str]) -> Handler:
         for key in asked.keys() - self.handler.query_settings:
@@ -204,11 +220,15 @@ class Route:
         except UnsafeVariableError as error:
             raise RefusedError(RefusalReason.BAD_VARIABLE, str(error)) from error
         try:
-            return self.handler.model_validate(settings)
+            handler = self.handler.model_validate(settings)
         except ValidationError as error:
             line = error_messages.error_lines("", error, self.handler)[0].removeprefix(": ")
             key = str(next(iter(error.errors()[0]["loc"]), ""))
             too_long = _is_only_too_long(error)
+        else:
+            if LANGUAGE in asked:
+                self._validate_language(handler)
+            return handler
         # RefusedError is raised after the `except` block, so that its context is no ValidationError. The garbage
         # collector cannot traverse a ValidationError, so the peer's connection would stay in memory.
         if key in asked:

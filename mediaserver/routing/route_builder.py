@@ -9,6 +9,7 @@ from mediaserver.config.error_messages import KeyPath, format_key
 from mediaserver.config.settings import PathSettings, Settings
 from mediaserver.errors import single_line
 from mediaserver.handlers import table as handler_table
+from mediaserver.handlers.common import user_handlers
 from mediaserver.routing import patterns
 from mediaserver.routing.access import Access
 from mediaserver.routing.filling import VARIABLE, texts_in, urls_with_variable_host
@@ -59,7 +60,10 @@ def _resolve_tokens(settings: Sequence[SecretStr], place: str) -> tuple[tuple[st
 def _build_route(
     pattern: str, path: PathSettings, settings: Settings, tokens: tuple[str, ...], where: str
 ) -> tuple[Route | None, list[str]]:
-    """Build a path's route (None if its handler does not exist), and a list with one line for each mistake."""
+    """Build a path's route, and a list with one line for each mistake.
+
+    The route is None if its handler does not exist, or fails when it is asked what it needs.
+    """
     defaults = settings.defaults
     place = _location(settings, where, ("paths", pattern))
     try:
@@ -95,6 +99,8 @@ def _build_route(
     for problem in route.validated.problems:
         by = settings.source(where, ("paths", pattern, *problem.key))
         problems.append(problem.line(single_line(f"{by}: {format_key(('paths', pattern))}")))
+    if failing := _needs_problems(route, path.handler):
+        return None, [*problems, *(f'{place}.handler: handler "{path.handler}": {each}' for each in failing)]
     try:
         with route.known_handler() as known:
             known.prepare(settings.speech)
@@ -102,7 +108,23 @@ def _build_route(
                 problems.append(f"{place}: {need}: only the call of a VoIPBIN flow can be led on: set flow = true")
     except ValueError as error:
         problems.append(f"{place}: {error}")
+    except Exception as error:
+        if path.handler in handler_table.HANDLERS:
+            raise
+        why = user_handlers.describe_failure(error)
+        problems.append(f'{place}.handler: handler "{path.handler}": prepare() fails: {why}')
     return route, problems
+
+
+def _needs_problems(route: Route, name: str) -> list[str]:
+    """One line for each method by which a user's handler, called `name`, does not say what it needs.
+
+    A handler with settings that are not known yet cannot be asked.
+    """
+    known = route.validated
+    if name in handler_table.HANDLERS or known.table is None or not known.complete:
+        return []
+    return user_handlers.needs_problems(known.table)
 
 
 def _variable_problems(route: Route, place: str) -> list[str]:

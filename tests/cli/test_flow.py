@@ -169,3 +169,41 @@ async def test_a_flow_is_created_and_updated_at_the_platform(
     without = await create("")
     assert without.returncode == 2
     assert "set voipbin.token or voipbin.access_key" in without.stderr
+
+
+SPOKEN = """
+[paths."/balance/{account}"]
+handler = "say"
+text = "{account:digits} has {amount:currency:EUR}."
+[speech]
+engine = "command"
+[speech.command]
+program = ["true"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/balance/4711", "calls of /balance/4711 are refused: no value for {amount}: add ?amount=… to the URL"),
+        ("/balance/4711?amount=x", "calls of /balance/4711 are refused: {amount} cannot be spoken as currency: "),
+        ("/balance/4711?amount=12.50", ""),
+        ("/balance/${account}?amount=${amount}", ""),  # VoIPBIN fills the values in
+    ],
+)
+@pytest.mark.parametrize("by_flow", [False, True])
+def test_a_flow_whose_calls_would_be_refused_is_printed_with_the_reason(
+    tmp_path: Path, path: str, why: str, by_flow: bool
+) -> None:
+    text = FLOWS.replace("env:FLOW_SECRET", "s3cret") + SPOKEN.replace('"say"', '"say"\nflow = true')
+    done = run("flow", path, "--config", write_config(tmp_path, text if by_flow else SPOKEN))
+    assert done.returncode == 0
+    assert path in done.stdout
+    refusals = [line for line in done.stderr.splitlines() if "refused" in line]
+    assert [line.startswith(why) for line in refusals] == [True] * bool(why)
+
+
+def test_a_flow_may_use_the_variable_that_flows_bring(tmp_path: Path) -> None:
+    text = FLOWS.replace("env:FLOW_SECRET", "s3cret") + SPOKEN.replace('"say"', '"say"\nflow = true')
+    text = text.replace("{amount:currency:EUR}", "{activeflow_id}")
+    assert run("flow", "/balance/1", "--config", write_config(tmp_path, text)).stderr == ""

@@ -404,7 +404,7 @@ def test_a_users_own_handler_is_found_by_module_and_class(tmp_path, monkeypatch:
             "playbak",
             r'no handler "playbak" \(did you mean "playback"\?\): playback, .*, assistant, or module:Class$',
         ),
-        ("json:Nothing", "cannot be imported: AttributeError"),
+        ("json:Nothing", r"handler \"json:Nothing\": json has no class \"Nothing\"$"),
         ("json:JSONDecoder", "is not a subclass of mediaserver.handlers.Handler"),
         ("mediaserver.handlers:Handler", r"has no method run\(self, call\)"),
     ],

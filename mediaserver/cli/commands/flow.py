@@ -1,6 +1,8 @@
 """`mediaserver flow`: prints the flow that brings a caller to a URL path, or creates it at VoIPBIN."""
 
 import json
+import re
+from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
 import typer
@@ -15,8 +17,9 @@ from mediaserver.client.flows.builder import Actions, dialled_addresses, flow_ac
 from mediaserver.client.flows.probe import probe_address
 from mediaserver.client.voipbin import credential_of
 from mediaserver.config.settings import VoipbinSettings
-from mediaserver.errors import ConfigError, MediaServerError
+from mediaserver.errors import ConfigError, MediaServerError, RefusedError
 from mediaserver.routing.configuration import Configuration
+from mediaserver.routing.route import Route
 from mediaserver.support import log
 from mediaserver.support.credentials import redact_url
 
@@ -27,6 +30,8 @@ _URL_IGNORED = (
     "VoIPBIN's public code ignores url: for a platform that is built from it, name a port for the path in"
     " [audiosocket]"
 )
+_PLATFORM_VARIABLE = re.compile(r"\$\{[^{}]*\}")  # VoIPBIN fills the value in, so that any path may come of it
+_FLOWS_OWN = {"activeflow_id": ""}  # the variable that a call of a flow has besides those of its URL
 _SIGN_LINK = "the path has tokens, and this URL has none: mediaserver sign makes a link for it"
 
 
@@ -101,23 +106,42 @@ def _make_flow(configuration: Configuration, path: str, server: str, fetch_url: 
         raise ValueError(f"{path} should be a path of the configuration: it begins with /")
     if base.scheme not in ("ws", "wss") or not base.host or base.query_string or base.fragment or base.user:
         raise ValueError("--server should be ws://host or wss://host, perhaps with a port and a path")
-    route, _ = configuration.table.match_route_now(asked)
+    route, named = configuration.table.match_route_now(URL(_PLATFORM_VARIABLE.sub("1", path)))
     flows = configuration.settings.flows
-    if route.flow and not (server or fetch_url):
+    is_ours = route.flow and not (server or fetch_url)
+    if is_ours:
         fetch_url = flows.fetch_url(path, configuration.secrets["flows.secret"])
     if fetch_url:
         fetched = URL(fetch_url)
         if fetched.scheme not in ("http", "https") or not fetched.host:
             raise ValueError("--fetch-url should begin with http:// or https://")
-        return _Flow(flow_actions(fetch_url=fetch_url), [])
+        return _Flow(
+            flow_actions(fetch_url=fetch_url), _refusal(route, named | _FLOWS_OWN, asked) if is_ours else []
+        )
     placeholder = [] if server else [_PLACEHOLDER]
     port = next((each.number for each in configuration.ports.values() if each.url == asked and each.number), None)
     if port is not None:
         host = f"[{base.host}]" if ":" in base.host else base.host
         return _Flow(flow_actions(external_host=f"{host}:{port}"), placeholder)
-    notes = [*placeholder, _URL_IGNORED, *([_SIGN_LINK] if route.access.tokens else [])]
+    notes = [
+        *_refusal(route, named, asked),
+        *placeholder,
+        _URL_IGNORED,
+        *([_SIGN_LINK] if route.access.tokens else []),
+    ]
     url = f"{(server or _SERVER).rstrip('/')}{path}"
     return _Flow(flow_actions(url=url, encapsulation=route.wire.encapsulation), notes)
+
+
+def _refusal(route: Route, named: Mapping[str, str], asked: URL) -> list[str]:
+    """A note, in a list, if calls of this URL are refused; [] if they are not, or if VoIPBIN fills in a value."""
+    if _PLATFORM_VARIABLE.search(f"{asked.path}?{asked.query_string}"):
+        return []
+    try:
+        route.validate_call(named, asked.query)
+    except RefusedError as error:
+        return [f"calls of {asked.path} are refused: {error}"]
+    return []
 
 
 def _probe(actions: Actions) -> list[str]:

@@ -1,0 +1,144 @@
+"""Mistakes in users' own handlers: each is one line that names the handler, and what is wrong with it."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from mediaserver import config
+from mediaserver.playout.prompts.snapshot import PromptSnapshot
+from mediaserver.routing import requirements
+from mediaserver.routing.configuration import Configuration
+from tests.server.process import write_config
+
+HEAD = """
+from mediaserver.handlers import Handler, PlaybackSettings
+class Mine(Handler):
+    prompt: str = "welcome"
+    async def run(self, call):
+        pass
+"""
+MINE = 'c.toml: paths."/mine".handler: handler "users_own:Mine"'
+
+
+class Build(Protocol):
+    """Builds the configuration of a path whose handler's module has this text."""
+
+    def __call__(self, module: str, handler: str = ..., settings: str = ...) -> Configuration: ...
+
+
+@pytest.fixture
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Build]:
+    def build(module: str, handler: str = "users_own:Mine", settings: str = "") -> Configuration:
+        (tmp_path / "users_own.py").write_text(module)
+        sys.modules.pop("users_own", None)
+        importlib.invalidate_caches()
+        path = f'[paths."/mine"]\nhandler = "{handler}"\n{settings}\n[paths."/other"]\nhandler = "silence"\n'
+        loaded, problems = config.load(write_config(tmp_path, path))
+        return Configuration.build(loaded, "c.toml", problems)
+
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a module of the same second and length is another one
+    monkeypatch.syspath_prepend(tmp_path)
+    yield build
+    sys.modules.pop("users_own", None)
+
+
+@pytest.mark.parametrize(
+    ("method", "why"),
+    [
+        (
+            "def prompt_names(self): return [self.promt]",
+            "prompt_names() fails: AttributeError: 'Mine' object has no attribute 'promt' (users_own.py, line 7)",
+        ),
+        (
+            "def prompt_names(self): pass",
+            "prompt_names() should return a list of names of prompts: it returns None",
+        ),
+        (
+            "def prompt_names(self): return self.prompt",
+            "prompt_names() should return a list of names of prompts: it returns 'welcome'",
+        ),
+        (
+            "def looped_prompts(self): return [self.prompt, 7]",
+            "looped_prompts() should return a list of names of prompts: it has 7",
+        ),
+        ("def folders(self): return ['rec']", "folders() should return a list of Path: it has 'rec'"),
+        (
+            "def engines(self): yield 'hibari'",
+            "engines() should return a list of EngineRequirement: it has 'hibari'",
+        ),
+        ("def flow_needs(self): return {}['x']", "flow_needs() fails: KeyError: 'x' (users_own.py, line 7)"),
+        ("def prepare(self, speech): 1 / 0", "prepare() fails: ZeroDivisionError: division by zero (users_own.py"),
+        ("def prepare(self): pass", "prepare() fails: TypeError: Mine.prepare() takes 1 positional argument"),
+    ],
+)
+def test_what_a_handler_says_that_it_needs_is_asked_before_calls_come(build: Build, method: str, why: str) -> None:
+    (problem,) = build(f"{HEAD}    {method}\n").problems
+    assert problem.startswith(f"{MINE}: {why}")
+
+
+def test_a_handler_that_cannot_say_what_it_needs_keeps_no_other_path_from_being_checked(build: Build) -> None:
+    built = build(f"{HEAD}    def prompt_names(self): pass\n", settings='promt = "x"')
+    assert [route.pattern for route in built.table] == ["/other"]
+    assert built.problems[0] == 'c.toml: paths."/mine": promt: unknown setting (did you mean "prompt"?)'
+    assert len(built.problems) == 2
+
+
+def test_a_handler_of_which_settings_are_not_known_yet_is_not_asked(build: Build) -> None:
+    built = build(f"{HEAD}    box: int\n    def prompt_names(self): return [{{1: 'a'}}[self.box]]\n")
+    assert list(built.problems) == ['c.toml: paths."/mine": box is missing']
+    assert requirements.missing_prompts(built.table, PromptSnapshot({}), "c.toml") == []
+
+
+@pytest.mark.parametrize(
+    ("field", "why"),
+    [
+        ("background: int = 3", 'has a field "background", which is a setting of every handler'),
+        ("tones: str = 'a'", 'has a field "tones", which is a setting of every handler'),
+        ("lead: int = 3", 'has a field "lead", which is a setting of every path'),
+        ("time_limit: float = 3", 'has a field "time_limit", which is a setting of every path'),
+    ],
+)
+def test_a_field_with_the_name_of_a_setting_that_the_server_reads_is_a_mistake(
+    build: Build, field: str, why: str
+) -> None:
+    assert list(build(f"{HEAD}    {field}\n").problems) == [f"{MINE} {why}: give it another name"]
+
+
+def test_a_class_may_give_a_setting_of_every_handler_another_default(build: Build) -> None:
+    built = build(f"{HEAD}    background: str | None = 'office'\n    tones: bool = True\n")
+    assert not built.problems
+    assert next(iter(built.table)).validated.table.background == "office"
+
+
+def test_a_field_of_playback_settings_is_free_for_a_class_that_does_not_have_them(build: Build) -> None:
+    assert not build(f"{HEAD}    gain: str = 'high'\n").problems
+    module = HEAD.replace("Mine(Handler)", "Mine(PlaybackSettings, Handler)")
+    assert list(build(f"{module}    gain: str = 'high'\n").problems) == [
+        f'{MINE} has a field "gain", which is a setting of PlaybackSettings: give it another name'
+    ]
+
+
+def test_a_run_that_takes_no_call_is_a_mistake(build: Build) -> None:
+    assert list(build(HEAD.replace("self, call", "self")).problems) == [
+        f"{MINE} has a method run that cannot be called with a call: begin it with async def run(self, call)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("handler", "why"),
+    [
+        ("users_own.Mine", 'no handler "users_own.Mine" (did you mean "users_own:Mine"?): playback, '),
+        ("users_own.py:Mine", 'handler "users_own.py:Mine" cannot be imported (did you mean "users_own:Mine"?): '),
+        (
+            "users_own:mine",
+            'handler "users_own:mine": users_own has no class "mine" (did you mean "Mine"?)',
+        ),
+    ],
+)
+def test_a_handlers_class_that_is_named_otherwise_is_suggested(build: Build, handler: str, why: str) -> None:
+    (problem,) = build(HEAD, handler).problems
+    assert problem.startswith(f'c.toml: paths."/mine".handler: {why}')
