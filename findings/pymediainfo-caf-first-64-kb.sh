@@ -14,7 +14,7 @@ import os
 from importlib.metadata import version
 import numpy as np, soundfile as sf
 from pymediainfo import MediaInfo
-print("pymediainfo", version("pymediainfo"), "MediaInfo", *MediaInfo._get_library()[2], sep=" ")
+print("pymediainfo", version("pymediainfo"), "MediaInfo", MediaInfo._get_library()[-2])
 print("expected: the seconds that soundfile reads")
 os.chdir(os.environ["T"])
 for container, subtype, rate, channels, seconds, told in (
