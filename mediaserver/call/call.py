@@ -20,7 +20,7 @@ from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
 from mediaserver.call.recording.recorder import Recorder
 from mediaserver.call.recording.recordings import report
 from mediaserver.call.recording.states import Recording, StopReason
-from mediaserver.call.sounds import BackgroundLevels, Sound, open_sound, start_playback
+from mediaserver.call.sounds import DEFAULT_LEVELS, Sound, open_sound, start_playback
 from mediaserver.call.stream import Clock
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
@@ -53,14 +53,11 @@ class Call(CallControl):
         event_sink: EventSink,
         speech: SpeechService,
     ) -> None:
-        self.speech, self._decode = speech, library.decode
-        self.prompts = library.snapshot  # the prompts as they are when the stream begins
+        self.speech, self._library, self.prompts = speech, library, library.snapshot
         super().__init__(lifetime)
-        self._pacer, self._receiver = pacer, receiver
-        self._clock, self._event_sink = clock, event_sink
-        self._background_levels = BackgroundLevels()
+        self._pacer, self._receiver, self._clock, self._event_sink = pacer, receiver, clock, event_sink
         self._keypad: Keypad | None = None
-        self._ended = False  # whether the event `stream.ended` has been emitted
+        self._background_levels, self._ended = DEFAULT_LEVELS, False  # `_ended`: `stream.ended` was emitted
 
     async def play(self, sound: Sound, *, interrupt: bool = False) -> PlaybackResult:
         """Play a prompt by name, a sound file by its path, a text (`call.speech.say`), or a source of frames.
@@ -70,14 +67,17 @@ class Call(CallControl):
         there; what it interrupts goes on afterwards. Cancelling the coroutine stops the sound. If an operator
         stops an endless sound, the coroutine goes on waiting. PromptError if a prompt is missing or defective.
         """
-        source = await open_sound(sound, self.prompts, self._decode)
+        source = await open_sound(sound, self.prompts, self._library.decode)
         self._lifetime.control.answer()
-        done = start_playback(self._pacer, source, sound, self._lifetime.played, interrupt=interrupt)
+        queued = self._lifetime.played.now
+        done = start_playback(self._pacer, source, sound, interrupt=interrupt)
         try:
             return await done
         except asyncio.CancelledError:
             self._pacer.cancel(done)
             raise
+        finally:
+            self._lifetime.played.add(source, queued, done)
 
     def clear(self) -> None:
         """Stop what is playing, by a fade of 5 ms, and what is queued.

@@ -20,13 +20,15 @@ class Closings:
     end of the stream waits for all of them.
     """
 
+    __slots__ = ("_tasks", "unanswered")
+
     def __init__(self) -> None:
-        self._tasks: dict[asyncio.Task[bool], None] = {}  # the oldest first
-        self._aborting: set[asyncio.Task[bool]] = set()  # those that are cancelled, because there were too many
+        # Whether each is cancelled, because there were too many; the oldest first.
+        self._tasks: dict[asyncio.Task[bool], bool] = {}
         self.unanswered = 0
 
     def __len__(self) -> int:
-        return len(self._tasks) + len(self._aborting)
+        return len(self._tasks)
 
     def add(self, close: Coroutine[Any, Any, bool]) -> None:
         """Run `close`, which closes a connection, and returns whether the peer has answered.
@@ -35,25 +37,24 @@ class Closings:
         others have begun since.
         """
         loop = asyncio.get_running_loop()
-        if len(self._tasks) >= MAX_CLOSINGS:
-            oldest = next(iter(self._tasks))
-            del self._tasks[oldest]
-            self._aborting.add(oldest)
+        closing = [task for task, aborting in self._tasks.items() if not aborting]
+        if len(closing) >= MAX_CLOSINGS:
+            oldest = closing[0]
+            self._tasks[oldest] = True
             # Not at once: a task that is cancelled before it has begun never runs `close`, which then could not
             # abort its connection. A task begins in the turn of the event loop after `create_task`.
             loop.call_soon(oldest.cancel)
         task = loop.create_task(close)
-        self._tasks[task] = None
+        self._tasks[task] = False
         task.add_done_callback(self._on_done)
 
     async def wait(self) -> None:
         """Wait until all connections are closed, because the stream ends."""
-        if closing := {*self._tasks, *self._aborting}:
-            await uninterrupted(asyncio.wait(closing))
+        if self._tasks:
+            await uninterrupted(asyncio.wait([*self._tasks]))
 
     def _on_done(self, task: "asyncio.Task[bool]") -> None:
-        self._tasks.pop(task, None)
-        self._aborting.discard(task)
+        del self._tasks[task]
         error = task.exception() if not task.cancelled() else None
         if error is not None:
             log.error("connection close failed", exc_info=error)

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from functools import partial
 from typing import NamedTuple
 
 from mediaserver.call.stream import Clock
@@ -29,13 +28,15 @@ class PlayedSounds:
         self._clock, self._began = clock, clock()
         self.latest: list[PlayedSound] = []  # a deque would take half a kilobyte of each stream
 
-    def watch(self, source: Source, done: asyncio.Future[PlaybackResult]) -> None:
-        """Remember a source when it has ended; `done` is the future that the pacer gave for it."""
-        done.add_done_callback(partial(self._on_done, source, self._clock() - self._began))
+    @property
+    def now(self) -> float:
+        """Seconds since the stream's beginning."""
+        return self._clock() - self._began
 
-    def _on_done(self, source: Source, queued: float, done: asyncio.Future[PlaybackResult]) -> None:
-        now, complete = self._clock() - self._began, False
-        if done.cancelled():  # its handler has stopped it: the pacer can no longer tell how much was played
+    def add(self, source: Source, queued: float, done: asyncio.Future[PlaybackResult]) -> None:
+        """Remember a source that was `queued` at that time, and has ended; `done` is the pacer's future for it."""
+        now, complete = self.now, False
+        if not done.done() or done.cancelled():  # its handler has stopped it: the pacer cannot tell how much
             began = max(queued, self.latest[-1].ended_s) if self.latest else queued
             seconds = now - began
         elif done.exception() is not None:

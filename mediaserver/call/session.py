@@ -17,7 +17,7 @@ from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.playout_hold import PlayoutHold
 from mediaserver.call.stream import Clock, Stream
-from mediaserver.call.summary import summarise, wire_facts
+from mediaserver.call.summary import SessionFacts, summarise, wire_facts
 from mediaserver.errors import ProtocolError
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
@@ -55,7 +55,7 @@ class Session:
         self.closings, self.failures = self._lifetime.closings, self._lifetime.failures
         sink = event_sink or NullEventSink()
         self.call = Call(self._lifetime, library, pacer, self.receiver, clock, sink, speech or SpeechService())
-        self.operator = OperatorControl(self.call, self._lifetime, pacer, self.receiver)
+        self._operator: OperatorControl | None = None
         self.write_text: Callable[[str], None] | None = None  # sends a text message, if the transport can
         self.connected = True  # False while a stream that the server dials has no connection
         self.texts = 0  # number of text messages that were not understood
@@ -69,6 +69,13 @@ class Session:
     def stream(self) -> Stream:
         """The identity of the stream, as far as it is known by now."""
         return self._lifetime.stream
+
+    @property
+    def operator(self) -> OperatorControl:
+        """What operators can do with the stream, made when it is first asked for: most streams never need it."""
+        if self._operator is None:
+            self._operator = OperatorControl(self.call, self._lifetime, self._pacer, self.receiver)
+        return self._operator
 
     @property
     def end(self) -> End | None:
@@ -116,9 +123,9 @@ class Session:
         finally:
             life.task = None
             life.end = life.end or End(EndReason.FINISHED, CloseCode.NORMAL)
-            self.operator.listeners.close()
             try:
-                await self.operator.recordings.close()
+                if self._operator is not None:
+                    await self._operator.close()
                 await self.closings.wait()
             finally:
                 self._pacer.stop()
@@ -286,15 +293,6 @@ class Session:
 
     def summary(self) -> dict[str, Any]:
         """The facts of the stream for its log line and its `stream.ended` event."""
-        return summarise(
-            self.stream,
-            self.end,
-            self._pacer,
-            self.receiver,
-            duration=self._clock() - self.started,
-            texts=self.texts,
-            keys=self.call.keys,
-            inbound_problems=self.inbound_problems,
-            reconnects=self.reconnects,
-            lost=self.lost,
-        )
+        duration, problems = self._clock() - self.started, self.inbound_problems
+        facts = SessionFacts(duration, self.texts, self.call.keys, problems, self.reconnects, self.lost)
+        return summarise(self.stream, self.end, self._pacer, self.receiver, facts)

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mediaserver.call.played_sounds import PlayedSounds
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.prompts.encoded_frames import SoundFile
 from mediaserver.playout.prompts.prompt_store import Prompt
@@ -33,19 +32,13 @@ async def open_sound(
 
 
 def start_playback(
-    pacer: Pacer, source: Source, first: object, played: PlayedSounds, *, interrupt: bool = False
+    pacer: Pacer, source: Source, first: object, *, interrupt: bool = False
 ) -> asyncio.Future[PlaybackResult]:
     """Play a source after all queued sound, or at once with `interrupt`; the future is that of `Pacer.play`.
 
     `first` is the sound with which the source begins. If that is a text whose speech is not there yet, the source
-    interrupts other sound only when it is. Until then it waits behind all queued sound. `played` remembers it.
+    interrupts other sound only when it is. Until then it waits behind all queued sound.
     """
-    done = _start(pacer, source, first, interrupt=interrupt)
-    played.watch(source, done)
-    return done
-
-
-def _start(pacer: Pacer, source: Source, first: object, *, interrupt: bool) -> asyncio.Future[PlaybackResult]:
     if not interrupt:
         return pacer.play(source)
     if not isinstance(first, SpokenText) or first.has_begun:
@@ -70,12 +63,16 @@ class BackgroundLevels:
     ducking: float = 10.0
 
     def changed(self, level: float | None, ducking: float | None) -> "BackgroundLevels":
-        """A copy of the levels with other values; None leaves a value as it is."""
-        return BackgroundLevels(
+        """The levels with other values; None leaves a value as it is."""
+        changed = BackgroundLevels(
             self.level if level is None else level, self.ducking if ducking is None else ducking
         )
+        return changed if changed != self else self
 
     def open(self, name: str | Prompt, prompts: PromptSnapshot) -> Background | None:
         """The background that repeats a prompt; None if it is empty. PromptError if there is no such prompt."""
         prompt = prompts.find(name) if isinstance(name, str) else name
         return Background(LevelledPrompt(prompt, self.level), self.ducking) if prompt.samples else None
+
+
+DEFAULT_LEVELS = BackgroundLevels()  # those of a call whose handler has set none

@@ -1,7 +1,7 @@
 """The summary of a stream: the facts that its log line, its `stream.ended` event and the admin API share."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from mediaserver.call.inbound.monitor import InboundProblem
 from mediaserver.call.inbound.receiver import Receiver
@@ -10,6 +10,17 @@ from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.transport.closing import End
 from mediaserver.wire.encapsulation import Encapsulation
 from mediaserver.wire.wire import Wire
+
+
+class SessionFacts(NamedTuple):
+    """What only the session knows of its stream."""
+
+    duration: float  # seconds since the stream's beginning
+    texts: int  # number of text messages that were not understood
+    keys: int | None  # number of digits received; None where the handler has never asked for a digit
+    inbound_problems: Sequence[InboundProblem]
+    reconnects: int  # number of reconnections
+    lost: int  # number of frames that broken connections may have lost
 
 
 def wire_facts(wire: Wire) -> dict[str, str]:
@@ -30,36 +41,32 @@ def _packet_facts(receiver: Receiver) -> dict[str, float]:
     }
 
 
+def _connection_facts(stream: Stream, session: SessionFacts) -> dict[str, str | int]:
+    """The facts of a stream that the server has dialled, maybe several times."""
+    return {"resource": stream.resource, "reconnects": session.reconnects, "lost": session.lost}
+
+
 def summarise(
     stream: Stream,
     end: End | None,
     pacer: Pacer,
     receiver: Receiver,
-    *,
-    duration: float,
-    texts: int,
-    keys: int | None,
-    inbound_problems: Sequence[InboundProblem],
-    reconnects: int,
-    lost: int,
+    session: SessionFacts,
 ) -> dict[str, Any]:
-    """The facts of a stream, in the order of its log line.
-
-    `duration` is that of the stream so far, in seconds. `end` is None while the stream lasts.
-    """
+    """The facts of a stream, in the order of its log line. `end` is None while the stream lasts."""
     return {
         "path": stream.path,
         "peer": stream.peer,
         **wire_facts(receiver.wire),
         "frames": pacer.frames,
-        "duration_s": round(duration, 3),
+        "duration_s": round(session.duration, 3),
         "late": pacer.late_ticks,
         "skipped": pacer.skipped_ticks,
         "underruns": pacer.underruns,
         "stalls": pacer.stalls,
         "received": receiver.received,
         "malformed": receiver.malformed,
-        "texts": texts,
+        "texts": session.texts,
         "dropped": receiver.dropped,
         "reason": str(end.reason) if end else None,
         "code": end.code if end else None,
@@ -68,7 +75,7 @@ def summarise(
         **({"stalled_s": round(pacer.stalled, 1)} if pacer.stalls else {}),
         **_packet_facts(receiver),
         **({"call": stream.call} if stream.call else {}),
-        **({"keys": keys} if keys is not None else {}),
-        **({"inbound_problems": list(map(str, inbound_problems))} if inbound_problems else {}),
-        **({"resource": stream.resource, "reconnects": reconnects, "lost": lost} if stream.resource else {}),
+        **({"keys": session.keys} if session.keys is not None else {}),
+        **({"inbound_problems": list(map(str, problems))} if (problems := session.inbound_problems) else {}),
+        **(_connection_facts(stream, session) if stream.resource else {}),
     }

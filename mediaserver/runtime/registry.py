@@ -6,6 +6,7 @@ To drain the streams is to wait at shutdown until they have ended.
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Set
+from functools import lru_cache
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -259,8 +260,13 @@ def _time_limit(session: Session, route: Route) -> asyncio.TimerHandle | None:
     """The timer that ends a stream at the time limit of its route; None without a limit."""
     if not route.time_limit:
         return None
-    end = End(EndReason.TIME_LIMIT, CloseCode.POLICY, f"a stream may last {route.time_limit:g} seconds")
-    return asyncio.get_running_loop().call_later(route.time_limit, session.finish, end)
+    return asyncio.get_running_loop().call_later(route.time_limit, session.finish, _end_by(route.time_limit))
+
+
+@lru_cache(maxsize=64)
+def _end_by(time_limit: float) -> End:
+    """How a stream ends that reaches a time limit, given in seconds. All streams of a path share it."""
+    return End(EndReason.TIME_LIMIT, CloseCode.POLICY, f"a stream may last {time_limit:g} seconds")
 
 
 def _count_down(counter: Counter[str], key: str) -> None:

@@ -3,8 +3,8 @@
 Streams that peers dial and streams that the server dials use the same functions.
 """
 
-import contextlib
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -15,6 +15,8 @@ from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.runtime.engine import Engine
 from mediaserver.wire.wire import Wire
+
+_STALLED = End(EndReason.STALLED, CloseCode.ABNORMAL)
 
 log = structlog.get_logger()
 
@@ -31,12 +33,9 @@ def open_session(
     `on_stall` is called when a slow peer has not read all that was sent within `server.stall_timeout` seconds. By
     default, the session then ends.
     """
-
-    def stalled() -> None:
-        session.finish(End(EndReason.STALLED, CloseCode.ABNORMAL))
-
-    pacer = Pacer(engine.ticker, wire, transport, on_stall or stalled, engine.settings.server.stall_timeout)
+    pacer = Pacer(engine.ticker, wire, transport, stall_timeout=engine.settings.server.stall_timeout)
     session = Session(stream, wire, engine.library, pacer, event_sink=engine.event_sink, speech=engine.speech)
+    pacer.on_stalled = on_stall or partial(session.finish, _STALLED)
     session.receiver.gatherer = engine.frame_gatherer
     session.hold_inbound()
     return session
@@ -49,10 +48,11 @@ async def serve(handler: Handler, session: Session) -> None:
     call, receiver = session.call, session.receiver
     call.prompts = call.prompts.view(gain=handler.prompt_gain, language=handler.prompt_language)
     call.set_background(handler.background, handler.background_level, handler.background_ducking)
-    with contextlib.ExitStack() as stack:
-        if handler.tones:
-            listener = ToneListener(receiver.push_event, call.notify)
-            stack.enter_context(receiver.listen_pcm(listener.on_pcm))
+    if handler.tones:
+        listener = ToneListener(receiver.push_event, call.notify)
+        with receiver.listen_pcm(listener.on_pcm):
+            await handler.run(call)
+    else:
         await handler.run(call)
 
 

@@ -11,11 +11,13 @@ import struct
 from collections.abc import Callable
 from typing import Protocol
 
+from mediaserver.transport.closing import CloseCode, End, EndReason
 from mediaserver.wire.websocket import PING
 
 _WINDOW = struct.Struct("@I")
 _WINDOW_AT = 228  # offset of tcpi_snd_wnd in Linux' struct tcp_info, since Linux 5.16
 _TCP_INFO_BYTES = _WINDOW_AT + _WINDOW.size
+_UNANSWERED = End(EndReason.UNANSWERED, CloseCode.ABNORMAL)
 
 
 class ByteCounter(Protocol):
@@ -33,14 +35,14 @@ class PongCounter(Protocol):
 
 
 class Heartbeat:
-    """Pings a peer every `interval` seconds (0: never); calls `on_dead` if the peer is gone or does not read."""
+    """Pings a peer every `interval` seconds (0: never); calls `finish` if the peer is gone or does not read."""
 
     __slots__ = (
         "_connection",
+        "_finish",
         "_first_window",
         "_interval",
         "_loop",
-        "_on_dead",
         "_reader",
         "_received_at_ping",
         "_timer",
@@ -53,11 +55,11 @@ class Heartbeat:
         reader: PongCounter,
         transport: asyncio.Transport,
         interval: float,
-        on_dead: Callable[[], None],
+        finish: Callable[[End], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._connection, self._reader, self._transport = connection, reader, transport
-        self._interval, self._on_dead = interval, on_dead
+        self._interval, self._finish = interval, finish
         self._first_window = _receive_window(transport)
         self._received_at_ping = -1  # number of bytes that had come from the peer by the last ping
         self._timer: asyncio.TimerHandle | None = None
@@ -74,7 +76,7 @@ class Heartbeat:
             return
         received = self._connection.activity
         if received == self._received_at_ping and (self._reader.pongs or not self._peer_reads()):
-            self._on_dead()
+            self._finish(_UNANSWERED)
             return
         self._received_at_ping = received
         self._transport.write(PING)

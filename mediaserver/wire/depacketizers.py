@@ -12,7 +12,7 @@ from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.codec import Codec, CodecDetector
 from mediaserver.wire.events import Audio, Event
 from mediaserver.wire.frame_layout import FrameLayout, frame_layout
-from mediaserver.wire.jitter import JitterBuffer, JitterEstimator, sequence_distance
+from mediaserver.wire.jitter import NO_PACKETS, JitterBuffer, JitterEstimator, PacketCounts, sequence_distance
 
 _RTP_LAWS = {rtp.PayloadType.PCMU: Codec.MULAW, rtp.PayloadType.PCMA: Codec.ALAW}
 
@@ -28,9 +28,6 @@ class Depacketizer(ABC):
 
     def __init__(self, codec: CodecDetector) -> None:
         self.codec = codec
-        # The jitter buffer counts lost, late and duplicate packets. It is used only for RTP, whose packets have
-        # sequence numbers.
-        self.buffer = JitterBuffer()
         self.jitter = JitterEstimator()
         self.frame_size = 0
         self.layout: FrameLayout | None = None
@@ -40,6 +37,18 @@ class Depacketizer(ABC):
     def reset(self) -> None:
         """Begin new statistics with the next message, so that undecoded messages do not distort the jitter."""
         self.jitter = JitterEstimator()
+
+    @property
+    def packets(self) -> PacketCounts:
+        """Counts of the packets since the last reset; all 0 where messages have no sequence numbers."""
+        return NO_PACKETS
+
+    def flush(self) -> list[Audio]:
+        """The audio that is still held back, in order: only packets with sequence numbers wait for others."""
+        return []
+
+    def reset_order(self) -> None:  # noqa: B027 - most messages have no sequence numbers
+        """Begin a new order by sequence numbers with the next packet, and new counts. The jitter is kept."""
 
     @abstractmethod
     def depacketize(self, data: bytes, at: float) -> list[Event]:
@@ -100,12 +109,26 @@ class RtpDepacketizer(Depacketizer):
     def __init__(self, codec: CodecDetector, *, trust_payload_type: bool = True) -> None:
         super().__init__(codec)
         self._trust_payload_type = trust_payload_type
+        self._buffer = JitterBuffer()
         self._extended_sequence = 0  # the latest packet's sequence number, continued beyond 65535
 
     def reset(self) -> None:
         """Begin new statistics, and a new order by sequence numbers, with the next packet."""
         super().reset()
-        self.buffer = JitterBuffer()
+        self.reset_order()
+
+    def reset_order(self) -> None:
+        """Begin a new order by sequence numbers with the next packet, and new counts. The jitter is kept."""
+        self._buffer = JitterBuffer()
+
+    @property
+    def packets(self) -> PacketCounts:
+        """Counts of the packets since the last reset."""
+        return PacketCounts.from_jitter_buffer(self._buffer)
+
+    def flush(self) -> list[Audio]:
+        """The audio that the jitter buffer holds back, with its gaps concealed."""
+        return self._buffer.flush()
 
     def depacketize(self, data: bytes, at: float) -> list[Event]:
         """The audio of the packet in `data` and of packets that waited for this packet, in order.
@@ -117,7 +140,7 @@ class RtpDepacketizer(Depacketizer):
         self.samples += len(pcm) // SAMPLE_BYTES
         self._extended_sequence += sequence_distance(packet.sequence, self._extended_sequence)
         self.jitter.update(at, self._extended_sequence * FRAME_SAMPLES)
-        return [*self.buffer.put(packet.sequence, pcm, at)]
+        return [*self._buffer.put(packet.sequence, pcm, at)]
 
     def _decode_packet(self, packet: rtp.Packet) -> bytes:
         payload_type = rtp.payload_type(packet)

@@ -60,6 +60,9 @@ class PacketCounts(NamedTuple):
         )
 
 
+NO_PACKETS = PacketCounts()
+
+
 class JitterBuffer:
     """Puts the packets of one stream in order, and conceals lost packets as `audio.concealment` does.
 

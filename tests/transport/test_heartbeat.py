@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from mediaserver.call import End, EndReason
 from mediaserver.transport.heartbeat import Heartbeat
 from mediaserver.wire.websocket import PING
 from tests.virtual import FakeTransport, VirtualLoop, in_virtual_time
@@ -30,9 +31,12 @@ class Peer(FakeTransport):
             return bytes(104)  # the struct of an older kernel
         return bytes(size - 4) + self.window.to_bytes(4, "little")
 
+    def on_dead(self, end: End) -> None:
+        assert (end.reason, end.code) == (EndReason.UNANSWERED, 1006)
+        self.given_up.append(asyncio.get_running_loop().time())
+
     def start_heartbeat(self, interval: float = 20) -> Heartbeat:
-        loop = asyncio.get_running_loop()
-        return Heartbeat(self, self, self, interval, lambda: self.given_up.append(loop.time()))  # type: ignore[arg-type]
+        return Heartbeat(self, self, self, interval, self.on_dead)  # type: ignore[arg-type]
 
 
 @in_virtual_time

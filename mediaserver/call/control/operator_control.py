@@ -27,6 +27,7 @@ from mediaserver.playout.sources.source import PlaybackResult, Source
 from mediaserver.wire.encapsulation import Encapsulation
 
 MAX_PLAYBACKS = 20  # the most sounds of operators' requests that may play or wait on one stream
+_NO_SIDES: frozenset[Side] = frozenset()
 
 log = structlog.get_logger()
 
@@ -40,7 +41,12 @@ class OperatorControl:
         self.marks, self.recordings = Marks(pacer, call.notify), OperatorRecordings(call, lifetime.recordings)
         self._lifetime, self._pacer = lifetime, pacer
         self._playing: dict[str, asyncio.Future[PlaybackResult]] = {}
-        self._gain, self._muted = 0.0, frozenset[Side]()
+        self._gain, self._muted = 0.0, _NO_SIDES
+
+    async def close(self) -> None:
+        """Detach all listeners, and finish the operators' recordings, because the stream ends."""
+        self.listeners.close()
+        await self.recordings.close()
 
     @property
     def playing(self) -> str:
@@ -96,9 +102,10 @@ class OperatorControl:
         if len(self._playing) >= MAX_PLAYBACKS:
             raise RefusedError(RefusalReason.STREAM_BUSY, f"{MAX_PLAYBACKS} sounds wait on this stream already")
         self._lifetime.control.answer()
-        playback = secrets.token_hex(4)
-        done = start_playback(self._pacer, source, first, self._lifetime.played, interrupt=interrupt)
+        playback, queued = secrets.token_hex(4), self._lifetime.played.now
+        done = start_playback(self._pacer, source, first, interrupt=interrupt)
         self._playing[playback] = done
+        done.add_done_callback(partial(self._lifetime.played.add, source, queued))
         done.add_done_callback(partial(self._report, playback))
         return playback
 

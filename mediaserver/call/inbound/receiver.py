@@ -17,7 +17,7 @@ from mediaserver.call.inbound.silenced import EventListener, PcmListener, silenc
 from mediaserver.errors import ProtocolError
 from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.wire.events import Audio, Event
-from mediaserver.wire.jitter import JitterBuffer, PacketCounts
+from mediaserver.wire.jitter import NO_PACKETS, PacketCounts
 from mediaserver.wire.wire import Wire
 
 MAX_EVENTS = 250  # the most events that are queued for a slow iterator: five seconds of audio
@@ -70,7 +70,7 @@ class Receiver:
         self._keypad: Keypad | None = None
         self._detectors: tuple[SpeechDetector, ...] = ()
         self._paused_at: float | None = None  # time at which the connection was lost; None while connected
-        self._packets = PacketCounts()  # the RTP packets counted until the jitter buffer was last flushed
+        self._packets = NO_PACKETS  # the RTP packets counted until the jitter buffer was last flushed
         # The keypad and detectors that are fed together with those of other calls; none while the caller is muted.
         self.keypad: Keypad | None = None
         self.speech_detectors: tuple[SpeechDetector, ...] = ()
@@ -114,14 +114,14 @@ class Receiver:
     def _flush_jitter_buffer(self) -> None:
         """Deliver the audio that the jitter buffer holds back, keep its counts and the jitter, and replace it."""
         inbound = self.wire.inbound
-        self._deliver(inbound.buffer.flush())
-        self._packets = self._packets.plus(PacketCounts.from_jitter_buffer(inbound.buffer))
-        inbound.buffer = JitterBuffer()
+        self._deliver(inbound.flush())
+        self._packets = self._packets.plus(inbound.packets)
+        inbound.reset_order()
 
     @property
     def packets(self) -> PacketCounts:
         """Counts of the RTP packets that came while there was a listener, over all connections."""
-        return self._packets.plus(PacketCounts.from_jitter_buffer(self.wire.inbound.buffer))
+        return self._packets.plus(self.wire.inbound.packets)
 
     @property
     def jitter_ms(self) -> float:

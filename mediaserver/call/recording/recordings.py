@@ -25,6 +25,8 @@ log = structlog.get_logger()
 class Recordings:
     """The recorders of one call that are recording, paused or not, or whose files are being finished."""
 
+    __slots__ = ("_recorders", "_silent_until", "paused")
+
     def __init__(self) -> None:
         self._recorders: dict[Recorder, None] = {}  # in the order of their beginnings
         self.paused = False  # whether all recordings are paused, also those that begin later

@@ -38,7 +38,7 @@ class Pacer(Sequencer):
         stall_timeout: float = 10.0,
     ) -> None:
         super().__init__(ticker, wire, transport)
-        self._slow_peer, self._on_stalled = SlowPeer(stall_timeout), on_stalled
+        self._slow_peer, self.on_stalled = SlowPeer(stall_timeout), on_stalled
         self._started = self._xoff = False  # whether sending was started; whether the far end has sent XOFF
 
     def start(self) -> None:
@@ -50,7 +50,7 @@ class Pacer(Sequencer):
         """Stop sending for good. The current source ends; its future's result tells how much was played."""
         self.pause()
         # Drop the functions that refer to the session.
-        self._on_stalled, self.flush_peer = _ignore_stall, cannot_flush
+        self.on_stalled, self.flush_peer = _ignore_stall, cannot_flush
         self.cancel_all(fade=False)
 
     def write_partial_frame(self) -> None:
@@ -123,7 +123,7 @@ class Pacer(Sequencer):
         """Pause the stream if its peer is slow, so that no messages pile up. The current source stays in place."""
         if self._slow_peer.is_slow(self._writer.transport) and self._membership.joined:
             self._leave_slot()
-            self._slow_peer.wait_until_drained(self._writer.transport, self._join_slot, self._on_stalled)
+            self._slow_peer.wait_until_drained(self._writer.transport, self._join_slot, self.on_stalled)
 
     def _join_slot(self) -> None:
         if self._started and not (self._membership.joined or self._xoff or self._slow_peer.waiting):

@@ -1,7 +1,6 @@
 """The queue of one stream's sources: the source that plays now, and the sources that wait for their turn."""
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 
 from mediaserver.playout.sources.source import PlaybackResult, Source
@@ -78,7 +77,7 @@ class PlaybackQueue:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self.current: Playback | None = None
-        self._waiting: deque[Playback] = deque()
+        self._waiting: list[Playback] = []  # mostly of none or one, for which a deque would take half a kilobyte
         # Endlessly repeated sources that are heard no more, but whose futures are not done.
         self._silenced: list[Playback] = []
         self._past_underruns = 0  # the sum of the underruns of sources that have ended
@@ -103,7 +102,7 @@ class PlaybackQueue:
         """Put the waiting source whose future is `done` before all other waiting ones."""
         (playback,) = [playback for playback in self._waiting if playback.done is done]
         self._waiting.remove(playback)
-        self._waiting.appendleft(playback)
+        self._waiting.insert(0, playback)
 
     def awaits_first_turn(self, done: asyncio.Future[PlaybackResult]) -> bool:
         """Whether the source whose future is `done` waits, and no frame of it was sent yet."""
@@ -113,7 +112,7 @@ class PlaybackQueue:
         """Make the first waiting source the current one, and return it; None if no source waits."""
         if not self._waiting:
             return None
-        self.current = self._waiting.popleft()
+        self.current = self._waiting.pop(0)
         return self.current
 
     def begin_fade(self, source: Source) -> Playback:
@@ -133,7 +132,7 @@ class PlaybackQueue:
             self.finish_current(now, complete=False)
         elif self.current is not None:
             self.current.suspend(now)
-            self._waiting.appendleft(self.current)
+            self._waiting.insert(0, self.current)
             self.current = None
 
     def finish_current(self, now: int, *, complete: bool, unsent: int = 0) -> None:

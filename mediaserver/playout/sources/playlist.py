@@ -60,12 +60,11 @@ class Playlist(Source):
 
     def _parts(self, encoding: Encoding, skip: int) -> Iterator[Iterable[bytes]]:
         joiner = _GaplessJoiner(encoding, skip)
-        rest = dropwhile(joiner.skip, self._segments)
-        opened = ((segment, segment.get_frames(encoding)) for segment in rest)
-        upcoming = next(opened, None)
+        segments = dropwhile(joiner.skip, self._segments)
+        upcoming = _open_next(segments, encoding)
         while upcoming is not None:
             segment, current = upcoming
-            upcoming = next(opened, None)  # the next segment is asked for now, so that it is decoded meanwhile
+            upcoming = _open_next(segments, encoding)  # asked for now, so that it is decoded meanwhile
             while not isinstance(current, EncodedFrames):
                 yield from self._silence_while_pending(current, joiner, encoding)
                 current = _result_of(current, segment, encoding)
@@ -82,6 +81,14 @@ class Playlist(Source):
             yield from joiner.flush()
             self.underruns += 1
             yield (encoding.silence,)
+
+
+def _open_next(
+    segments: Iterator[Segment], encoding: Encoding
+) -> tuple[Segment, EncodedFrames | PendingFrames] | None:
+    """Take the next segment, and ask for its frames; None at the end."""
+    segment = next(segments, None)
+    return (segment, segment.get_frames(encoding)) if segment is not None else None
 
 
 def _names(segments: "Repeated | Sequence[Segment | Iterable[Segment]]") -> Iterator[str]:

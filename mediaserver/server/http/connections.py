@@ -47,7 +47,7 @@ class Connections(HttpServer):
         self.refused: EvictionQueue = {}  # refused connections that their peers have not closed yet
         self._http: set[object] = set()  # connections that speak HTTP; aiohttp's own list keeps closed ones longer
         self._websockets: set[ServerWebSocket] = set()
-        self._stream_tasks: set[asyncio.Task[None]] = set()
+        self._stream_tasks: dict[asyncio.Task[None], Callable[[], None]] = {}  # with what is called at the end
         self._tracked: set[TrackedConnection] = set()
         self._accepted: dict[
             object, float
@@ -128,12 +128,12 @@ class Connections(HttpServer):
         stream never began.
         """
         task = asyncio.create_task(stream)
-        self._stream_tasks.add(task)
-        task.add_done_callback(lambda task: self._on_stream_done(task, on_done))
+        self._stream_tasks[task] = on_done
+        task.add_done_callback(self._on_stream_done)
         return task
 
-    def _on_stream_done(self, task: asyncio.Task[None], on_done: Callable[[], None]) -> None:
-        self._stream_tasks.discard(task)
+    def _on_stream_done(self, task: asyncio.Task[None]) -> None:
+        on_done = self._stream_tasks.pop(task)
         on_done()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("stream failed", exc_info=error)

@@ -1,6 +1,7 @@
 """The media endpoint: upgrades the connection of an admitted request to a WebSocket, and runs a session on it."""
 
 import asyncio
+from functools import partial
 
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
@@ -87,7 +88,7 @@ class MediaEndpoint:
             session.expect_media_start()
         self._streams.register(session, admitted.route, admitted.peer.limit_key)
         serving = self._serve(session, admitted.handler, websocket, transport)
-        return session, self.connections.run_stream(serving, lambda: self._streams.unregister(session))
+        return session, self.connections.run_stream(serving, partial(self._streams.unregister, session))
 
     async def _serve(
         self, session: Session, handler: Handler, websocket: ServerWebSocket, transport: asyncio.Transport
@@ -99,8 +100,7 @@ class MediaEndpoint:
         )
         websocket.enforce_limits(reader, session.finish)
         websocket.poll_frames(self._engine.frame_poller, session.receiver, session.frame_size)
-        unanswered = End(EndReason.UNANSWERED, CloseCode.ABNORMAL)
-        heartbeat = Heartbeat(websocket, reader, transport, limits.heartbeat, lambda: session.finish(unanswered))
+        heartbeat = Heartbeat(websocket, reader, transport, limits.heartbeat, session.finish)
         reading = asyncio.create_task(_read(reader, session))
         try:
             await session.wait_for_media_start()
