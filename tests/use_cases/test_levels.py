@@ -11,10 +11,12 @@ from tests.audio import p56
 from tests.server.process import Heard, listen, serving, write_config
 from tests.sound import voice, write_wav
 from tests.speech import tone_speaker
+from tests.timing import TIMEOUT
 
 PATHS = """
 [speech]
 engine = "command"
+timeout = {timeout}
 [speech.command]
 program = {program}
 [prompts]
@@ -33,7 +35,7 @@ async def heard_levels(tmp_path: Path, loudness: str) -> tuple[float, float]:
     """The active speech levels in dBov of the prompt and of the text."""
     write_wav(tmp_path / "prompts/voice.wav", voice(SECONDS * 8000, peak=1000))
     program = [sys.executable, tone_speaker.__file__, "write", "700", "{file}", str(tmp_path / "log")]
-    config = write_config(tmp_path, PATHS.format(program=json.dumps(program), loudness=loudness))
+    config = write_config(tmp_path, PATHS.format(program=json.dumps(program), loudness=loudness, timeout=TIMEOUT))
     heard = Heard()
     with serving(config) as server:
         await listen(server.url("/queue"), heard=heard)

@@ -19,7 +19,7 @@ from mediaserver.audio.pcm import Samples, to_bytes
 from tests.server.admin.live_calls import calling
 from tests.server.process import Heard, ServerProcess, client_session, listen, serving, write_config
 from tests.sound import read_wav, voice, write_wav
-from tests.timing import UNIT, eventually
+from tests.timing import TIMEOUT, UNIT, eventually
 
 CONFIG = """
 token = "of-the-admin"
@@ -36,6 +36,7 @@ history = 2
 watch = "off"
 [speech]
 engine = "command"
+timeout = [TIMEOUT]
 max_characters = 100
 [speech.command]
 program = [PROGRAM]
@@ -85,7 +86,9 @@ NEEDED = steps(1)
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("changes")
     program = [sys.executable, "-c", SPEAK, "{text}", "{voice}", "{file}"]
-    config = write_config(folder, CONFIG.replace("[PROGRAM]", json.dumps(program)))
+    config = write_config(
+        folder, CONFIG.replace("[PROGRAM]", json.dumps(program)).replace("[TIMEOUT]", f"{TIMEOUT}")
+    )
     write_wav(folder / "prompts" / "needed.wav", NEEDED)
     left = folder / "prompts" / ".uploads" / "left"
     left.parent.mkdir()

@@ -16,7 +16,7 @@ from playwright.async_api import ConsoleMessage, Error, Page, ViewportSize, asyn
 from mediaserver.client.simulator import SimulatedCall, simulate
 from tests.server.process import ServerProcess, get, serving, write_config
 from tests.sound import write_wav
-from tests.timing import PATIENCE, eventually
+from tests.timing import PATIENCE, TIMEOUT, eventually
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 # Every frame of a prompt differs from all others, so that what was heard names the frame.
@@ -31,6 +31,7 @@ token = "of-the-reader"
 editable = true
 [speech]
 engine = "command"
+timeout = [TIMEOUT]
 [speech.command]
 program = [PROGRAM]
 [defaults]
@@ -99,7 +100,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("console")
     program = [sys.executable, "-c", SPEAK, "{text}", "{file}"]
     recordings = json.dumps(str(folder / "recordings"))
-    text = CONFIG.replace("[PROGRAM]", json.dumps(program)).replace("[RECORDINGS]", recordings)
+    text = CONFIG.replace("[TIMEOUT]", f"{TIMEOUT}")
+    text = text.replace("[PROGRAM]", json.dumps(program)).replace("[RECORDINGS]", recordings)
     config = write_config(folder, text)
     write_wav(folder / "prompts" / "short.wav", SHORT)
     write_wav(folder / "prompts" / "long.wav", LONG)

@@ -12,9 +12,9 @@ from tests.server.admin.console.conftest import SPEAK
 from tests.server.admin.live_calls import CONFIG, LONG, ask, calling, parts
 from tests.server.process import ServerProcess, serving, write_config
 from tests.sound import write_wav
-from tests.timing import eventually
+from tests.timing import TIMEOUT, eventually
 
-ENGINE = '[speech]\nengine = "command"\n[speech.command]\nprogram = PROGRAM\n'
+ENGINE = f'[speech]\nengine = "command"\ntimeout = {TIMEOUT}\n[speech.command]\nprogram = PROGRAM\n'
 PROMPT = set(parts(LONG))
 
 
