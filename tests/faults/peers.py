@@ -23,6 +23,7 @@ from tests.server.process import upgrade_request
 from tests.timing import PATIENCE
 
 Fault = Callable[[socket.socket], None]  # does its worst on a stream that has just begun
+_UNPARSED = 400_000  # bytes that a server lets wait to be parsed
 _DRIP = 0.1  # seconds between two bytes of one that trickles
 _SO_ATTACH_FILTER = 26
 
@@ -185,15 +186,19 @@ def flood_of(message: bytes, first: bytes = b"") -> Fault:
 
 
 def drip_of(message: bytes, first: bytes) -> Fault:
-    """The same message without an end, little by little."""
+    """The same message again and again, little by little.
+
+    It is less in all than a server that is late lets wait to be parsed, for more at once would be a flood.
+    """
     block = message * (4096 // len(message))
 
     def drip(peer: socket.socket) -> None:
         peer.sendall(first)
-        begun = time.monotonic()
-        while time.monotonic() - begun < PATIENCE:
+        for _ in range(_UNPARSED // 4096):
             peer.sendall(block)
             time.sleep(0.01)
+        for _ in received(peer):
+            pass
 
     return drip
 

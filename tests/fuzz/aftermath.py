@@ -19,7 +19,7 @@ from tests.fuzz.configs import MARK
 from tests.fuzz.lab import SAMPLES, Lab
 from tests.server.process import ServerProcess
 from tests.sound import read_wav
-from tests.timing import PATIENCE, UNIT, WITNESS, eventually, late
+from tests.timing import PATIENCE, UNIT, WITNESS, eventually, lag_from_now
 
 _FAULTS = ("Traceback", "Unhandled", "was never retrieved", "was never awaited", '"exception"')
 _ON_TIME = 20 * UNIT  # ms of lateness that 99 in 100 frames stay under, once the machine is at rest again
@@ -102,6 +102,7 @@ async def healthy_call(lab: Lab, seconds: float | None = None) -> AsyncIterator[
     command += [] if seconds is None else ["--seconds", str(seconds)]
     heard.unlink(missing_ok=True)
     WITNESS.anew()
+    lag = lag_from_now(lab.server.process.pid)
     process = await asyncio.create_subprocess_exec(*map(str, command), stdout=subprocess.PIPE)
     try:
         await eventually(lambda: heard.exists() and heard.stat().st_size)  # the first sound is there
@@ -112,7 +113,7 @@ async def healthy_call(lab: Lab, seconds: float | None = None) -> AsyncIterator[
                 process.send_signal(signal.SIGTERM)
         output, _ = await asyncio.wait_for(process.communicate(), (seconds or 0) + PATIENCE)
     call.report = json.loads(output)
-    call.problems = _problems(call.report, heard, math.inf if seconds is None else _ON_TIME + 1000 * late())
+    call.problems = _problems(call.report, heard, math.inf if seconds is None else _ON_TIME + 1000 * lag())
 
 
 def _problems(report: dict[str, Any], heard: Path, on_time: float) -> list[str]:

@@ -3,10 +3,11 @@
 import asyncio
 from pathlib import Path
 
+from mediaserver.audio.pcm import PTIME
 from mediaserver.client import measure
 from tests.server.process import Heard, connected, serving, write_config
 from tests.sound import speechlike, write_wav
-from tests.timing import UNIT, lag_from_now
+from tests.timing import UNIT, eventually, late
 
 CALLS, SECONDS = 300, 10
 
@@ -16,18 +17,19 @@ async def test_three_hundred_calls(tmp_path: Path) -> None:
     samples = speechlike(160 * 50)
     write_wav(tmp_path / "prompts/a.wav", samples)
     with serving(config) as server:
-        lag = lag_from_now(server.process.pid)
         calls = await asyncio.gather(*(call(server.url("/")) for _ in range(CALLS)))
-        late = lag()
         assert not server.events("handler failed")
+        await eventually(lambda: len(server.events("stream ended")) == CALLS)
+        skipped = max(line["skipped"] for line in server.events("stream ended"))
     second = samples.astype("<i2").tobytes()
     for heard in calls:
         assert len(heard.messages) == SECONDS * 50  # none ended before its time
         assert b"".join(heard.messages) == second * SECONDS  # every byte is what it should be
         drift = measure.drift_ppm(heard.times)
         assert drift is not None
-        # Where messages are late at one end, as on a machine with other work, it seems to drift by as much.
-        assert abs(drift) < 200 * UNIT + 1.5e6 * late / SECONDS
+        # Where messages are late at one end, as on a machine with other work, it seems to drift by as much; and so
+        # it does where the server was so late that it moved the schedule by some frames.
+        assert abs(drift) < 200 * UNIT + 1.5e6 * (late() + skipped * PTIME) / SECONDS
 
 
 async def call(url: str) -> Heard:
