@@ -183,7 +183,7 @@ def test_failures_name_the_file_and_the_host_once() -> None:
         "A recording failed: rec/a.wav: No space left on device.",
         "The connection to the application broke: bot.example: it closed with 1011.",
         "The application was given up: bot.example: no answer.",
-        "The application said nothing: bot.example, 15 s long; does it speak the path's protocol?",
+        "The application said nothing: bot.example was connected for 15 s. Does it speak the path's protocol?",
     ]
 
 

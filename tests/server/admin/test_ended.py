@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mediaserver.audio.pcm import to_bytes
 from mediaserver.call import End, EndReason, Stream
 from mediaserver.call.event_sink import NullEventSink
 from mediaserver.handlers.noise import Silence
@@ -21,7 +22,7 @@ from tests.call.caller import Caller
 from tests.handlers.test_handlers import library_of
 from tests.server.admin.live_calls import CONFIG, SHORT, ask, bearer, event, message
 from tests.server.process import ServerProcess, connected, get, serving, until_nobody_plays, write_config
-from tests.sound import write_wav
+from tests.sound import sine, write_wav
 from tests.timing import PATIENCE
 from tests.virtual import VirtualLoop, in_virtual_time
 
@@ -112,6 +113,27 @@ async def test_what_was_bad_is_told_even_if_it_fails_afterwards(server: ServerPr
             await asyncio.sleep(0.02)
     assert [each["kind"] for each in problems] == ["event.undelivered"]
     assert problems[0]["text"].startswith("An event was not delivered to events.url: ")
+
+
+async def test_the_levels_of_a_caller_whom_nobody_watched_are_told_while_the_call_lasts_and_afterwards(
+    server: ServerProcess,
+) -> None:
+    async def known() -> Any:
+        status, found = await ask(server, "GET", "/v1/streams/unwatched", by="reader")
+        return found["levels"]["caller"]["dbfs"] if status == 200 and found.get("levels") else []
+
+    frame = to_bytes((sine(700, 0.02, 8000, 0.1) * 32767).astype(np.int16))
+    async with asyncio.timeout(PATIENCE), connected(server.url("/keys?call_id=unwatched")) as peer:
+        while -20 not in await known():
+            await peer.send_bytes(frame)
+            await asyncio.sleep(0.02)
+    (listed,) = await ended(server, "?call=unwatched")
+    assert not {"levels", "impairments"} & listed.keys()  # they would be most of a list
+    _, found = await ask(server, "GET", "/v1/ended-streams/unwatched", by="reader")
+    assert set(found["levels"]["caller"]["dbfs"]) <= {None, -20}
+    assert found["levels"]["caller"]["loudest_dbfs"] == -20  # the handler `analyse` listens
+    assert found["levels"]["every_s"] == 1
+    assert {each["kind"] for each in found["impairments"]} <= {"late", "gap"}  # of a busy machine
 
 
 async def test_they_are_listed_the_last_first_by_pages_and_by_what_is_asked_for(server: ServerProcess) -> None:
