@@ -149,7 +149,9 @@ export function streamPage(root, id, notice, place) {
     about.replaceChildren(...describe(stream));
     problems.show(stream.problems);
     timeline.addPlayed(stream.played);
+    timeline.addImpairments(stream.impairments ?? []);
     strip.setPlayed(stream.played);
+    strip.setHistory(stream.levels, stream.impairments);
   }
 
   function showEnded(stream) {
