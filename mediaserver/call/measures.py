@@ -137,10 +137,8 @@ def _faint_us(summary: Mapping[str, Any]) -> str:
     us = _loudness(summary, "us")
     if not us.get("faint"):
         return ""
-    return (
-        f"The live sound for the caller, such as a bot's, was never louder than {us['loudest_dbfs']} dBFS in "
-        f"{us['seconds']} looks, one a second: too quiet to be heard. A voice has some -15 in loud syllables."
-    )
+    heard = f"louder than {us['loudest_dbfs']} dBFS in {us['seconds']} looks, one a second"
+    return f"What we sent was never {heard}: too quiet to be heard. A voice has some -15 in loud syllables."
 
 
 def _loud_us(summary: Mapping[str, Any]) -> str:
@@ -148,7 +146,12 @@ def _loud_us(summary: Mapping[str, Any]) -> str:
     if not us.get("loud"):
         return ""
     looks = f"in {us['loud_seconds']} of {us['seconds']} looks, one a second"
-    return f"The live sound for the caller, such as a bot's, is too loud {looks}: most likely clipped."
+    return f"What we sent was too loud {looks}: most likely it is clipped."
+
+
+def _prompts(summary: Mapping[str, Any]) -> str:
+    warnings = summary.get("prompt_warnings")
+    return f"The prompt {'; '.join(warnings)}. See Prompts." if warnings else ""
 
 
 def _loudness(summary: Mapping[str, Any], side: str) -> Mapping[str, Any]:
@@ -174,6 +177,7 @@ MEASURES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "muted": _muted,
     "faint-us": _faint_us,
     "loud-us": _loud_us,
+    "prompt": _prompts,
 }
 
 

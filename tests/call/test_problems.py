@@ -113,6 +113,11 @@ def test_nothing_is_told_of_a_good_stream() -> None:
             "The connection broke 2 times, and was made again: 0.2 s of sound may not have arrived.",
         ),
         (
+            {"prompt_warnings": ["a is soft: -60.0 LUFS", "b is loud: -3.0 LUFS"]},
+            "prompt",
+            "The prompt a is soft: -60.0 LUFS; b is loud: -3.0 LUFS. See Prompts.",
+        ),
+        (
             {"reason": "stalled", "why": ""},
             "stalled",
             "The far end read nothing for server.stall_timeout seconds.",

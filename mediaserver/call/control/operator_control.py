@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -25,6 +26,7 @@ from mediaserver.call.stream import MAX_VARIABLES
 from mediaserver.errors import RefusalReason, RefusedError, error_text
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.playout.prompts.report import describe_loudness
 from mediaserver.playout.sources.source import PlaybackResult, Source
 from mediaserver.wire.encapsulation import Encapsulation
 
@@ -106,8 +108,19 @@ class OperatorControl:
 
     @property
     def history(self) -> Mapping[str, Any]:
-        """What was remembered of levels and impairments, for JSON; nothing where the peer has sent nothing."""
-        return self._history.describe() if self._history is not None else {}
+        """What was remembered of levels and impairments, if the peer sends anything, and warnings of prompts."""
+        found = self._history.describe() if self._history is not None else {}
+        return {**found, "prompt_warnings": self._prompt_warnings()}
+
+    def _prompt_warnings(self) -> list[str]:
+        """A text for each prompt that plays or has played, and is too soft or too loud."""
+        names = chain(*(sound.name.split(", ") for sound in self._lifetime.played.latest), (self.playing,))
+        prompts, told = self.call.prompts, list[str]()
+        for name in dict.fromkeys(names):
+            prompt = prompts.by_name.get(name)
+            if prompt is not None and (warning := describe_loudness(prompt, prompts.gain)):
+                told.append(f"{name} {warning}")
+        return told
 
     def meter_levels(self) -> LevelMeter:
         """Begin to measure how loud both directions are, until the meter is closed."""

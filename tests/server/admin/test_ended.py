@@ -22,10 +22,19 @@ from tests.call.caller import Caller
 from tests.handlers.test_handlers import library_of
 from tests.server.admin.live_calls import CONFIG, SHORT, ask, bearer, event, message
 from tests.server.process import ServerProcess, connected, get, serving, until_nobody_plays, write_config
-from tests.sound import sine, write_wav
+from tests.sound import sine, voice, write_wav
 from tests.timing import PATIENCE
 from tests.virtual import VirtualLoop, in_virtual_time
 
+PATHS = """
+[paths."/short"]
+handler = "playback"
+prompt = "short"
+[paths."/short/quiet"]
+handler = "playback"
+prompt = "quiet"
+gain = 6.0
+"""
 EVENTS = """
 [events]
 url = "http://127.0.0.1:9/events"
@@ -37,9 +46,10 @@ types = ["digits"]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("ended")
-    config = write_config(folder, f'{CONFIG}[paths."/short"]\nhandler = "playback"\nprompt = "short"\n{EVENTS}')
+    config = write_config(folder, f"{CONFIG}{PATHS}{EVENTS}")
     write_wav(folder / "prompts" / "long.wav", np.zeros(160))
     write_wav(folder / "prompts" / "short.wav", SHORT)
+    write_wav(folder / "prompts" / "quiet.wav", (voice(8000) / 300).astype(np.int16))
     with serving(config) as server:
         yield server
 
@@ -81,7 +91,10 @@ async def test_a_stream_that_is_over_is_told_with_what_was_played(server: Server
     assert (sound["name"], sound["seconds"], sound["complete"]) == ("short", 0.1, True)
     assert 0 < sound["ended_s"] <= found["duration_s"]
     for name in (found["id"], "c-1"):
-        assert await ask(server, "GET", f"/v1/ended-streams/{name}", by="reader") == (200, found)
+        assert await ask(server, "GET", f"/v1/ended-streams/{name}", by="reader") == (
+            200,
+            found | {"prompt_warnings": []},
+        )
     error = {"error": "no stream c-2 has ended lately"}
     assert await ask(server, "GET", "/v1/ended-streams/c-2", by="reader") == (404, error)
     url = server.admin_url(f"/v1/streams/{found['id']}/events?after=0").replace("http", "ws")
@@ -134,6 +147,19 @@ async def test_the_levels_of_a_caller_whom_nobody_watched_are_told_while_the_cal
     assert found["levels"]["caller"]["loudest_dbfs"] == -20  # the handler `analyse` listens
     assert found["levels"]["every_s"] == 1
     assert {each["kind"] for each in found["impairments"]} <= {"late", "gap"}  # of a busy machine
+
+
+async def test_a_prompt_that_is_too_soft_is_told_of_where_it_has_played(server: ServerProcess) -> None:
+    await call(server, "/short/quiet?call_id=softly")
+    (found,) = await ended(server, "?call=softly")
+    _, prompts = await ask(server, "GET", "/v1/prompts", by="reader")
+    (quiet,) = [each for each in prompts["prompts"] if each["name"] == "quiet"]
+    loudness = quiet["loudness_lufs"]
+    assert loudness < -60
+    assert quiet["warnings"] == [f"is soft: {loudness:.1f} LUFS, where telephone voices have -26"]
+    assert [each["text"] for each in found["problems"] if each["kind"] == "prompt"] == [
+        f"The prompt quiet is soft: {loudness + 6:.1f} LUFS, where telephone voices have -26. See Prompts."
+    ]
 
 
 async def test_they_are_listed_the_last_first_by_pages_and_by_what_is_asked_for(server: ServerProcess) -> None:

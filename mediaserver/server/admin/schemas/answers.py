@@ -145,6 +145,7 @@ class LiveStream(ListedStream):
     variables: dict[str, str]
     levels: StreamLevels | None = Field(None, description="absent in a list, and where the peer has sent nothing")
     impairments: list[Impairment] = Field([], description="absent with the levels")
+    prompt_warnings: list[str] = Field([], description="about prompts that played; absent in a list")
     problems: list[Problem]
 
 
@@ -169,6 +170,7 @@ class EndedStream(_model_of(StreamSummary)):  # type: ignore[misc]
     played: list[Played]
     levels: StreamLevels | None = Field(None, description="absent in a list, and where the peer has sent nothing")
     impairments: list[Impairment] = Field([], description="absent with the levels")
+    prompt_warnings: list[str] = Field([], description="about prompts that played; absent in a list")
     problems: list[Problem]
 
 
