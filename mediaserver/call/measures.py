@@ -18,6 +18,11 @@ _NO_KEYS = (
     "stream, only tones in its sound do; POST /v1/streams/<id>/digits brings them by another way "
     "(docs/flow-builders/keys.md)."
 )
+_WHY_NO_KEY = (
+    "the caller pressed none, or they do not reach this server. As what does the far end send keys "
+    "(docs/flow-builders/keys.md)?"
+)
+_VAIN_WAITS = 2  # waits of menus without any key in the call that are told of: a caller may hesitate once
 
 
 def describe_gaps(gaps: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> str:
@@ -104,7 +109,12 @@ def _breaks(summary: Mapping[str, Any]) -> str:
 
 
 def _no_keys(summary: Mapping[str, Any]) -> str:
-    return _NO_KEYS if "resource" in summary and summary.get("keys") == 0 else ""
+    if summary.get("keys") != 0:
+        return ""
+    if "resource" in summary:
+        return _NO_KEYS
+    waits = summary["menu_timeouts"]
+    return f"A menu waited for a key {waits} times, and none came: {_WHY_NO_KEY}" if waits >= _VAIN_WAITS else ""
 
 
 def _faint(summary: Mapping[str, Any]) -> str:

@@ -51,11 +51,12 @@ class Problem(NamedTuple):
 class Failures:
     """What has failed on one stream: for each kind of failure, how often, and why the latest time."""
 
-    __slots__ = ("_latest", "count")
+    __slots__ = ("_latest", "count", "menu_timeouts")
 
     def __init__(self) -> None:
         self._latest: dict[str, tuple[int, str]] = {}
-        self.count = 0  # the number of all failures
+        self.count = 0  # the number of all failures, and of all time-outs of menus
+        self.menu_timeouts = 0  # which are no failures where the caller presses keys at all
 
     def add(self, kind: str, why: str) -> None:
         """Count a failure."""
@@ -63,8 +64,11 @@ class Failures:
         self._latest[kind] = self._latest.get(kind, (0, ""))[0] + 1, why
 
     def add_event(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Count an event, if it is one about a failure. `stream.inbound` is in the summary of its stream."""
-        if kind == EventKind.BRIDGE_SILENT:
+        """Count an event, if it is one about something bad. `stream.inbound` is in the summary of its stream."""
+        if kind == EventKind.MENU_TIMEOUT:
+            self.count += 1
+            self.menu_timeouts += 1
+        elif kind == EventKind.BRIDGE_SILENT:
             self.add(
                 kind, f"{data['host']} was connected for {data['seconds']:g} s. Does it speak the path's protocol?"
             )
@@ -93,8 +97,9 @@ def find_problems(summary: Mapping[str, Any], failures: Failures) -> list[Proble
     found += [
         Problem(problem, _inbound_problem(problem, summary)) for problem in summary.get("inbound_problems", ())
     ]
+    figures = {**summary, "menu_timeouts": failures.menu_timeouts}
     for kind, tell in MEASURES.items():
-        if text := tell(summary):
+        if text := tell(figures):
             found.append(Problem(kind, text))
     return [*found, *(each for each in failed if each.kind == UNDELIVERED)]
 

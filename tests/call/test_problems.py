@@ -156,6 +156,19 @@ def test_keys_that_cannot_come_are_told_of_streams_that_were_dialled() -> None:
     assert told(resource="calls/1", keys=1) == []
 
 
+def test_a_menu_that_waits_for_keys_in_vain_is_told_of_if_none_came_at_all() -> None:
+    failures = Failures()
+    failures.add_event(EventKind.MENU_TIMEOUT, {"menu": "main", "digits": ""})
+    assert told(failures) == []
+    failures.add_event(EventKind.MENU_TIMEOUT, {"menu": "main"})
+    ((kind, text),) = told(failures)
+    assert kind == "no-keys"
+    assert text.startswith("A menu waited for a key 2 times, and none came: the caller pressed none, or ")
+    assert told(failures, keys=1) == []
+    assert told(failures, keys=None) == []
+    assert failures.count == 2  # so that the page Live looks at the stream
+
+
 def test_every_reason_that_is_a_fault_is_told_and_every_problem_of_received_audio() -> None:
     good = {EndReason.FINISHED, EndReason.HUNG_UP, EndReason.PEER_HUNG_UP, EndReason.PEER_CLOSED}
     assert {reason for reason in EndReason if told(reason=str(reason))} == set(EndReason) - good
