@@ -151,7 +151,7 @@ class Session:
             return
         self.receiver.decode_message(data)
         if self._monitor is None and self.end is None:
-            self._monitor = InboundMonitor(self.receiver, self._report_problem)
+            self._monitor = InboundMonitor(self.receiver, self._on_problem, self.operator.look)
 
     def frame_size(self) -> int:
         """Bytes of a binary message that holds one frame; 0 while a message may still change the wire format."""
@@ -160,7 +160,7 @@ class Session:
     def _on_audio_expected(self) -> None:
         """Have a silent peer reported from now on, because a handler listens, or the server dialled the peer."""
         if self.connected and self.end is None and not self.receiver.samples:
-            self._monitor = self._monitor or InboundMonitor(self.receiver, self._report_problem)
+            self._monitor = self._monitor or InboundMonitor(self.receiver, self._on_problem, self.operator.look)
             self._monitor.expect_audio()
 
     def push_digits(self, digits: str) -> None:
@@ -230,7 +230,7 @@ class Session:
         elif isinstance(event, Identity):
             self._lifetime.identify(str(event.uuid))
 
-    def _report_problem(self, problem: InboundProblem) -> None:
+    def _on_problem(self, problem: InboundProblem) -> None:
         if problem in self.inbound_problems:  # the problem was reported on an earlier connection
             return
         self.inbound_problems.append(problem)

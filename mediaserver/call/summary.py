@@ -71,7 +71,7 @@ def summarise(
         "reason": str(end.reason) if end else None,
         "code": end.code if end else None,
         **({"why": end.text} if end and end.text else {}),
-        **({"malformed_why": receiver.malformed_why} if receiver.malformed else {}),
+        **({"malformed_why": receiver.malformed_why} if receiver.malformed_why else {}),
         **({"stalled_s": round(pacer.stalled, 1)} if pacer.stalls else {}),
         **_packet_facts(receiver),
         **({"call": stream.call} if stream.call else {}),

@@ -19,14 +19,15 @@ class EndedStream(NamedTuple):
     calls: Set[str]  # the names of the stream's call
     paths: Set[str]  # the path of the stream's URL, and the configured path that it matches
     failures: Failures  # of which some come later: events that cannot be delivered
+    history: Mapping[str, Any]  # its levels and impairments, which are long
 
     @property
     def problems(self) -> Sequence[Problem]:
         """What was bad about the stream."""
-        return find_problems(self.facts, self.failures)
+        return find_problems({**self.facts, **self.history}, self.failures)
 
     def describe(self) -> dict[str, Any]:
-        """The description of the stream for JSON, with what was bad about it."""
+        """The description of the stream for JSON, with what was bad about it, but without its history."""
         return {**self.facts, "problems": [problem._asdict() for problem in self.problems]}
 
 
@@ -57,7 +58,8 @@ class EndedStreams:
         }
         if len(self._ended) == self._ended.maxlen:
             self._by_id.pop(self._ended[0].facts["id"], None)
-        self._ended.append(EndedStream(self._number, facts, calls, {stream.path, stream.route}, session.failures))
+        paths, history = {stream.path, stream.route}, session.operator.history
+        self._ended.append(EndedStream(self._number, facts, calls, paths, session.failures, history))
         self._by_id[stream.id] = self._ended[-1]
 
     def get(self, stream_id: str) -> EndedStream | None:

@@ -113,6 +113,11 @@ def test_nothing_is_told_of_a_good_stream() -> None:
             "The connection broke 2 times, and was made again: 0.2 s of sound may not have arrived.",
         ),
         (
+            {"prompt_warnings": ["a is soft: -60.0 LUFS", "b is loud: -3.0 LUFS"]},
+            "prompt",
+            "The prompt a is soft: -60.0 LUFS; b is loud: -3.0 LUFS. See Prompts.",
+        ),
+        (
             {"reason": "stalled", "why": ""},
             "stalled",
             "The far end read nothing for server.stall_timeout seconds.",
@@ -151,6 +156,19 @@ def test_keys_that_cannot_come_are_told_of_streams_that_were_dialled() -> None:
     assert told(resource="calls/1", keys=1) == []
 
 
+def test_a_menu_that_waits_for_keys_in_vain_is_told_of_if_none_came_at_all() -> None:
+    failures = Failures()
+    failures.add_event(EventKind.MENU_TIMEOUT, {"menu": "main", "digits": ""})
+    assert told(failures) == []
+    failures.add_event(EventKind.MENU_TIMEOUT, {"menu": "main"})
+    ((kind, text),) = told(failures)
+    assert kind == "no-keys"
+    assert text.startswith("A menu waited for a key 2 times, and none came: the caller pressed none, or ")
+    assert told(failures, keys=1) == []
+    assert told(failures, keys=None) == []
+    assert failures.count == 2  # so that the page Live looks at the stream
+
+
 def test_every_reason_that_is_a_fault_is_told_and_every_problem_of_received_audio() -> None:
     good = {EndReason.FINISHED, EndReason.HUNG_UP, EndReason.PEER_HUNG_UP, EndReason.PEER_CLOSED}
     assert {reason for reason in EndReason if told(reason=str(reason))} == set(EndReason) - good
@@ -183,7 +201,7 @@ def test_failures_name_the_file_and_the_host_once() -> None:
         "A recording failed: rec/a.wav: No space left on device.",
         "The connection to the application broke: bot.example: it closed with 1011.",
         "The application was given up: bot.example: no answer.",
-        "The application said nothing: bot.example, 15 s long; does it speak the path's protocol?",
+        "The application said nothing: bot.example was connected for 15 s. Does it speak the path's protocol?",
     ]
 
 

@@ -42,7 +42,7 @@ def library_of(sounds: dict[str, Samples] = SOUNDS) -> PromptLibrary:
     """A library of prompts, loaded."""
     library = PromptLibrary(Path("prompts"), 100_000_000, DecodePool())
     for name, samples in sounds.items():
-        prompt = Prompt(name, Path(f"{name}.wav"), len(samples), AudioInfo("test", 0.0, 0.0), library.store)
+        prompt = Prompt(name, Path(f"{name}.wav"), len(samples), AudioInfo("test", 0.0, -26.0), library.store)
         library.snapshot = library.snapshot.updated({name: prompt}, {})
         frames = EncodedFrames(PCM.packetize(to_bytes(samples)), len(samples))
         library.store.put(prompt, {PCM.name: frames})

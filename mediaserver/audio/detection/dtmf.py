@@ -101,7 +101,7 @@ class DtmfDetector:
     """Detects the digits in one stream of 8 kHz, 16-bit little-endian, mono PCM."""
 
     def __init__(self) -> None:
-        self._pending = bytes(_TAIL_BYTES)  # the end of the previous frame, and samples of a frame that has begun
+        self.pending = bytes(_TAIL_BYTES)  # the previous frame's end and what came since; new after each frame
         self._pair: Pair | None = None  # the two DTMF frequencies that the latest windows show
         self._hits: list[Hit] = []  # the latest windows in a row that show one pair of frequencies, HITS at most
         # The powers of the latest frames. Each is a row of an array, which may have rows of other streams as well.
@@ -121,7 +121,7 @@ class DtmfDetector:
         The audio may have any even length. A press is detected 30 to 35 ms after its onset, and reported with the
         frame in which it is detected; frames are counted from the start of the stream.
         """
-        pending = self._pending + pcm
+        pending = self.pending + pcm
         digits, at = "", 0
         while len(pending) - at >= _SPAN_BYTES:
             samples = np.frombuffer(pending, _INT16, _SPAN, at).astype(np.float32)
@@ -130,7 +130,7 @@ class DtmfDetector:
                 self.on_quiet_frame()
             else:
                 digits += self.on_frame(_Spectra(samples[None]), 0)
-        self._pending = pending[at:]
+        self.pending = pending[at:]
         return digits
 
     def on_quiet_frame(self) -> None:
@@ -199,7 +199,7 @@ def detect_digits(detectors: Sequence[DtmfDetector], frames: Samples) -> tuple[l
     for detector n. A detector may be listed for several rows, in the order of its stream's frames.
     """
     pcm = frames.astype("<i2").tobytes()
-    if sum([len(each._pending) for each in detectors]) != len(detectors) * _TAIL_BYTES:
+    if sum([len(each.pending) for each in detectors]) != len(detectors) * _TAIL_BYTES:
         # A stream has had audio of another size than whole frames, so each detector is fed alone.
         alone = [
             (each.feed(pcm[n * FRAME_BYTES :][:FRAME_BYTES]), each.holding) for n, each in enumerate(detectors)
@@ -208,9 +208,9 @@ def detect_digits(detectors: Sequence[DtmfDetector], frames: Samples) -> tuple[l
     tails: list[bytes] = []
     end = 0
     for detector in detectors:
-        tails.append(detector._pending)
+        tails.append(detector.pending)
         end += FRAME_BYTES
-        detector._pending = pcm[end - _TAIL_BYTES : end]
+        detector.pending = pcm[end - _TAIL_BYTES : end]
     before = np.frombuffer(b"".join(tails), _INT16).reshape(len(detectors), _TAIL)
     samples = np.concatenate((before, frames), axis=1).astype(np.float32)
     loud = np.einsum("ij,ij->i", samples, samples) >= _ENERGY_MIN

@@ -5,14 +5,17 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import structlog
 
+from mediaserver.audio.level.levels import SILENCE_DB, pcm_dbfs
 from mediaserver.call.call import Call
 from mediaserver.call.control.marks import Marks
 from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.lifetime import Lifetime, Work
+from mediaserver.call.listening.history import CallHistory
 from mediaserver.call.listening.level_meter import LevelMeter
 from mediaserver.call.listening.listen_in import Side
 from mediaserver.call.listening.listeners import Listeners
@@ -23,6 +26,7 @@ from mediaserver.call.stream import MAX_VARIABLES
 from mediaserver.errors import RefusalReason, RefusedError, error_text
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
+from mediaserver.playout.prompts.report import describe_loudness
 from mediaserver.playout.sources.source import PlaybackResult, Source
 from mediaserver.wire.encapsulation import Encapsulation
 
@@ -42,6 +46,8 @@ class OperatorControl:
         self._lifetime, self._pacer = lifetime, pacer
         self._playing: dict[str, asyncio.Future[PlaybackResult]] = {}
         self._gain, self._muted = 0.0, _NO_SIDES
+        self._began = call.now
+        self._history: CallHistory | None = None  # made at the first look, as a peer may send nothing
 
     async def close(self) -> None:
         """Detach all listeners, and finish the operators' recordings, because the stream ends."""
@@ -86,7 +92,41 @@ class OperatorControl:
             receiver.malformed,
             receiver.dropped,
             self._lifetime.failures.count,
+            self._history.alarms if self._history is not None else 0,
         )
+
+    def look(self) -> None:
+        """Remember, once a second, what is known of levels and impairments, for who has to explain the call."""
+        pacer, receiver = self._pacer, self._receiver
+        history = self._history = self._history or CallHistory()
+        levels = self._lifetime.recordings.take_levels()
+        caller, us = levels[0] if levels else None, levels[1] if len(levels) > 1 else None
+        keypad = receiver.keypad
+        if caller is None and keypad is not None and keypad.detector is not None:
+            caller = history.measure(keypad.detector.pending)
+        if us is None and (upcoming := pacer.upcoming) is not None:
+            us = pcm_dbfs(upcoming) + self._gain if upcoming and Side.US not in self._muted else SILENCE_DB
+        listeners = len(receiver.listeners_without_keypad) + len(receiver.pcm_listeners)
+        late = pacer.late_ticks + pacer.skipped_ticks
+        counters = (late, pacer.stalls, pacer.underruns, self.lost, receiver.malformed)
+        wanted = listeners > receiver.expecting_none
+        history.look(self.call.now - self._began, caller, us, counters, receiver.received, wanted=wanted)
+
+    @property
+    def history(self) -> Mapping[str, Any]:
+        """What was remembered of levels and impairments, if the peer sends anything, and warnings of prompts."""
+        found = self._history.describe() if self._history is not None else {}
+        return {**found, "prompt_warnings": self._prompt_warnings()}
+
+    def _prompt_warnings(self) -> list[str]:
+        """A text for each prompt that plays or has played, and is too soft or too loud."""
+        names = chain(*(sound.name.split(", ") for sound in self._lifetime.played.latest), (self.playing,))
+        prompts, told = self.call.prompts, list[str]()
+        for name in dict.fromkeys(names):
+            prompt = prompts.by_name.get(name)
+            if prompt is not None and (warning := describe_loudness(prompt, prompts.gain)):
+                told.append(f"{name} {warning}")
+        return told
 
     def meter_levels(self) -> LevelMeter:
         """Begin to measure how loud both directions are, until the meter is closed."""

@@ -72,7 +72,7 @@ class InboundCounts(Protocol):
 class InboundMonitor:
     """Monitors one stream, from its first message or from when audio is expected, whichever is earlier.
 
-    `report` is called once for each problem.
+    `report` is called once for each problem, and `look` at each check.
     """
 
     __slots__ = (
@@ -83,6 +83,7 @@ class InboundMonitor:
         "_half_rate_checks",
         "_idle_checks",
         "_inbound",
+        "_look",
         "_loop",
         "_received",
         "_report",
@@ -91,9 +92,14 @@ class InboundMonitor:
         "_timer",
     )
 
-    def __init__(self, inbound: InboundCounts, report: Callable[[InboundProblem], None]) -> None:
+    def __init__(
+        self,
+        inbound: InboundCounts,
+        report: Callable[[InboundProblem], None],
+        look: Callable[[], None] = lambda: None,
+    ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._inbound, self._report = inbound, report
+        self._inbound, self._report, self._look = inbound, report, look
         self._reported: set[InboundProblem] = set()
         self._checked_at = self._audio_since = self._loop.time()
         self._audio_expected_at: float | None = None
@@ -131,6 +137,7 @@ class InboundMonitor:
         decoded = samples >= _MIN_DECODED_SAMPLES * received  # False if some messages were not decoded
         if inbound.silent and decoded and now - self._audio_since >= _SILENCE_LIMIT:
             self._report_once(InboundProblem.DIGITAL_SILENCE)
+        self._look()
         self._timer = self._loop.call_later(_CHECK_INTERVAL, self._check)
 
     def _report_once(self, problem: InboundProblem) -> None:

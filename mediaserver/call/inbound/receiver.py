@@ -61,7 +61,7 @@ class Receiver:
         self._on_audio: Callable[[], None] | None = None  # called once, when the next audio arrives
         self.listeners: tuple[EventListener, ...] = ()
         self.pcm_listeners: tuple[PcmListener, ...] = ()
-        self._expecting_none = 0  # number of listeners that do not expect the peer to send audio
+        self.expecting_none = 0  # number of listeners that do not expect the peer to send audio
         self.listeners_without_keypad: tuple[EventListener, ...] = ()
         self._added: tuple[EventListener, ...] = ()  # the event listeners as added, not wrapped for muting
         self._added_pcm: tuple[PcmListener, ...] = ()
@@ -212,7 +212,7 @@ class Receiver:
         listeners = len(self.listeners) + len(self.pcm_listeners)
         if not listeners:
             self.wire.inbound.reset()  # RTP packets that came without a listener do not count as lost
-        if expects_audio and listeners == self._expecting_none:
+        if expects_audio and listeners == self.expecting_none:
             self._on_first_listener()
 
     def _set_listeners(self, listeners: tuple[EventListener, ...], pcm_listeners: tuple[PcmListener, ...]) -> None:
@@ -260,11 +260,11 @@ class Receiver:
         with self._hearing_despite_mute(listener, despite_mute):
             self._before_listener(expects_audio=expects_audio)
             self._set_listeners(self._added, (*self._added_pcm, listener))
-            self._expecting_none += not expects_audio
+            self.expecting_none += not expects_audio
             try:
                 yield
             finally:
-                self._expecting_none -= not expects_audio
+                self.expecting_none -= not expects_audio
                 self._before_removal()
                 self._set_listeners(self._added, tuple(each for each in self._added_pcm if each is not listener))
 

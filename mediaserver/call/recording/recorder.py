@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mediaserver.audio.detection.speech_detector import SpeechDetector
+from mediaserver.audio.level.levels import pcm_dbfs
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENCE, Samples, from_bytes, to_bytes
 from mediaserver.call.recording.disk import DiskExecutor
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
@@ -23,6 +24,7 @@ _JITTER_ALLOWANCE = 1.0  # seconds by which a limit is extended, for audio that 
 _TIMER_ROUNDING = 1e-6  # seconds by which a timer may be early, because sums of times are rounded
 _MAX_PENDING = 10 * SAMPLE_RATE * SAMPLE_BYTES  # the most bytes of unwritten audio; with more, the recording fails
 _SILENCE_PEAK = 180  # amplitude (-45 dBFS) up to which samples at the end are trimmed as silence
+_LOOK_BYTES = SAMPLE_RATE // 10 * SAMPLE_BYTES  # bytes (100 ms) of each write of which the level is measured
 _KEPT_SILENCE = SAMPLE_RATE // 5  # number of silent samples that trimming leaves at the end
 
 
@@ -68,6 +70,7 @@ class Recorder:
         self._silent_until = -math.inf  # the time until which silence is recorded in place of received audio
         self._wake_up = asyncio.Event()  # set when `run` has something to do, and once the recording has stopped
         self._reason, self._error = StopReason.STREAM_ENDED, ""
+        self.levels: list[float] = []  # of the latest 100 ms that were written, in dBFS, of each channel
         self.detector = SpeechDetector() if max_silence is not None else None
         self._max_duration, self._max_silence, self._dtmf_active = max_duration, max_silence, dtmf_active
         self._last_voice_at = self._began = clock()
@@ -205,6 +208,7 @@ class Recorder:
     def _append(self, channels: list[bytes]) -> None:
         if self._file is None or not channels[0]:
             return
+        self.levels = [pcm_dbfs(channel[-_LOOK_BYTES:]) for channel in channels]
         tracks = [from_bytes(channel) for channel in channels]
         if self._trim_silence and (end := max(map(_end_of_loudness, tracks))):
             self._loud_until = self._file.samples + end

@@ -37,6 +37,19 @@ class Recordings:
         """The state of each recording, with the path that was asked for."""
         return [(recorder.path, recorder.progress) for recorder in self._recorders if not recorder.over]
 
+    def take_levels(self) -> Sequence[float]:
+        """The levels in dBFS of what was written since this was last asked for: the caller, and in stereo us too.
+
+        They are empty where nothing was written, nothing is recorded, or recordings are paused.
+        """
+        found: Sequence[float] = ()
+        if not self._recorders:
+            return found
+        for recorder in self._recorders:
+            levels, recorder.levels = recorder.levels, []
+            found = max(found, levels, key=len)
+        return () if self.paused else found
+
     @contextlib.contextmanager
     def recording(self, recorder: Recorder, receiver: Receiver, pacer: Pacer) -> Iterator[None]:
         """Within a `with` block, feed a recorder, and pause and resume it together with the call's others.

@@ -90,6 +90,11 @@ class Pacer(Sequencer):
         return self._queue.current.source.playing if self._queue.current is not None else ""
 
     @property
+    def upcoming(self) -> bytes | None:
+        """Some PCM of live audio that plays next, before any gain; b"" for silence, None where it is not known."""
+        return self._queue.current.source.upcoming if self._queue.current is not None else b""
+
+    @property
     def playbacks(self) -> list[Playback]:
         """All sources that play or wait, in the order of their turns."""
         return self._queue.playbacks

@@ -4,13 +4,27 @@ from typing import Any
 
 from mediaserver.audio.level.levelling import OFFSET_THRESHOLD, SHORTEST
 from mediaserver.audio.level.levels import SILENCE_DB
+from mediaserver.audio.pcm import SAMPLE_RATE
 from mediaserver.playout.decoding.measuring import Measurement
 from mediaserver.playout.prompts.prompt_store import Prompt
 
 # The thresholds of warnings. docs/flow-builders/prompts.md repeats these figures.
 SOFTEST, LOUDEST = -38.0, -14.0  # levels in dBov: 12 dB below and above -26, the usual level of telephone voices
 LONGEST_BEFORE, LONGEST_AFTER = 0.5, 1.0  # the most seconds of silence at the beginning, and at the end
+_MEASURABLE = SAMPLE_RATE * 4 // 10  # the fewest samples of which loudness is measured: a block of BS.1770
 MOST_OUT_OF_BAND = 0.8  # largest share of a sound's energy outside of 300 to 3400 Hz; a deep voice may have 0.65
+
+
+def describe_loudness(prompt: Prompt, gain: float = 0.0) -> str:
+    """A text after a prompt's name if it is too soft or too loud when it is amplified by `gain` dB, "" if neither.
+
+    This is by the loudness that decoding has measured, which differs from the speech level by some tenths of a dB.
+    """
+    loudness = prompt.info.loudness_lufs + prompt.amplified(gain).gain
+    if prompt.samples < _MEASURABLE or prompt.info.loudness_lufs <= SILENCE_DB or SOFTEST <= loudness <= LOUDEST:
+        return ""
+    kind = "soft" if loudness < SOFTEST else "loud"
+    return f"is {kind}: {loudness:.1f} LUFS, where telephone voices have -26"
 
 
 def describe_prompt(

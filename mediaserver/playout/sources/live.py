@@ -75,6 +75,11 @@ class LiveSource(Source):
         """ "live" while audio is played, "" during silence."""
         return LIVE if self._playing else ""
 
+    @property
+    def upcoming(self) -> bytes:
+        """The next frame of the audio that plays; b"" for silence."""
+        return self._waiting_frames[0] if self._playing and self._waiting_frames else b""
+
     def iter_frames(self, encoding: Encoding, start: int = 0) -> Iterator[bytes]:
         """The encoded frames to play."""
         return map(encoding.encoder, iter(self._next_frame, None))

@@ -92,6 +92,11 @@ class PlayoutBuffer(Source):
         return LIVE if self._playing else ""
 
     @property
+    def upcoming(self) -> bytes:
+        """The next 10 ms of the audio that plays; b"" for silence."""
+        return bytes(self._buffer[: FRAME_BYTES // 2]) if self._playing else b""
+
+    @property
     def title(self) -> str:
         """ "live", or "" where no audio was pushed at all."""
         return LIVE if self._pushed else ""

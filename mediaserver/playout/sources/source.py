@@ -107,6 +107,11 @@ class Source:
         return LIVE if self.live else self.playing or SOUND
 
     @property
+    def upcoming(self) -> bytes | None:
+        """PCM that a live source plays next, some 10 ms or less, b"" for silence; None where it is not known."""
+        return None
+
+    @property
     def loops(self) -> bool:
         """Whether the source repeats audio for ever: such a source ends only when it is stopped."""
         return False

@@ -53,14 +53,16 @@ class EndedRequests:
         return web.Response(text=f'{{"streams": [{", ".join(texts)}]{more}}}', content_type="application/json")
 
     async def describe(self, request: web.Request) -> web.Response:
-        """Describe one stream that is over, by its id or its call: its facts, what was played, what was bad."""
+        """Describe one stream that is over, by its id or its call: its facts, what was played, what was bad, how
+        loud both sides were and when it was impaired.
+        """
         name = request.match_info["id"]
         found = self._ended.get(name)
         if found is None:
             found = next((each for each in self._ended.newest_first() if name in each.calls), None)
         if found is None:
             raise RefusedError(RefusalReason.UNKNOWN_STREAM, f"no stream {name} has ended lately")
-        return web.json_response(found.describe())
+        return web.json_response({**found.describe(), **found.history})
 
 
 def _fits(stream: ended_streams.EndedStream, query: Mapping[str, str]) -> bool:

@@ -11,6 +11,8 @@ from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, SAMPLE
 from mediaserver.config.listener_settings import Scope
 from mediaserver.errors import PromptError, RefusalReason, RefusedError
 from mediaserver.playout.prompts.encoded_frames import PCM_BLOCK_BYTES, EncodedFrames
+from mediaserver.playout.prompts.prompt_store import Prompt
+from mediaserver.playout.prompts.report import describe_loudness
 from mediaserver.runtime.disk_caches import MEGABYTE
 from mediaserver.runtime.engine import Engine
 from mediaserver.server.admin.prompt_changes import PromptChanges
@@ -65,7 +67,7 @@ class PromptRequests:
         prompts = [library.prompts[name] for name in page]
         return web.json_response(
             {
-                "prompts": [{**prompt.describe(), "warnings": [*prompt.info.warnings]} for prompt in prompts],
+                "prompts": [{**prompt.describe(), "warnings": _warnings(prompt)} for prompt in prompts],
                 "total": len(names),
                 "editable": settings.editable,
                 "upload_limit": settings.upload_limit * MEGABYTE,
@@ -112,6 +114,11 @@ class PromptRequests:
             return encoded if isinstance(encoded, EncodedFrames) else await asyncio.shield(encoded)
         except PromptError as error:
             raise RefusedError(RefusalReason.UNKNOWN_PROMPT, str(error)) from error
+
+
+def _warnings(prompt: Prompt) -> list[str]:
+    """What decoding a prompt has warned of, and whether the prompt is too soft or too loud."""
+    return [*prompt.info.warnings, *filter(None, [describe_loudness(prompt)])]
 
 
 def _join(encoded: EncodedFrames, begin: int, end: int) -> bytes:

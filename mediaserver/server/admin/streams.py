@@ -114,7 +114,8 @@ class StreamRequests:
         facts["played"] = [sound._asdict() for sound in operator.played]
         facts["recordings"] = operator.recordings.in_progress
         facts["variables"] = dict(session.stream.variables)
-        found = find_problems(session.summary(), session.failures)
+        facts |= operator.history
+        found = find_problems({**session.summary(), **operator.history}, session.failures)
         facts["problems"] = [problem._asdict() for problem in found]
         return web.json_response({**describe_stream(session), **facts})
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mediaserver.audio.pcm import to_bytes
 from mediaserver.call import End, EndReason, Stream
 from mediaserver.call.event_sink import NullEventSink
 from mediaserver.handlers.noise import Silence
@@ -21,10 +22,19 @@ from tests.call.caller import Caller
 from tests.handlers.test_handlers import library_of
 from tests.server.admin.live_calls import CONFIG, SHORT, ask, bearer, event, message
 from tests.server.process import ServerProcess, connected, get, serving, until_nobody_plays, write_config
-from tests.sound import write_wav
+from tests.sound import sine, voice, write_wav
 from tests.timing import PATIENCE
 from tests.virtual import VirtualLoop, in_virtual_time
 
+PATHS = """
+[paths."/short"]
+handler = "playback"
+prompt = "short"
+[paths."/short/quiet"]
+handler = "playback"
+prompt = "quiet"
+gain = 6.0
+"""
 EVENTS = """
 [events]
 url = "http://127.0.0.1:9/events"
@@ -36,9 +46,10 @@ types = ["digits"]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder = tmp_path_factory.mktemp("ended")
-    config = write_config(folder, f'{CONFIG}[paths."/short"]\nhandler = "playback"\nprompt = "short"\n{EVENTS}')
+    config = write_config(folder, f"{CONFIG}{PATHS}{EVENTS}")
     write_wav(folder / "prompts" / "long.wav", np.zeros(160))
     write_wav(folder / "prompts" / "short.wav", SHORT)
+    write_wav(folder / "prompts" / "quiet.wav", (voice(8000) / 300).astype(np.int16))
     with serving(config) as server:
         yield server
 
@@ -80,7 +91,10 @@ async def test_a_stream_that_is_over_is_told_with_what_was_played(server: Server
     assert (sound["name"], sound["seconds"], sound["complete"]) == ("short", 0.1, True)
     assert 0 < sound["ended_s"] <= found["duration_s"]
     for name in (found["id"], "c-1"):
-        assert await ask(server, "GET", f"/v1/ended-streams/{name}", by="reader") == (200, found)
+        assert await ask(server, "GET", f"/v1/ended-streams/{name}", by="reader") == (
+            200,
+            found | {"prompt_warnings": []},
+        )
     error = {"error": "no stream c-2 has ended lately"}
     assert await ask(server, "GET", "/v1/ended-streams/c-2", by="reader") == (404, error)
     url = server.admin_url(f"/v1/streams/{found['id']}/events?after=0").replace("http", "ws")
@@ -112,6 +126,40 @@ async def test_what_was_bad_is_told_even_if_it_fails_afterwards(server: ServerPr
             await asyncio.sleep(0.02)
     assert [each["kind"] for each in problems] == ["event.undelivered"]
     assert problems[0]["text"].startswith("An event was not delivered to events.url: ")
+
+
+async def test_the_levels_of_a_caller_whom_nobody_watched_are_told_while_the_call_lasts_and_afterwards(
+    server: ServerProcess,
+) -> None:
+    async def known() -> Any:
+        status, found = await ask(server, "GET", "/v1/streams/unwatched", by="reader")
+        return found["levels"]["caller"]["dbfs"] if status == 200 and found.get("levels") else []
+
+    frame = to_bytes((sine(700, 0.02, 8000, 0.1) * 32767).astype(np.int16))
+    async with asyncio.timeout(PATIENCE), connected(server.url("/keys?call_id=unwatched")) as peer:
+        while -20 not in await known():
+            await peer.send_bytes(frame)
+            await asyncio.sleep(0.02)
+    (listed,) = await ended(server, "?call=unwatched")
+    assert not {"levels", "impairments"} & listed.keys()  # they would be most of a list
+    _, found = await ask(server, "GET", "/v1/ended-streams/unwatched", by="reader")
+    assert set(found["levels"]["caller"]["dbfs"]) <= {None, -20}
+    assert found["levels"]["caller"]["loudest_dbfs"] == -20  # the handler `analyse` listens
+    assert found["levels"]["every_s"] == 1
+    assert {each["kind"] for each in found["impairments"]} <= {"late", "gap"}  # of a busy machine
+
+
+async def test_a_prompt_that_is_too_soft_is_told_of_where_it_has_played(server: ServerProcess) -> None:
+    await call(server, "/short/quiet?call_id=softly")
+    (found,) = await ended(server, "?call=softly")
+    _, prompts = await ask(server, "GET", "/v1/prompts", by="reader")
+    (quiet,) = [each for each in prompts["prompts"] if each["name"] == "quiet"]
+    loudness = quiet["loudness_lufs"]
+    assert loudness < -60
+    assert quiet["warnings"] == [f"is soft: {loudness:.1f} LUFS, where telephone voices have -26"]
+    assert [each["text"] for each in found["problems"] if each["kind"] == "prompt"] == [
+        f"The prompt quiet is soft: {loudness + 6:.1f} LUFS, where telephone voices have -26. See Prompts."
+    ]
 
 
 async def test_they_are_listed_the_last_first_by_pages_and_by_what_is_asked_for(server: ServerProcess) -> None:

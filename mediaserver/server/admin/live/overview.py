@@ -169,7 +169,8 @@ def _problems(session: Session, faults: tuple[int, ...]) -> str:
     """The kinds of a stream's problems, "" for none."""
     if not any(faults):
         return ""
-    return ", ".join(problem.kind for problem in find_problems(session.summary(), session.failures))
+    facts = {**session.summary(), **session.operator.history}
+    return ", ".join(problem.kind for problem in find_problems(facts, session.failures))
 
 
 class OverviewStreams:

@@ -85,6 +85,35 @@ class Played(BaseModel):
     complete: bool = Field(description="whether this was all of it")
 
 
+class SideLevels(BaseModel):
+    """How loud one side of a stream was, by one look a second at sound that was there anyway."""
+
+    dbfs: list[int | None] = Field(description="the loudest look of each step; null if unknown, -100 for silence")
+    seconds: int = Field(description="looks that count here: at a caller who is listened to, at our live sound")
+    loudest_dbfs: int = Field(description="the loudest of these")
+    loud_seconds: int = Field(description="how many of these were louder than voices are")
+    faint: bool = Field(description="whether none of these was as loud as a voice")
+    loud: bool = Field(description="whether so many were too loud that the sound is most likely clipped")
+    muted_since_s: float = Field(0.0, description="when digital silence began that lasts for long; absent if none")
+
+
+class StreamLevels(BaseModel):
+    """How loud both sides of a stream were."""
+
+    every_s: int = Field(description="seconds of a step: 1, and more in long calls")
+    caller: SideLevels
+    us: SideLevels
+
+
+class Impairment(BaseModel):
+    """A period in which a stream was impaired, in seconds since its beginning."""
+
+    kind: Literal["late", "stalled", "underrun", "lost", "malformed", "gap"]
+    from_s: float
+    to_s: float
+    count: int = Field(description="frames, pauses, packets or messages; of a gap in what the peer sends, seconds")
+
+
 class RecordingInProgress(BaseModel):
     """A recording of a stream."""
 
@@ -114,6 +143,9 @@ class LiveStream(ListedStream):
     played: list[Played]
     recordings: list[RecordingInProgress]
     variables: dict[str, str]
+    levels: StreamLevels | None = Field(None, description="absent in a list, and where the peer has sent nothing")
+    impairments: list[Impairment] = Field([], description="absent with the levels")
+    prompt_warnings: list[str] = Field([], description="about prompts that played; absent in a list")
     problems: list[Problem]
 
 
@@ -136,6 +168,9 @@ class EndedStream(_model_of(StreamSummary)):  # type: ignore[misc]
     code: int = Field(description="the WebSocket close code")
     variables: dict[str, str]
     played: list[Played]
+    levels: StreamLevels | None = Field(None, description="absent in a list, and where the peer has sent nothing")
+    impairments: list[Impairment] = Field([], description="absent with the levels")
+    prompt_warnings: list[str] = Field([], description="about prompts that played; absent in a list")
     problems: list[Problem]
 
 

@@ -106,6 +106,28 @@ async def test_a_call_that_is_over_is_found_and_explained(server: ServerProcess,
     )
 
 
+async def test_packets_to_which_nothing_listened_are_not_said_to_be_all_in_order(
+    server: ServerProcess, open_page: OpenPage
+) -> None:
+    packets = Packetizer(PayloadType.PCMU).packets(itertools.repeat(bytes(160)))
+    async with connected(server.url("/silence?encapsulation=rtp&call_id=unheard")) as websocket:
+        for packet in itertools.islice(packets, 60):
+            await websocket.send_bytes(packet[-172:])
+        await websocket.receive()
+    async with asyncio.timeout(PATIENCE):
+        while not (found := (await ask(server, "/v1/ended-streams?call=unheard"))["streams"]):
+            await asyncio.sleep(0.02)
+    page = await open_page(f"stream/{found[0]['id']}", by="reader")
+    facts = page.get_by_role("region", name="Facts")
+    await expect(facts).to_contain_text(
+        re.compile(r"\d RTP packets? of 60 counted. Nothing listened to the others")
+    )
+    async with losing_call(server, "heard") as heard:
+        await open_stream(page, heard)
+        await expect(facts).to_contain_text("packets received45")
+        await expect(facts).not_to_contain_text("Nothing listened")
+
+
 async def test_the_end_of_a_call_that_is_looked_at_is_explained(
     server: ServerProcess, open_page: OpenPage
 ) -> None:

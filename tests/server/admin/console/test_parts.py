@@ -174,6 +174,94 @@ async def test_a_mark_in_the_timeline_is_told_in_words(open_page: OpenPage) -> N
     assert told == ["greeted: all before it was sent", "greeted: sound before it was stopped", "of a handler"]
 
 
+async def test_impairments_in_the_timeline_are_told_in_words_and_go_on(open_page: OpenPage) -> None:
+    page = await open_page("health")
+    told = await page.evaluate(
+        """async () => {
+            const { Timeline } = await import("./console/pages/timeline.js");
+            const timeline = new Timeline();
+            timeline.add({ type: "stream.started", time: "2026-01-02T03:04:05Z", data: {} });
+            const late = { kind: "late", from_s: 4, to_s: 5, count: 1 };
+            timeline.addImpairments([late, { kind: "lost", from_s: 3, to_s: 5.5, count: 1200 }]);
+            const gap = { kind: "gap", from_s: 6, to_s: 12, count: 6 };
+            timeline.addImpairments([{ ...late, to_s: 61.5, count: 70 }, gap]);
+            return [...timeline.list.children].slice(1).map((line) => [line.className, line.innerText]);
+        }"""
+    )
+    assert told == [
+        ["wrong", "0:03.00lost1,200 RTP packets, until 0:05.50"],
+        ["wrong", "0:04.00held up70 frames late or left out, until 1:01.50"],
+        ["wrong", "0:06.00nothing received6 seconds, until 0:12.00"],
+    ]
+
+
+STRIP = """async ({ over, history, measured }) => {
+    const { Strip } = await import("./console/pages/strip.js");
+    const strip = new Strip();
+    document.querySelector("main").replaceChildren(strip.element);
+    const side = (dbfs) => ({ dbfs });
+    const known = { every_s: 2, caller: side([null, -20, -100]), us: side([-10, null, null]) };
+    if (history) strip.setHistory(known, []);
+    for (const at of measured) strip.push(at, { caller: -20, us: null, playing: "", late: 0 });
+    if (over) strip.close(30);
+    strip.draw();
+    const { width, height } = strip.canvas;
+    const copy = new OffscreenCanvas(width, height).getContext("2d");
+    copy.drawImage(strip.canvas, 0, 0);
+    const data = copy.getImageData(0, 0, width, height).data;
+    const second = strip.range ? 30 : 120;
+    const high = (from, to) => {
+        // How many pixels of a column amid these seconds are painted: of the caller's lane, and of ours.
+        const x = Math.floor(((from + to) / 2 / second) * width);
+        const lanes = [0, 0];
+        const painted = (y) => data[(y * width + x) * 4 + 3] > 0;
+        for (let y = 0; y < 2 * strip.lane; y += 1) lanes[y < strip.lane ? 0 : 1] += painted(y);
+        return lanes;
+    };
+    const found = [strip.about.textContent, [high(0, 2), high(2, 4), high(4, 6), high(10, 12)]];
+    strip.end();
+    return found;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("over", "history", "measured", "about", "painted"),
+    [
+        (True, False, [], "No levels are known: nobody measured them while the call lasted.", [1, 1] * 4),
+        (
+            True,
+            True,
+            [],
+            "Levels: one look a second at what was known anyway. Where nothing is drawn, they were not known.",
+            [1, 33, 27, 1, 1, 1, 1, 1],
+        ),
+        (
+            False,
+            False,
+            [10 + n / 5 for n in range(11)],
+            "Levels are measured since 10 s, when this page was opened. Before that they were not known.",
+            [1, 1, 1, 1, 1, 1, 27, 1],
+        ),
+        (
+            False,
+            True,
+            [10 + n / 5 for n in range(11)],
+            "Levels are measured since 10 s, when this page was opened. "
+            "Pale: one look a second at what was known anyway.",
+            [1, 33, 27, 1, 1, 1, 27, 1],
+        ),
+        (False, False, [], "", [1, 1] * 4),
+    ],
+)
+async def test_the_strip_says_since_when_levels_are_drawn_and_where_they_come_from(
+    open_page: OpenPage, over: bool, history: bool, measured: list[float], about: str, painted: list[int]
+) -> None:
+    page = await open_page("health/-")
+    told, columns = await page.evaluate(STRIP, {"over": over, "history": history, "measured": measured})
+    assert told == about
+    assert [high for lanes in columns for high in lanes] == pytest.approx(painted, abs=2)
+
+
 async def test_levels_and_sound_are_offered_where_the_server_has_them(
     server: ServerProcess, open_page: OpenPage, tab: Page
 ) -> None:

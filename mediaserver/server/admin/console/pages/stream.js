@@ -3,7 +3,7 @@
 import { ApiError, request } from "../lib/api.js";
 import { el, facts, setText } from "../lib/dom.js";
 import { followEvents } from "../lib/events.js";
-import { brief, count, duration } from "../lib/format.js";
+import { brief, count, counted, duration } from "../lib/format.js";
 import { hasLevels, LevelFeed, Meter } from "../lib/levels.js";
 import { poll } from "../lib/poll.js";
 import { Problems } from "../lib/problems.js";
@@ -13,6 +13,7 @@ import { Strip } from "./strip.js";
 import { Timeline, tone } from "./timeline.js";
 
 const EVERY = 2; // seconds between two looks at the stream
+const UNSEEN = 50; // messages (1 s) beside the counted RTP packets from which on it is said that these are not all
 const NOWHERE = "There is no such stream in progress, nor among the latest that are over.";
 
 // Keys of a stream's description, with what they are called here: what it is, and what was counted.
@@ -59,11 +60,19 @@ function listOf(names, stream) {
   return facts(pairs);
 }
 
+/** A line where RTP packets came while nothing listened: no loss among those is known. */
+function unseen({ packets, received, malformed }) {
+  const missed = received - malformed - (packets ?? Infinity);
+  if (missed < UNSEEN) return null;
+  const text = "Nothing listened to the others, so what was lost of these, and their jitter, is not known.";
+  return el("p", { class: "dim" }, `${counted(packets, "RTP packet")} of ${count(packets + missed)} counted. ${text}`);
+}
+
 /** A stream's description, as the API has it while it lasts and afterwards. */
 function describe(stream) {
   const variables = Object.entries(stream.variables);
   const shown = variables.length ? [el("h2", {}, "Variables"), facts(variables)] : [];
-  return [listOf(FACTS, stream), ...shown, el("h2", {}, "Counts"), listOf(COUNTS, stream)];
+  return [listOf(FACTS, stream), ...shown, el("h2", {}, "Counts"), listOf(COUNTS, stream), unseen(stream)];
 }
 
 /** The description of a stream in progress, null for a 404. */
@@ -146,10 +155,12 @@ export function streamPage(root, id, notice, place) {
   }
 
   function show(stream) {
-    about.replaceChildren(...describe(stream));
+    about.replaceChildren(...describe(stream).filter(Boolean));
     problems.show(stream.problems);
     timeline.addPlayed(stream.played);
+    timeline.addImpairments(stream.impairments ?? []);
     strip.setPlayed(stream.played);
+    strip.setHistory(stream.levels, stream.impairments);
   }
 
   function showEnded(stream) {

@@ -1,6 +1,7 @@
 /** A strip of time: how loud both sides of a stream were, what played, and what happened. */
 
-import { el } from "../lib/dom.js";
+import { el, setText } from "../lib/dom.js";
+import { duration } from "../lib/format.js";
 
 const SECONDS = 120; // of a stream in progress that are shown
 const KEPT = 3600; // seconds of which levels and marks are kept
@@ -8,17 +9,29 @@ const STEP = 0.2; // seconds between two levels
 const LANES = { measured: 44, none: 14 }; // CSS pixels of each side's levels, and where none were measured
 const NAMES = 18; // CSS pixels of what plays
 const SOFTEST = -60; // dBFS that are drawn as nothing
+const PALE = 0.45; // opacity of levels that were looked at once a second
+const LOOKS = "one look a second at what was known anyway";
 const ABOUT = "How loud the caller (above) and we (below) were, what played, and what happened";
 
 /**
  * A canvas that draws itself. Times are in seconds since the stream's beginning. The list of events says in words
- * what the marks are.
+ * what the marks are, and a line below says since when levels are drawn, and where they come from.
  */
 export class Strip {
   constructor() {
     this.canvas = el("canvas", { class: "strip", role: "img", "aria-label": ABOUT });
-    this.element = el("div", { class: "strip-of-time" }, this.canvas);
+    this.about = el("p", { class: "dim" });
+    const onchange = ({ target }) => {
+      this.whole = target.checked;
+      this.changed();
+    };
+    const whole = el("input", { type: "checkbox", onchange });
+    this.choice = el("label", { class: "check", hidden: true }, whole, "the whole call");
+    this.element = el("div", { class: "strip-of-time" }, this.canvas, el("div", {}, this.about, this.choice));
+    this.whole = false; // whether all of a stream in progress is shown
     this.levels = []; // { at, caller, us, playing, late }
+    this.history = { every_s: 1, caller: [], us: [] }; // levels by the seconds of the call, null where unknown
+    this.impairments = []; // { from_s, to_s }
     this.marks = []; // { at, tone, text }
     this.sounds = []; // { name, from, to }
     this.range = null; // the first and the last second that are shown, of a stream that is over
@@ -53,6 +66,28 @@ export class Strip {
     this.changed();
   }
 
+  /** Show the levels and the impairments that the stream's description has. */
+  setHistory(levels, impairments = []) {
+    if (levels) this.history = { every_s: levels.every_s, caller: levels.caller.dbfs, us: levels.us.dbfs };
+    this.impairments = impairments;
+    this.changed();
+  }
+
+  /** Whether the stream's description has any level. */
+  get known() {
+    return [this.history.caller, this.history.us].some((side) => side.some((level) => level !== null));
+  }
+
+  /** Since when levels are drawn, and where they come from. */
+  describe() {
+    if (!this.levels.length && !this.known) {
+      return this.range ? "No levels are known: nobody measured them while the call lasted." : "";
+    }
+    if (!this.levels.length) return `Levels: ${LOOKS}. Where nothing is drawn, they were not known.`;
+    const since = `Levels are measured since ${duration(this.levels[0].at)}, when this page was opened.`;
+    return `${since} ${this.known ? `Pale: ${LOOKS}.` : "Before that they were not known."}`;
+  }
+
   /** Show a stream that is over from its beginning to its end. */
   close(seconds) {
     this.range = [0, Math.max(seconds, 1)];
@@ -69,7 +104,7 @@ export class Strip {
   draw() {
     const width = this.canvas.clientWidth;
     if (!width) return;
-    this.lane = LANES[this.range && !this.levels.length ? "none" : "measured"];
+    this.lane = LANES[this.range && !this.levels.length && !this.known ? "none" : "measured"];
     const height = 2 * this.lane + NAMES;
     this.canvas.style.height = `${height}px`;
     const ratio = devicePixelRatio;
@@ -82,27 +117,55 @@ export class Strip {
     context.clearRect(0, 0, width, height);
     const style = getComputedStyle(this.canvas);
     const colour = (name) => style.getPropertyValue(`--${name}`);
-    const last = this.levels.at(-1)?.at ?? this.marks.at(-1)?.at ?? 0;
-    const [from, to] = this.range ?? [Math.max(0, last - SECONDS), Math.max(last, SECONDS)];
+    const last = this.levels.at(-1)?.at ?? Math.max(this.marks.at(-1)?.at ?? 0, this.looked);
+    const [from, to] = this.range ?? [this.whole ? 0 : Math.max(0, last - SECONDS), Math.max(last, SECONDS)];
     const x = (at) => ((at - from) / (to - from)) * width;
+    this.choice.hidden = this.range !== null || last <= SECONDS;
+    setText(this.about, this.describe());
+    this.drawImpairments(context, x, from, to, colour);
     this.drawLevels(context, x, from, colour);
     this.drawSounds(context, x, from, to, colour);
     this.drawMarks(context, x, from, to, colour);
   }
 
+  /** The second of the call up to which its description has levels. */
+  get looked() {
+    return this.history.every_s * this.history.caller.length;
+  }
+
   drawLevels(context, x, from, colour) {
     context.fillStyle = colour("line");
     for (const middle of [this.lane / 2, this.lane * 1.5]) context.fillRect(0, middle, this.canvas.clientWidth, 1);
-    const wide = Math.max(1, x(from + STEP) - 0.5);
     const lanes = { caller: [this.lane / 2, colour("good")], us: [this.lane * 1.5, colour("accent")] };
+    const measured = this.levels[0]?.at ?? Infinity;
+    const every = this.history.every_s;
     for (const [side, [middle, fill]] of Object.entries(lanes)) {
+      const bar = (at, seconds, level) => {
+        const high = Math.max(1, (1 - Math.min(0, Math.max(SOFTEST, level)) / SOFTEST) * (this.lane - 4));
+        const wide = Math.max(1, x(from + seconds) - 0.5);
+        context.fillRect(x(at) - wide, middle - high / 2, wide, high);
+      };
       context.fillStyle = fill;
+      context.globalAlpha = PALE;
+      for (const [n, level] of this.history[side].entries()) {
+        const at = (n + 1) * every;
+        if (at >= from && at < measured && level !== null) bar(at, every, level);
+      }
+      context.globalAlpha = 1;
       for (const level of this.levels) {
-        if (level.at < from || level[side] === null) continue;
-        const high = Math.max(1, (1 - Math.min(0, Math.max(SOFTEST, level[side])) / SOFTEST) * (this.lane - 4));
-        context.fillRect(x(level.at) - wide, middle - high / 2, wide, high);
+        if (level.at >= from && level[side] !== null) bar(level.at, STEP, level[side]);
       }
     }
+  }
+
+  drawImpairments(context, x, from, to, colour) {
+    context.fillStyle = colour("wrong");
+    context.globalAlpha = PALE / 2;
+    for (const { from_s: begin, to_s: end } of this.impairments) {
+      if (end < from || begin > to) continue;
+      context.fillRect(x(begin), 0, Math.max(2, x(end) - x(begin)), 2 * this.lane);
+    }
+    context.globalAlpha = 1;
   }
 
   /** What played: as measured while somebody looks, and as the stream's description has it before and afterwards. */

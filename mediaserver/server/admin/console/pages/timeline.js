@@ -1,9 +1,10 @@
 /** What has happened on a stream, in order, with the times since its beginning: events, and what was played. */
 
 import { el, setText } from "../lib/dom.js";
-import { brief, offset } from "../lib/format.js";
+import { brief, counted, offset } from "../lib/format.js";
 
 const MOST = 500; // entries that are shown; the oldest go
+const SPELL = 2; // seconds from which on the end of an impairment is told
 const EVERYWHERE = new Set(["path", "resource", "variables"]); // what all events of a stream have
 
 // What the data of an event says, in words, where the names of its keys do not say it.
@@ -27,6 +28,16 @@ function tell({ type, data }) {
   return shown.map(([key, value]) => el("span", {}, el("i", {}, key), ` ${brief(value)} `));
 }
 
+// What impairments of a stream are called, and what their counts are.
+const IMPAIRED = {
+  late: ["held up", "frame", " late or left out"],
+  stalled: ["far end slow", "pause"],
+  underrun: ["no sound in time", "frame"],
+  lost: ["lost", "RTP packet"],
+  malformed: ["unreadable", "message"],
+  gap: ["nothing received", "second"],
+};
+
 export class Timeline {
   constructor() {
     this.list = el("ol", { class: "timeline", role: "log", "aria-label": "Events", tabindex: "0" });
@@ -37,6 +48,7 @@ export class Timeline {
     this.entries = []; // in the order of their times
     this.asked = false; // whether what was played was to be added before
     this.played = 0; // seconds of the stream up to which what was played is here
+    this.impairments = new Map(); // their texts by kind and beginning, as the latest ones may go on
   }
 
   /** The stream has lasted for so many seconds, where no event has told its beginning. */
@@ -61,7 +73,7 @@ export class Timeline {
       this.told = true;
       this.setStart(at);
     }
-    this.insert(at, event.time, event.type, ...tell(event));
+    this.insert(at, event.time, event.type, el("span", {}, ...tell(event)));
   }
 
   /**
@@ -77,13 +89,30 @@ export class Timeline {
       this.played = ended;
       const at = this.start + Math.max(0, ended - seconds) * 1000;
       const text = `${name}, ${seconds.toFixed(1)} s${complete ? "" : ", then it was stopped"}`;
-      this.insert(at, new Date(at).toISOString(), "played", text);
+      this.insert(at, new Date(at).toISOString(), "played", el("span", {}, text));
     }
   }
 
-  insert(at, datetime, type, ...told) {
+  /** Add when the stream was impaired, as its description has it, after `addPlayed`. */
+  addImpairments(impairments) {
+    if (this.start === null) return;
+    for (const { kind, from_s: from, to_s: to, count } of impairments) {
+      const [name, noun, more = ""] = IMPAIRED[kind];
+      const text = `${counted(count, noun)}${more}${to - from < SPELL ? "" : `, until ${offset(to)}`}`;
+      const key = `${kind} ${from}`;
+      const shown = this.impairments.get(key);
+      if (shown) setText(shown, text);
+      else {
+        const at = this.start + from * 1000;
+        this.impairments.set(key, el("span", {}, text));
+        this.insert(at, new Date(at).toISOString(), name, this.impairments.get(key), "wrong");
+      }
+    }
+  }
+
+  insert(at, datetime, type, told, kind = tone(type)) {
     const time = el("time", { datetime }, this.start === null ? "" : offset((at - this.start) / 1000));
-    const element = el("li", { class: tone(type) }, time, el("b", {}, type), el("span", {}, ...told));
+    const element = el("li", { class: kind }, time, el("b", {}, type), told);
     let place = this.entries.length;
     while (place > 0 && this.entries[place - 1].at > at) place -= 1;
     this.list.insertBefore(element, this.entries[place]?.element ?? null);
