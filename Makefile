@@ -16,8 +16,8 @@ unexport PYTHONDONTWRITEBYTECODE
 	prompts speech bench bench-quick bench-scenarios bench-inbound bench-recognition bench-background bench-barge-in fuzz soak mutants audit \
 	stock-debian clean
 
-run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts
-	$(BIN)/mediaserver serve --config config.example.toml
+run: $(VENV)/.runtime  ## serve the example configuration with the shipped prompts: ARGS='--port 9090 --admin-port 9091'
+	$(BIN)/mediaserver serve --config config.example.toml $(ARGS)
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*  ## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r target text; do \
@@ -155,6 +155,7 @@ $(VENV)/lock/bin/uv: | $(VENV)/.made
 	$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.runtime: pyproject.toml requirements/build.txt requirements/runtime.txt | $(VENV)/.made
+	@echo "Installing into $(VENV), which takes half a minute, or longer where the network is slow."
 	$(INSTALL) requirements/build.txt requirements/runtime.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@

@@ -57,6 +57,10 @@ def test_run_is_what_make_does_by_itself() -> None:
     assert "mediaserver serve" in make("--dry-run").stdout
 
 
+def test_run_passes_options_on_so_that_ports_can_be_chosen() -> None:
+    assert "config.example.toml --port 9090" in make("--dry-run", "run", "ARGS=--port 9090").stdout
+
+
 def test_the_whole_check_says_first_how_long_it_takes() -> None:
     first, *_ = make("--dry-run", "test").stdout.splitlines()
     assert "minutes on two cores" in first

@@ -84,9 +84,9 @@ class AsteriskConnection(asyncio.Protocol):
         if self._messages:
             return ""
         if self._first_bytes == b"HTTP/":
-            return f"what listens there speaks HTTP: dial it by ws://host:port/path. {_PORTS_HINT}"
+            return f"what listens there speaks HTTP: dial it by ws://, with a path. {_PORTS_HINT}"
         if self._first_bytes[:2] == b"\x15\x03":  # the server answers with a TLS alert (RFC 8446, section 6)
-            return f"what listens there speaks TLS: dial it by wss://host:port/path. {_PORTS_HINT}"
+            return f"what listens there speaks TLS: dial it by wss://, with a path. {_PORTS_HINT}"
         if self._first_bytes:
             return f"what listens there does not speak AudioSocket. {_PORTS_HINT}"
         return f"the server closed the connection without an answer. {_PORTS_HINT}" if self.over.is_set() else ""
@@ -130,5 +130,7 @@ def _parse_address(url: str) -> tuple[str, int]:
     except ValueError:  # this error is not quoted, because its text may show a password
         raise PeerError("cannot connect: the URL is invalid") from None
     if not host or not port or parts.path not in ("", "/") or parts.query_string or parts.fragment:
-        raise PeerError("AudioSocket's URL is tcp://host:port, and nothing more: the port says which path answers")
+        raise PeerError(
+            "AudioSocket's URL is a host and a port, as in tcp://127.0.0.1:9000: the port says which path answers"
+        )
     return host, port

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import partial
 from urllib.parse import quote, quote_plus
 
 import aiohttp
@@ -123,7 +124,7 @@ async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -
     return await dialled.open_websocket(
         client,
         url,
-        _to_error,
+        partial(_to_error, is_tls=url.startswith("wss://")),
         timeout=_ANSWER_TIMEOUT,
         close_timeout=CLOSE_TIMEOUT,
         max_message_bytes=_MAX_MESSAGE_BYTES,
@@ -131,7 +132,7 @@ async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -
     )
 
 
-def _to_error(failure: DialFailure) -> PeerError:
+def _to_error(failure: DialFailure, is_tls: bool) -> PeerError:
     match failure.kind:
         case DialFailureKind.REFUSED:  # the status is 101, because `_raise_refusal` raises for any other status
             return PeerError(f"the server's upgrade is wrong: {failure.text}")
@@ -142,5 +143,10 @@ def _to_error(failure: DialFailure) -> PeerError:
         case DialFailureKind.NOT_HTTP:
             return NotHttpError(f"cannot connect: {failure.text}")
         case DialFailureKind.BROKEN:
-            return PeerError(f"cannot connect: {redact_urls(failure.text)}")
+            hint = "" if is_tls else ": if TLS is spoken there, dial it by wss://"
+            return PeerError(f"cannot connect: {redact_urls(failure.text)}{hint}")
+        case DialFailureKind.NOT_TLS:
+            return PeerError(f"{failure.text}: dial it by ws://")
+        case DialFailureKind.UNTRUSTED:
+            return PeerError(f"{failure.text}. SSL_CERT_FILE can name a file with the authority to trust")
     return PeerError(failure.text)

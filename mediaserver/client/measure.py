@@ -52,7 +52,11 @@ class Report:
         if self.bad_frames:
             found.append(f"{self.bad_frames} messages were not one 20 ms frame: {self.bad_reason}")
         if self.frames >= MIN_DRIFT_FRAMES and abs(self.drift_ppm or 0.0) > MAX_DRIFT_PPM:
-            found.append("frames do not come every 20 ms")
+            percent = (self.drift_ppm or 0.0) / 10_000
+            found.append(
+                f"frames do not come every 20 ms: the drift is {percent:.1f} %."
+                " The server or this machine may be too busy"
+            )
         if self.close_code not in (None, 1000, 1001, 1005):
             found.append(f"the stream was closed with {self.close_code}")
         if self.unsent:

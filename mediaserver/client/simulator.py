@@ -126,7 +126,9 @@ async def _simulate_voipbin(
         try:
             websocket = await _dial_unless(hang_up, dial.dial(client, call.url))
         except NotHttpError as error:
-            raise PeerError(f"{error}. A port of AudioSocket is dialled by tcp://host:port") from None
+            raise PeerError(
+                f"{error}. A port of AudioSocket is dialled by tcp://, as in tcp://127.0.0.1:9000"
+            ) from None
         answered = time.monotonic()
         player = ScriptPlayer(_outbound_wire(call), websocket.transport, script, turn_detector)
         if script:

@@ -10,14 +10,11 @@ from typing import Any, get_origin
 from mediaserver.config.environment import Environment
 from mediaserver.config.settings import Settings
 from mediaserver.config.suggestions import suggest_key
+from mediaserver.config.toml_mistakes import explain_encoding, explain_syntax
 from mediaserver.config.validation import validate_table
 from mediaserver.errors import ConfigError, error_text
-from mediaserver.support.credentials import redact_url
 
 DEFAULT_FILE = Path("config.toml")
-_BARE_PATH = re.compile(r"""\s*(?:\[+\s*paths\s*\.)?\s*(/[^\]"'=\s]*)""")
-_BARE_VALUE = re.compile(r"\s*[\w.\"-]+\s*=\s*([A-Za-z][^\"',\]}#]*)")
-_LINE = re.compile(r"at line (\d+)")
 
 
 def default_file() -> Path | None:
@@ -70,12 +67,14 @@ def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
     """The tables of a TOML file, and one line for each top-level key that is no table or list, but should be."""
     text = ""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")  # Windows' editors begin a file with a byte order mark
         tables = tomllib.loads(text)
     except OSError as error:
         raise ConfigError([f"{file}: cannot be read: {error_text(error)}"]) from error
-    except (ValueError, RecursionError) as error:  # the file is not TOML, or not UTF-8
-        raise ConfigError([f"{file}: is not TOML: {error}{_unquoted(text, str(error))}"]) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{file}: {explain_encoding(error)}"]) from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError([f"{file}: is not TOML: {explain_syntax(text, error)}"]) from error
     wrong = {}
     for name, setting in Settings.model_fields.items():
         is_list = get_origin(setting.annotation) is tuple
@@ -83,13 +82,3 @@ def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
             wrong[name] = f"is a list of tables, [[{name}]] each" if is_list else f"is a table, [{name}]"
             del tables[name]
     return tables, [f"{file}: {name}: {why}" for name, why in wrong.items()]
-
-
-def _unquoted(text: str, why: str) -> str:
-    """A hint for the most common error in TOML, a path or a text without quotes; "" for any other error."""
-    number = _LINE.search(why)
-    lines = text.splitlines()[int(number[1]) - 1 :][:1] if number is not None else []
-    if bare := next(filter(None, map(_BARE_PATH.match, lines)), None):
-        return f': a path stands in quotes, as in [paths."{redact_url(bare[1])}"]'
-    is_value = "value" in why and any(map(_BARE_VALUE.match, lines))
-    return ': text stands in quotes, as in handler = "playback"' if is_value else ""

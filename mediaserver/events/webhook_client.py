@@ -15,6 +15,7 @@ import aiohttp
 from mediaserver import __version__
 from mediaserver.errors import WebhookError, error_text
 from mediaserver.support.http_connector import Connector
+from mediaserver.support.tls_errors import describe_tls_error
 
 ANSWER_BYTES = 64 * 1024  # the maximum size in bytes of an answer's body; a longer body is an error
 _KEEP_ALIVE = 1.5  # seconds for which an idle connection is kept: fewer than the 2 or 5 s of common servers
@@ -134,7 +135,7 @@ def describe_http_error(error: Exception, status: int | None) -> str:
     if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError | UnicodeError):
         return "it is not an http:// or https:// URL"
     if isinstance(error, aiohttp.ClientSSLError):
-        return f"cannot connect by TLS: {error.os_error.strerror or error.os_error}"
+        return f"cannot connect by TLS: {describe_tls_error(error)}"
     if isinstance(error, aiohttp.ClientConnectorError):
         return f"cannot connect: {error_text(error.os_error)}"
     if isinstance(error, aiohttp.ClientResponseError):

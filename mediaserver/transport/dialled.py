@@ -18,6 +18,7 @@ from multidict import CIMultiDictProxy
 from mediaserver.errors import PeerError, error_text
 from mediaserver.support.aiohttp_adapter import transport_of
 from mediaserver.support.http_connector import Connector
+from mediaserver.support.tls_errors import describe_tls_error, is_not_tls, is_untrusted
 from mediaserver.wire.websocket import MASK_BYTES
 
 
@@ -88,6 +89,8 @@ class DialFailureKind(Enum):
     REFUSED = auto()  # the peer's HTTP answer is no valid upgrade to a WebSocket
     TIMEOUT = auto()
     TLS = auto()
+    UNTRUSTED = auto()  # no authority that is trusted has signed the peer's certificate, or it is for another name
+    NOT_TLS = auto()
     UNREACHABLE = auto()
     INVALID_URL = auto()
     NOT_HTTP = auto()
@@ -145,15 +148,17 @@ def _classify(error: Exception) -> DialFailure:
     if isinstance(error, TimeoutError):
         return DialFailure(DialFailureKind.TIMEOUT, "no answer in time")
     if isinstance(error, aiohttp.ClientSSLError):
-        return DialFailure(
-            DialFailureKind.TLS, f"cannot connect by TLS: {error.os_error.strerror or error.os_error}"
-        )
+        kind = DialFailureKind.UNTRUSTED if is_untrusted(error) else DialFailureKind.TLS
+        kind = DialFailureKind.NOT_TLS if is_not_tls(error) else kind
+        return DialFailure(kind, f"cannot connect by TLS: {describe_tls_error(error)}")
     if isinstance(error, aiohttp.ClientConnectorError):
         return DialFailure(DialFailureKind.UNREACHABLE, f"cannot connect: {error_text(error.os_error)}")
     if isinstance(error, ValueError):  # tested after errors of TLS, because an invalid certificate is a ValueError
         return DialFailure(DialFailureKind.INVALID_URL, "the URL is invalid")
     if isinstance(error, aiohttp.ClientResponseError):
         return DialFailure(DialFailureKind.NOT_HTTP, "the answer is not HTTP")
+    if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientConnectionResetError):
+        return DialFailure(DialFailureKind.BROKEN, "the server closed the connection without an answer")
     return DialFailure(DialFailureKind.BROKEN, error_text(error))
 
 

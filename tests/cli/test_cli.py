@@ -268,7 +268,7 @@ def test_an_address_in_use_is_said_plainly(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr == (
         f"{config}: server.port: cannot listen on 127.0.0.1:{port}: Address already in use:"
-        " stop the program that listens there, or choose another port\n"
+        " stop the program that listens there, or choose another port (--port)\n"
     )
 
 

@@ -4,11 +4,13 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from mediaserver.client import simulator
 from mediaserver.client.dial import UpgradeRefusedError
@@ -23,8 +25,8 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @contextlib.asynccontextmanager
-async def serving(serve: Serve) -> AsyncIterator[str]:
-    """The URL of a server that does one thing with each connection."""
+async def serving(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """The ws:// URL of a server that does one thing with each connection."""
     connections: set[asyncio.Task[None]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -38,7 +40,7 @@ async def serving(serve: Serve) -> AsyncIterator[str]:
             with contextlib.suppress(ConnectionError):
                 await writer.wait_closed()
 
-    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls) as server:
         try:
             yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         finally:
@@ -182,7 +184,7 @@ async def test_a_port_of_audiosocket_is_named() -> None:
         writer.write(b"\x00\x00\x00")
 
     with pytest.raises(
-        PeerError, match=r"the answer is not HTTP\. A port of AudioSocket is dialled by tcp://host:port"
+        PeerError, match=r"the answer is not HTTP\. A port of AudioSocket is dialled by tcp://, as in tcp://127"
     ):
         await call(serve)
 
@@ -224,5 +226,33 @@ async def test_a_server_that_hangs_up_in_the_handshake() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
 
-    with pytest.raises(PeerError, match="cannot connect: Server disconnected"):
+    with pytest.raises(
+        PeerError, match="cannot connect: the server closed the connection without an answer: if TLS is"
+    ):
         await call(serve)
+
+
+async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def test_a_server_that_speaks_tls_is_to_be_dialled_by_wss() -> None:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
+    async with serving(never, tls) as url:
+        with pytest.raises(PeerError, match=r"without an answer: if TLS is spoken there, dial it by wss://$"):
+            await simulator.simulate(SimulatedCall(url))
+        why = r"cannot connect by TLS: the certificate is not trusted: .*\. SSL_CERT_FILE can name a file with"
+        with pytest.raises(PeerError, match=why):
+            await simulator.simulate(SimulatedCall(url.replace("ws:", "wss:")))
+
+
+async def test_a_server_that_speaks_no_tls_is_to_be_dialled_by_ws() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    async with serving(serve) as url:
+        why = "^cannot connect by TLS: what listens there speaks no TLS: dial it by ws://$"
+        with pytest.raises(PeerError, match=why):
+            await simulator.simulate(SimulatedCall(url.replace("ws:", "wss:")))

@@ -244,9 +244,12 @@ async def test_the_simulator_hangs_up_on_request() -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("tcp://127.0.0.1", "AudioSocket's URL is tcp://host:port, and nothing more"),
-        ("tcp://127.0.0.1:9000/audio-stream", "AudioSocket's URL is tcp://host:port, and nothing more"),
-        ("tcp://:9000", "AudioSocket's URL is tcp://host:port, and nothing more"),
+        ("tcp://127.0.0.1", "AudioSocket's URL is a host and a port, as in tcp://127.0.0.1:9000"),
+        (
+            "tcp://127.0.0.1:9000/audio-stream",
+            "AudioSocket's URL is a host and a port, as in tcp://127.0.0.1:9000",
+        ),
+        ("tcp://:9000", "AudioSocket's URL is a host and a port, as in tcp://127.0.0.1:9000"),
         ("tcp://127.0.0.1:x", "cannot connect"),
         (
             "tcp://127.0.0.1:1",
@@ -263,8 +266,8 @@ async def test_a_server_that_cannot_be_reached(url: str, why: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "what listens there speaks HTTP: dial it by ws://host:port/path"),
-        (b"\x15\x03\x03\x00\x02\x02\x46", "what listens there speaks TLS: dial it by wss://host:port/path"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "what listens there speaks HTTP: dial it by ws://, with a path"),
+        (b"\x15\x03\x03\x00\x02\x02\x46", "what listens there speaks TLS: dial it by wss://, with a path"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "what listens there does not speak AudioSocket"),
         (b"", "the server closed the connection without an answer"),
     ],

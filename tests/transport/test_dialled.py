@@ -64,7 +64,7 @@ async def dial_failure(url: str, timeout: float = 10.0) -> DialFailure:
             DialFailure(DialFailureKind.REFUSED, "Invalid response status", 503),
         ),
         (b"220 mail.example.com ESMTP\r\n", DialFailure(DialFailureKind.NOT_HTTP, "the answer is not HTTP")),
-        (b"", DialFailure(DialFailureKind.BROKEN, "Server disconnected")),
+        (b"", DialFailure(DialFailureKind.BROKEN, "the server closed the connection without an answer")),
     ],
 )
 async def test_an_answer_that_is_no_upgrade_is_a_failure(answer: bytes, failure: DialFailure) -> None:

@@ -197,7 +197,8 @@ class AdminEndpoint:
             return _fault_response(str(error))
         except web.HTTPException as error:  # aiohttp's own errors, such as 404 for an unknown path
             allowed = {name: value for name, value in error.headers.items() if name == "Allow"}
-            return web.json_response({"error": error.reason}, status=error.status, headers=allowed)
+            why = f"the admin port has no {request.path}" if isinstance(error, web.HTTPNotFound) else error.reason
+            return web.json_response({"error": why}, status=error.status, headers=allowed)
         except Exception:
             if request.writer.output_size:  # the answer has begun, and can only be broken off
                 raise

@@ -13,6 +13,8 @@ from mediaserver.errors import ConfigError, error_text
 
 _BACKLOG = 4096  # the most connections that the kernel holds until we accept them
 _POLL_INTERVAL = 0.1  # seconds between two checks whether there is room for connections again
+# The options of `serve` that stand in place of a port's setting, by the end of its key.
+_OPTIONS = {"server.port": " (--port)", "admin.port": " (--admin-port)"}
 
 log = structlog.get_logger()
 
@@ -127,7 +129,8 @@ def _explain(error: Exception, host: str, port: int, keys: AddressKeys) -> str:
     number = error.errno if isinstance(error, OSError) else None
     key, advice = keys.host, "name an address of this machine, or 0.0.0.0 for all of them"
     if number == errno.EADDRINUSE:
-        key, advice = keys.port, "stop the program that listens there, or choose another port"
+        option = next((each for key, each in _OPTIONS.items() if keys.port.endswith(key)), "")
+        key, advice = keys.port, f"stop the program that listens there, or choose another port{option}"
     elif number == errno.EACCES:
         key, advice = keys.port, "choose a port from 1024 up, or let this user have lower ones"
     return f"{key}: cannot listen on {host}:{port}: {error_text(error)}: {advice}"

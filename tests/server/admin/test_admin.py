@@ -63,6 +63,11 @@ def test_own_names_are_answered(server: ServerProcess, host: str) -> None:
     assert ask(server, "GET /v1/streams", f"Host: {host}", f"Origin: http://{host}")[0] == 200
 
 
+def test_a_call_of_the_admin_port_is_told_where_it_has_come_to(server: ServerProcess) -> None:
+    answer = ask(server, "GET /audio-stream", "Host: localhost", "Upgrade: websocket", "Connection: upgrade")
+    assert answer == (404, b'{"error": "the admin port has no /audio-stream"}')
+
+
 @pytest.mark.parametrize(
     "request_", ["POST /v1/attach", "GET /v1/streams", "GET /metrics", "DELETE /v1/streams/1", "GET /x"]
 )
