@@ -3,8 +3,10 @@
 import gc
 
 import numpy as np
+import pytest
 
-from mediaserver.audio.detection import speech_detector
+from mediaserver.audio.detection import dtmf, speech_detector
+from mediaserver.audio.detection.dtmf import DtmfDetector
 from mediaserver.audio.detection.speech_detector import SpeechDetector
 from mediaserver.audio.detection.state_table import StateTable
 
@@ -33,10 +35,13 @@ def test_a_row_is_given_again_and_is_empty_then() -> None:
     assert table.columns["pair"][index].tolist() == [0, 0]
 
 
-def test_a_detector_that_is_gone_leaves_its_row() -> None:
+@pytest.mark.parametrize(
+    ("kind", "table"), [(SpeechDetector, speech_detector._STATES), (DtmfDetector, dtmf._STATES)]
+)
+def test_a_detector_that_is_gone_leaves_its_row(kind: type, table: StateTable) -> None:
     gc.collect()
-    SpeechDetector()
-    before = len(speech_detector._STATES)
+    kind()
+    before = len(table)
     for _ in range(2 * before):
-        SpeechDetector()
-    assert len(speech_detector._STATES) == before
+        kind()
+    assert len(table) == before
