@@ -83,8 +83,9 @@ class _CallAnalysis:
         if not isinstance(event, Audio):
             return
         analyser = self._analyser
-        if self.detector in event.fed:
-            changed = analyser.measure(event.pcm)
+        levels = event.levels
+        if levels is not None and self.detector in event.fed:
+            changed = analyser.measure(event.pcm, levels.energies[event.row], levels.peaks[event.row])
         else:
             changed = analyser.feed(event.pcm, self._keypad.dtmf_active, event.power)
         if changed:

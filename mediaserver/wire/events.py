@@ -8,21 +8,39 @@ from uuid import UUID
 import numpy as np
 
 from mediaserver.audio.detection.speech_detector import SpeechDetector
-from mediaserver.audio.pcm import Samples
+from mediaserver.audio.pcm import FRAME_SAMPLES, Samples, Signal
 
 
-class FramePowers:
-    """The powers of frames that were decoded together; all are computed when the first of them is asked for."""
+class FrameLevels:
+    """The levels of frames that were decoded together. Each kind is computed when it is first asked for."""
 
     def __init__(self, samples: Samples) -> None:
         self._samples = samples  # the samples of n frames, shape (n, 160)
 
     @cached_property
-    def powers(self) -> list[float]:
-        """The mean square of each frame's samples."""
+    def _squares(self) -> Signal:
         signal = self._samples.astype(np.float64)
-        powers: list[float] = (np.einsum("ij,ij->i", signal, signal) / signal.shape[1]).tolist()
+        squares: Signal = np.vecdot(signal, signal)
+        return squares
+
+    @cached_property
+    def powers(self) -> Signal:
+        """The mean square of each frame's samples, shape (n,)."""
+        powers: Signal = self._squares / FRAME_SAMPLES
         return powers
+
+    @cached_property
+    def energies(self) -> list[float]:
+        """The sum of the squares of each frame's samples."""
+        energies: list[float] = self._squares.tolist()
+        return energies
+
+    @cached_property
+    def peaks(self) -> list[int]:
+        """The highest magnitude among each frame's samples."""
+        magnitudes = np.abs(self._samples).view(np.uint16)  # that of -32768 is no int16
+        peaks: list[int] = magnitudes.max(axis=1).tolist()
+        return peaks
 
 
 # The class is not frozen: a call has fifty objects of it each second, and making a frozen object takes three times
@@ -32,23 +50,23 @@ class Audio:
     """Audio from the peer: 16-bit little-endian PCM at 8 kHz, usually one frame of 320 bytes.
 
     If the frame was decoded in one batch with frames of other calls, `digits` are the DTMF digits that were found
-    in the frame, `key_held` tells whether a key was held down at the end of the frame, `measured` has the powers
-    of the batch, `row` is the frame's index in `measured`, and `fed` are the speech detectors that were given the
-    frame already. For other frames, `digits` and `measured` are None, and `fed` is empty.
+    in the frame, `key_held` tells whether a key was held down at the end of the frame, `levels` has the levels
+    of the batch, `row` is the frame's index in `levels`, and `fed` are the speech detectors that were given the
+    frame already. For other frames, `digits` and `levels` are None, and `fed` is empty.
     """
 
     pcm: bytes
     concealed: bool = False  # whether `pcm` stands in for lost audio (packet loss concealment)
     digits: str | None = field(default=None, compare=False)
     key_held: bool = field(default=False, compare=False)
-    measured: FramePowers | None = field(default=None, compare=False)
+    levels: FrameLevels | None = field(default=None, compare=False)
     row: int = field(default=0, compare=False)
     fed: Sequence[SpeechDetector] = field(default=(), compare=False)
 
     @property
     def power(self) -> float | None:
         """The mean square of the samples; None if the frame was not decoded in a batch with other frames."""
-        return self.measured.powers[self.row] if self.measured is not None else None
+        return float(self.levels.powers[self.row]) if self.levels is not None else None
 
     def feed_to(self, detector: SpeechDetector, tone: bool) -> bool:
         """Feed this audio to a speech detector; return whether the caller speaks.

@@ -19,3 +19,12 @@ def test_rows_are_multiplied_as_at_once(count: int) -> None:
 def test_a_row_may_come_alone() -> None:
     row = np.arange(128, dtype=np.float32)
     np.testing.assert_allclose(products(row, MATRIX), row @ MATRIX)
+
+
+@pytest.mark.parametrize("count", [1, 18, 40])
+def test_windows_that_overlap_are_multiplied_as_rows(count: int) -> None:
+    spans = np.random.default_rng(3).standard_normal((count, 240)).astype(np.float32)
+    windows = np.ndarray((4, count, 128), np.float32, spans, strides=(120, spans.strides[0], 4))
+    found = products(windows, MATRIX)
+    for n in range(4):
+        np.testing.assert_allclose(found[n], spans[:, 30 * n : 30 * n + 128].astype(float) @ MATRIX, atol=1e-4)

@@ -9,49 +9,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mediaserver.audio.detection.spectrum import BANDS, Window
+from mediaserver.audio.detection.state_table import Columns, Field
 
 _SMOOTHING = 0.6  # weight of the earlier frames in a smoothed power
-BLOCK_FRAMES, _BLOCKS = (
-    12,
-    8,
-)  # frames in a block, and full blocks that count: the minimum is taken over 96 frames
+BLOCK_FRAMES, _BLOCKS = 12, 8  # frames in a block, and full blocks that count: the minimum is taken over 96 frames
 _BIAS = 1.6  # the mean power of noise, as a multiple of its least smoothed power
 
-# The estimate of a stream's noise is kept as a row of numbers. These are the places of its parts in the row.
-_SMOOTHED = slice(0, BANDS)  # the smoothed power of each band; NaN before the first frame
-_BLOCK = slice(BANDS, 2 * BANDS)  # each band's minimum in the block of frames that is not full yet
-_MINIMA = slice(2 * BANDS, 3 * BANDS)  # each band's minimum over all full blocks
-_FULL = 3 * BANDS  # the index in the row at which the minima of the full blocks begin
-FLOOR_WIDTH = _FULL + _BLOCKS * BANDS
+# The estimate of a stream's noise, which is a row of a table.
+NOISE_FIELDS: tuple[Field, ...] = (
+    ("smoothed", np.float32, (BANDS,)),  # the smoothed power of each band; NaN before the first frame
+    ("block", np.float32, (BANDS,)),  # each band's minimum in the block of frames that is not full yet
+    ("minima", np.float32, (BANDS,)),  # each band's minimum over all full blocks
+    ("full", np.float32, (_BLOCKS, BANDS)),  # each band's minimum in each of the full blocks
+)
 
 
-def new_floor() -> Window:
-    """The estimate of a stream's noise before its first frame, a row of shape (154,)."""
-    row = np.full(FLOOR_WIDTH, np.inf, np.float32)
-    row[_SMOOTHED] = np.nan
-    return row
+def reset(noise: Columns, index: int, *, silent: bool = False) -> None:
+    """Begin the estimate in a row of a table anew. `silent`: as if there had been no noise for a long time."""
+    noise["smoothed"][index] = 0 if silent else np.nan
+    for minimum in ("block", "minima", "full"):
+        noise[minimum][index] = 0 if silent else np.inf
 
 
-def push_powers(rows: Window, bands: Window) -> Window:
-    """Take a frame's powers, shape (..., 14), and return the noise floor of each band.
+def push_powers(noise: Columns, at: NDArray[np.intp], bands: Window) -> Window:
+    """Take a frame's powers of each of n streams, shape (n, 14), and return the noise floor of each band.
 
-    `rows` are the estimates of the noise, shape (..., 154), which are updated. Call `end_blocks` next.
+    The streams' estimates, in the rows `at` of the table, are updated. Call `end_blocks` next.
     """
-    smoothed = _SMOOTHING * rows[..., _SMOOTHED]
+    smoothed: Window = noise["smoothed"].take(at, axis=0)
+    smoothed *= _SMOOTHING
     smoothed += (1 - _SMOOTHING) * bands
-    rows[..., _SMOOTHED] = smoothed = np.where(np.isnan(smoothed), bands, smoothed)
-    rows[..., _BLOCK] = block = np.minimum(rows[..., _BLOCK], smoothed)
-    floor: Window = _BIAS * np.minimum(block, rows[..., _MINIMA])
+    np.copyto(smoothed, bands, where=np.isnan(smoothed))
+    block = np.minimum(noise["block"].take(at, axis=0), smoothed)
+    noise["smoothed"][at], noise["block"][at] = smoothed, block
+    floor: Window = np.minimum(block, noise["minima"].take(at, axis=0))
+    floor *= _BIAS
     return floor
 
 
-def end_blocks(rows: Window, frames: NDArray[np.int64]) -> None:
+def end_blocks(noise: Columns, at: NDArray[np.intp], frames: NDArray[np.int64]) -> None:
     """Begin a new block for each stream whose block is full. `frames` has the number of frames of each stream."""
     ended = (frames % BLOCK_FRAMES == 0).nonzero()[0]
     if len(ended):
-        full = rows[ended]
-        blocks = full[:, _FULL:].reshape(-1, _BLOCKS, BANDS)
-        blocks[np.arange(len(ended)), frames[ended] // BLOCK_FRAMES % _BLOCKS] = full[:, _BLOCK]
-        rows[ended, _FULL:] = blocks.reshape(-1, _BLOCKS * BANDS)
-        rows[ended, _BLOCK] = np.inf
-        rows[ended, _MINIMA] = blocks.min(axis=1)
+        of = at[ended]
+        noise["full"][of, frames[ended] // BLOCK_FRAMES % _BLOCKS] = noise["block"][of]
+        noise["minima"][of] = noise["full"][of].min(axis=1)
+        noise["block"][of] = np.inf

@@ -11,20 +11,11 @@ The frames of many streams are weighed together, as one numpy operation for all 
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mediaserver.audio.detection import noise_floor, spectrum
 from mediaserver.audio.detection.echo_bound import EchoBound, push_all
-from mediaserver.audio.detection.noise_floor import FLOOR_WIDTH, new_floor
-from mediaserver.audio.detection.spectrum import (
-    BINS,
-    COUNTED,
-    OVERLAP,
-    WINDOW,
-    Spectrum,
-    Window,
-    band_sums,
-    powers_of,
-)
+from mediaserver.audio.detection.spectrum import BINS, HALF, OVERLAP, Spectrum, band_sums, powers_of
 from mediaserver.audio.detection.speech_evidence import AGAINST, FADING, VOICED, evidence_of, without_noise
 from mediaserver.audio.detection.state_table import StateTable
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, FULL_SCALE, Chunker, Samples, Signal, from_bytes
@@ -48,19 +39,17 @@ _OVER_NOISE = 4.0  # a band stands out with this many times the noise's power (6
 _SHARE = 0.4  # least share of a speech frame's power that lies in bands that stand out from the noise
 _FEWEST_BANDS = 2  # least number of bands in which a speech frame stands out from the noise
 
-# The state of a stream's detector, which is a row of a table.
-_STATE = np.dtype(
+_STATES = StateTable(
     [
-        ("tail", np.float32, OVERLAP),  # the last samples of the latest frame
-        ("spectra", np.complex64, (2, BINS)),  # the spectra of the two latest frames, in turns
-        ("floor", np.float32, FLOOR_WIDTH),  # the estimate of the noise
-        ("weighed", np.int64),  # number of frames from which the noise floor was estimated so far
-        ("period", np.int32),  # the pitch period of the latest frame in samples; 0 if it was not voiced
-    ],
-    align=True,
+        ("tail", np.float32, (OVERLAP,)),  # the last samples of the latest frame, backwards
+        ("real", np.float32, (2, BINS)),  # the spectra of the two latest frames, in turns
+        ("imaginary", np.float32, (2, BINS)),
+        ("weighed", np.int64, ()),  # number of frames from which the noise floor was estimated so far
+        ("period", np.int32, ()),  # the pitch period of the latest frame in samples; 0 if it was not voiced
+        ("silent", np.int32, ()),  # number of silent frames in a row
+        *noise_floor.NOISE_FIELDS,
+    ]
 )
-_STATES = StateTable(_STATE)
-_NO_BINS: Spectrum = np.zeros(COUNTED.stop + COUNTED.start, np.complex64)
 
 
 class SpeechDetector:
@@ -71,14 +60,17 @@ class SpeechDetector:
     `sent` is called only for frames in which something stands out from noise.
     """
 
+    _FIRST_FRAMES = 0  # number of frames at a stream's beginning that are judged in another way than later ones
+
     def __init__(self, mode: int = 2, sent: Callable[[], bytes] | None = None) -> None:
         self._threshold, self._sent = _THRESHOLDS[mode], sent
         self._echo = EchoBound() if sent is not None else None
         self._index = _STATES.add()
-        self._set_floor(new_floor())
+        self._reset_noise()
         self._chunker = Chunker(FRAME_BYTES)
-        self._silent_frames = 0  # number of silent frames in a row
         self._evidence = 0.0
+        # Whether a frame that is no evidence of speech changes nothing but the number of frames.
+        self._at_rest = False
         self.speaking = False  # whether the caller speaks: from enough evidence of speech until none is left
         self.frames = 0  # number of frames received so far
         self.began_frame = 0  # number of the frame, counted from 1, in which the present evidence of speech began
@@ -86,9 +78,9 @@ class SpeechDetector:
     def __del__(self) -> None:
         _STATES.remove(self._index)
 
-    def _set_floor(self, row: Window | float) -> None:
-        """Set what is known of the noise."""
-        _STATES.rows["floor"][self._index] = row
+    def _reset_noise(self, *, silent: bool = False) -> None:
+        """Forget what is known of the noise. `silent`: take it for 0 instead, until the next call."""
+        noise_floor.reset(_STATES.columns, self._index, silent=silent)
 
     def feed(self, pcm: bytes, tone: bool = False, power: float | None = None) -> bool:
         """Process audio of any length; return whether somebody is speaking at its end.
@@ -118,68 +110,7 @@ class SpeechDetector:
         if power is None:
             signal: Signal = samples.astype(float)
             power = float(signal.dot(signal)) / FRAME_SAMPLES
-        if tone:
-            self._add_evidence(-AGAINST)
-        else:
-            self._add_evidence(self._weigh(samples, power) if self._has_news(power) else -FADING)
-
-    def _weigh(self, samples: Samples, power: float) -> float:
-        """The evidence of speech that a frame adds: what `_weigh_all` does, in fewer operations for one frame."""
-        state = _STATES.rows[self._index]
-        weighed, floor = int(state["weighed"]), state["floor"]
-        window: Window = np.concatenate((state["tail"], samples))
-        if power < _SILENT:
-            window[OVERLAP:] = 0
-            bins = _NO_BINS
-        else:
-            bins = spectrum.spectra(window)
-        earliest, before = state["spectra"][:: 1 if weighed % 2 == 0 else -1]
-        known = (before, earliest, int(state["period"]))
-        gained, state["period"] = self._weigh_spectrum(window, bins, power, floor, *known)
-        state["tail"] = window[FRAME_SAMPLES:]
-        earliest[:] = bins[COUNTED]
-        state["weighed"] = weighed + 1
-        if (weighed + 1) % noise_floor.BLOCK_FRAMES == 0:
-            noise_floor.end_blocks(floor[None], np.array([weighed + 1]))
-        return gained
-
-    def _weigh_spectrum(
-        self,
-        window: Window,
-        bins: Spectrum,
-        power: float,
-        floor: Window,
-        before: Spectrum,
-        earliest: Spectrum,
-        period_before: int,
-    ) -> tuple[float, int]:
-        """The evidence of speech that a frame adds, and its pitch period, 0 if it is not voiced."""
-        powers = powers_of(bins)
-        bands = band_sums(powers[COUNTED])
-        noise = _OVER_NOISE * noise_floor.push_powers(floor, bands)
-        if power <= _NOISE_FLOOR or not (bands > noise).any():
-            return -FADING, 0
-        if self._sent is not None and self._echo is not None:
-            noise = noise + push_all([self._echo], [self._sent()])[0]
-        standing_out = bands > noise
-        count, share = int(np.count_nonzero(standing_out)), float(bands.dot(standing_out) / bands.sum())
-        if count < _FEWEST_BANDS or share <= _SHARE:
-            return -FADING, 0
-        change = float(spectrum.change(bins[COUNTED], before, earliest, standing_out))
-        alike, likest = spectrum.pitch(window)
-        periodicity, period = without_noise(float(alike), share), int(likest)
-        concentration = float(spectrum.concentration(powers))
-        figures = (count, share, change, periodicity, period, period_before, concentration)
-        gained = evidence_of(self._evidence, *figures)
-        return gained, period if periodicity > VOICED else 0
-
-    def _has_news(self, power: float) -> bool:
-        """Whether a frame with this power needs its spectrum examined. In lasting silence, frames do not."""
-        if power >= _SILENT:
-            self._silent_frames = 0
-            return True
-        self._silent_frames += 1
-        return self._silent_frames <= _SILENCE_KNOWN
+        detect_speech([self], samples[None], np.array([power]), [tone])
 
     def _add_evidence(self, gained: float) -> None:
         """Add the evidence of speech in the next frame, which is negative if the frame speaks against speech."""
@@ -190,6 +121,7 @@ class SpeechDetector:
                 self.began_frame = self.frames
             self._evidence = min(max(0.0, evidence + gained), self._threshold)
         self._decide(gained > 0)
+        self._at_rest = not (self._evidence or self.speaking) and self.frames >= self._FIRST_FRAMES
 
     def _decide(self, voiced: bool) -> None:
         """Update `speaking` after a frame; `voiced` tells whether the frame added evidence of speech."""
@@ -200,78 +132,106 @@ class SpeechDetector:
 
 
 def detect_speech(
-    detectors: Sequence[SpeechDetector], frames: Samples, powers: Sequence[float], tones: Sequence[bool]
+    detectors: Sequence[SpeechDetector], frames: Samples, powers: Signal, tones: Sequence[bool]
 ) -> None:
     """Feed the next frame of each of several streams to the stream's detector, with the same effect as its `feed`.
 
     `frames` has shape (n, 160), int16; `powers` are the mean squares of their samples, and `tones` says which of
     them are DTMF tones. No detector may be listed twice, and none may have been fed an incomplete last frame.
     """
-    rows: list[int] = []
-    for n, detector in enumerate(detectors):
-        if tones[n]:
-            detector._add_evidence(-AGAINST)
-        elif detector._has_news(powers[n]):
-            rows.append(n)
+    if True in tones:
+        for detector, tone in zip(detectors, tones, strict=True):
+            if tone:
+                detector._add_evidence(-AGAINST)
+        rows = [n for n, tone in enumerate(tones) if not tone]
+        detectors, frames, powers = [detectors[n] for n in rows], frames[rows], powers[rows]
+    at = np.array([detector._index for detector in detectors], np.intp)
+    silent = powers < _SILENT
+    if silent.any():
+        lasting = _STATES.columns["silent"].take(at) + 1
+        lasting *= silent
+        _STATES.columns["silent"][at] = lasting
+        gains = np.full(len(at), -FADING)
+        news = (lasting <= _SILENCE_KNOWN).nonzero()[0]
+        if len(news):
+            weighed = [detectors[n] for n in news.tolist()]
+            gains[news] = _weigh_all(weighed, at[news], frames[news], powers[news], silent[news])
+        _add_all(detectors, gains.tolist())
+    elif len(at):
+        _STATES.columns["silent"][at] = 0
+        _add_all(detectors, _weigh_all(detectors, at, frames, powers, None))
+
+
+def _add_all(detectors: Sequence[SpeechDetector], gains: Sequence[float]) -> None:
+    """Add the evidence of speech in the next frame of each stream; most frames of most streams have none."""
+    for detector, gained in zip(detectors, gains, strict=True):
+        if gained <= 0 and detector._at_rest:
+            detector.frames += 1
         else:
-            detector._add_evidence(-FADING)
-    if rows:
-        if len(rows) < len(frames):
-            detectors, frames, powers = [detectors[n] for n in rows], frames[rows], [powers[n] for n in rows]
-        for detector, gained in zip(detectors, _weigh_all(detectors, frames, powers), strict=True):
             detector._add_evidence(gained)
 
 
-def _weigh_all(detectors: Sequence[SpeechDetector], frames: Samples, powers: Sequence[float]) -> list[float]:
-    """The evidence of speech that each frame adds: the same as `SpeechDetector._weigh` returns for each alone."""
-    states, at, power = _STATES.rows, np.array([each._index for each in detectors]), np.array(powers)
-    windows = np.empty((len(frames), WINDOW), np.float32)
-    windows[:, :OVERLAP] = states["tail"][at]
-    windows[:, OVERLAP:] = frames
-    silent = power < _SILENT
-    some_silent = silent.any()
-    if some_silent:
-        windows[silent, OVERLAP:] = 0
-    bins = spectrum.spectra(windows)
-    if some_silent:
-        bins[silent] = 0
+def _weigh_all(
+    detectors: Sequence[SpeechDetector],
+    at: NDArray[np.intp],
+    frames: Samples,
+    powers: Signal,
+    silent: NDArray[np.bool_] | None,
+) -> list[float]:
+    """The evidence of speech that each frame adds.
+
+    `at` has the rows of the detectors' states. `silent` says which frames are silent; None if none is.
+    """
+    states = _STATES.columns
+    after = frames[:, FRAME_SAMPLES - HALF :].astype(np.float32)
+    before = np.empty((len(at), HALF), np.float32)
+    before[:, : HALF - OVERLAP] = frames[:, HALF - OVERLAP - 1 :: -1]
+    before[:, HALF - OVERLAP :] = states["tail"].take(at, axis=0)
+    if silent is not None:
+        after[silent] = before[silent, : HALF - OVERLAP] = 0
+    halves = spectrum.fold(before, after)
+    bins = spectrum.spectra(halves)
+    if silent is not None:
+        bins.real[silent] = bins.imaginary[silent] = 0
     bin_powers = powers_of(bins)
-    bands = band_sums(bin_powers[:, COUNTED])
-    floors = states["floor"][at]
-    noise = _OVER_NOISE * noise_floor.push_powers(floors, bands)
-    weighed = states["weighed"][at]
+    bands = band_sums(bin_powers)
+    noise = noise_floor.push_powers(states, at, bands)
+    noise *= _OVER_NOISE
+    weighed = states["weighed"].take(at)
     oldest = weighed % 2
 
-    gains, voiced = [-FADING] * len(frames), np.zeros(len(frames), np.int32)
-    out = ((power > _NOISE_FLOOR) & (bands > noise).any(axis=1)).nonzero()[0]
+    gains, voiced = [-FADING] * len(at), np.zeros(len(at), np.int32)
+    standing_out = bands > noise
+    out = (standing_out.any(axis=1) & (powers > _NOISE_FLOOR)).nonzero()[0]
     if len(out):
-        of_bands = bands.take(out, axis=0)
-        standing_out = of_bands > noise.take(out, axis=0) + _echoes([detectors[n] for n in out.tolist()])
+        of_bands = bands[out]
+        standing_out = of_bands > noise[out] + _echoes([detectors[n] for n in out.tolist()])
         counts = standing_out.sum(axis=1)
         shares = np.vecdot(of_bands, standing_out) / of_bands.sum(axis=1)
         enough = (counts >= _FEWEST_BANDS) & (shares > _SHARE)
         out, standing_out, counts, shares = out[enough], standing_out[enough], counts[enough], shares[enough]
     if len(out):
-        known, of, older = states["spectra"], at[out], oldest[out]
-        changes = spectrum.change(
-            bins.take(out, axis=0)[:, COUNTED], known[of, 1 - older], known[of, older], standing_out
+        of, turns = at[out], oldest[out]
+        latest, earliest, before_it = (
+            Spectrum(bins.real[out], bins.imaginary[out]),
+            Spectrum(states["real"][of, turns], states["imaginary"][of, turns]),
+            Spectrum(states["real"][of, 1 - turns], states["imaginary"][of, 1 - turns]),
         )
-        periodicity, periods = spectrum.pitch(windows.take(out, axis=0))
-        periodicity = without_noise(periodicity, shares)
+        changes = spectrum.change(latest, before_it, earliest, standing_out)
+        alike, periods = spectrum.pitch(spectrum.Halves(halves.sums[out], halves.differences[out]))
+        periodicity = without_noise(alike, shares)
         voiced[out] = periods * (periodicity > VOICED)
-        concentration = spectrum.concentration(bin_powers.take(out, axis=0))
-        pitch = (periodicity, periods, states["period"][of])
-        figures = (out, counts, shares, changes, *pitch, concentration)
+        concentration = spectrum.concentration(bin_powers[out])
+        figures = (out, counts, shares, changes, periodicity, periods, states["period"][of], concentration)
         for n, *of_frame in zip(*[figure.tolist() for figure in figures], strict=True):
             gains[n] = evidence_of(detectors[n]._evidence, *of_frame)
 
-    states["tail"][at] = windows[:, FRAME_SAMPLES:]
-    states["spectra"][at, oldest] = bins[:, COUNTED]
+    states["tail"][at] = after[:, : HALF - OVERLAP - 1 : -1]
+    states["real"][at, oldest], states["imaginary"][at, oldest] = bins
     states["period"][at] = voiced
     weighed += 1
     states["weighed"][at] = weighed
-    noise_floor.end_blocks(floors, weighed)
-    states["floor"][at] = floors
+    noise_floor.end_blocks(states, at, weighed)
     return gains
 
 

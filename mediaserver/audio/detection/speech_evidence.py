@@ -57,10 +57,16 @@ def evidence_of(
     # Where the likest period is the shortest or the longest, there is none in between, as in the rumble of wind.
     voiced = periodicity > VOICED and SHORTEST_PERIOD < period < LONGEST_PERIOD
     if voiced and concentration < _CONCENTRATION:
-        least = _CHANGES[0] - _CHANGE_FALL * min(max(periodicity - _PERIODICITIES[0], 0.0), _RISE)
-        gained = min((change - least) / _CHANGE_RANGE, _MOST)
-        jumps = period_before and max(period, period_before) > _JUMP * min(period, period_before)
-        return max(gained, -AGAINST) if gained <= 0 else gained * _JUMPING if jumps else gained
+        # Comparisons take half the time of `min` and `max`.
+        above = periodicity - _PERIODICITIES[0]
+        least = _CHANGES[0] - (_CHANGE_FALL * (above if above < _RISE else _RISE) if above > 0 else 0.0)
+        gained = (change - least) / _CHANGE_RANGE
+        if gained <= 0:
+            return gained if gained > -AGAINST else -AGAINST
+        if gained > _MOST:
+            gained = _MOST
+        jumps = period_before and (period > _JUMP * period_before or period_before > _JUMP * period)
+        return gained * _JUMPING if jumps else gained
     if change < _STEADY:
         return -AGAINST
     unvoiced = bands >= _UNVOICED_BANDS and share > _UNVOICED_SHARE and change > _UNVOICED_CHANGE

@@ -6,7 +6,6 @@ gives. Only many frames in a row without voice end a talkspurt, so that a breath
 
 from collections.abc import Callable
 
-from mediaserver.audio.detection.noise_floor import new_floor
 from mediaserver.audio.detection.speech_detector import SpeechDetector
 
 HANGOVER_FRAMES = 20  # frames without voice (400 ms) that end a talkspurt: longer than a plosive's closure
@@ -14,8 +13,6 @@ HANGOVER_FRAMES = 20  # frames without voice (400 ms) that end a talkspurt: long
 # not be missed, while noise that is taken for a word does less harm. The first frames of a tone are, by mistake,
 # evidence of almost 2.5.
 _ONSETS = (1.3, 1.9, 2.5, 3.3)
-# The number of a stream's first frames that are judged as if its noise were 0: a stream may begin amid a word.
-_FIRST_FRAMES = 12
 
 
 class VoiceActivityDetector(SpeechDetector):
@@ -26,6 +23,9 @@ class VoiceActivityDetector(SpeechDetector):
     `may_echo` returns True, a talkspurt begins only with as much evidence of speech as `SpeechDetector` requires.
     """
 
+    # The first frames are judged as if their noise were 0: a stream may begin amid a word.
+    _FIRST_FRAMES = 12
+
     def __init__(
         self,
         mode: int = 2,
@@ -34,14 +34,14 @@ class VoiceActivityDetector(SpeechDetector):
         may_echo: Callable[[], bool] = bool,
     ) -> None:
         super().__init__(mode, sent)
-        self._set_floor(0.0)
+        self._reset_noise(silent=True)
         self._onset, self._hangover, self._may_echo = _ONSETS[mode], hangover, may_echo
         self.voiced = 0  # number of frames within talkspurts so far
         self.last_voiced_frame = 0  # number of the last voiced frame, counted from 1; 0 before the first
 
     def _decide(self, voiced: bool) -> None:
-        if self.frames == _FIRST_FRAMES:
-            self._set_floor(new_floor())
+        if self.frames == self._FIRST_FRAMES:
+            self._reset_noise()
         if voiced:
             self.last_voiced_frame = self.frames
         if self.speaking:

@@ -9,8 +9,6 @@ from mediaserver.audio.level import levels
 from mediaserver.audio.level.levels import CLIPPED
 from mediaserver.audio.pcm import FRAMES_PER_SECOND, FULL_SCALE, SAMPLE_BYTES, SAMPLE_RATE, from_bytes
 
-_BLOCK_BYTES = SAMPLE_RATE * SAMPLE_BYTES  # bytes of audio that are measured together: one second
-
 
 class Analyser:
     """Measures 8 kHz, 16-bit little-endian, mono PCM as it arrives.
@@ -21,7 +19,6 @@ class Analyser:
 
     def __init__(self, sensitivity: int = 2) -> None:
         self.detector = VoiceActivityDetector(sensitivity)
-        self._block = bytearray()
         self._samples = 0
         self.speaking = False  # whether the VAD is in a talkspurt
         self._changed_at = 0  # number of samples received until speech last began or ended
@@ -31,7 +28,7 @@ class Analyser:
         self._reset()
 
     def _reset(self) -> None:
-        self._peak, self._power, self._measured, self._clipped = 0, 0.0, 0, 0
+        self._peak, self._energy, self._clipped, self._samples_before = 0, 0.0, 0, self._samples
         self._talkspurts = 0
         self._voiced_before, self._frames_before = self.detector.voiced, self.detector.frames
 
@@ -60,15 +57,22 @@ class Analyser:
         where that is known already.
         """
         self.detector.feed(pcm, tone, power)
-        return self.measure(pcm)
+        samples = from_bytes(pcm)
+        signal = samples.astype(np.float64)
+        return self.measure(pcm, float(np.dot(signal, signal)), levels.peak(samples))
 
-    def measure(self, pcm: bytes) -> bool:
-        """Measure PCM that the detector was given already; return what `feed` returns."""
-        block = self._block
-        block += pcm
+    def measure(self, pcm: bytes, energy: float, peak: int) -> bool:
+        """Measure PCM that the detector was given already; return what `feed` returns.
+
+        `energy` is the sum of the squares of its samples, and `peak` the highest magnitude among them.
+        """
         self._samples += len(pcm) // SAMPLE_BYTES
-        if len(block) >= _BLOCK_BYTES:
-            self._measure_block()
+        self._energy += energy
+        if peak > self._peak:
+            self._peak = peak
+        if peak >= CLIPPED:
+            samples = from_bytes(pcm)
+            self._clipped += int(np.count_nonzero((samples >= CLIPPED) | (samples <= -CLIPPED)))
         if self.detector.speaking is self.speaking:
             return False
         self.last_talkspurt_s = self._since_change if self.speaking else 0.0
@@ -77,22 +81,10 @@ class Analyser:
         self._talkspurts += self.speaking
         return True
 
-    def _measure_block(self) -> None:
-        samples = from_bytes(bytes(self._block))
-        self._block.clear()
-        if len(samples):
-            peak = levels.peak(samples)
-            if peak >= CLIPPED:
-                self._clipped += int(np.count_nonzero((samples >= CLIPPED) | (samples <= -CLIPPED)))
-            self._peak = max(self._peak, peak)
-            signal = samples.astype(np.float64)
-            self._power += float(np.dot(signal, signal))
-            self._measured += len(samples)
-
     def report(self) -> dict[str, Any]:
         """The measurements since the last report, under the keys of the `analysis` event. Begins a new report."""
-        self._measure_block()
-        rms = levels.power_dbfs(self._power / self._measured) if self._measured else levels.SILENCE_DB
+        samples = self._samples - self._samples_before
+        rms = levels.power_dbfs(self._energy / samples) if samples else levels.SILENCE_DB
         frames = self.detector.frames - self._frames_before
         voiced = self.detector.voiced - self._voiced_before
         report = {

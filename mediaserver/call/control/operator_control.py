@@ -103,7 +103,7 @@ class OperatorControl:
         caller, us = levels[0] if levels else None, levels[1] if len(levels) > 1 else None
         keypad = receiver.keypad
         if caller is None and keypad is not None and keypad.detector is not None:
-            caller = history.measure(keypad.detector.pending)
+            caller = history.measure(*keypad.detector.latest)
         if us is None and (upcoming := pacer.upcoming) is not None:
             us = pcm_dbfs(upcoming) + self._gain if upcoming and Side.US not in self._muted else SILENCE_DB
         listeners = len(receiver.listeners_without_keypad) + len(receiver.pcm_listeners)

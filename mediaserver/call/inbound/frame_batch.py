@@ -14,7 +14,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, Samples, from_byte
 from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.wire import websocket
-from mediaserver.wire.events import Audio, FramePowers
+from mediaserver.wire.events import Audio, FrameLevels
 from mediaserver.wire.frame_layout import FrameLayout
 
 
@@ -101,9 +101,9 @@ def deliver_frames(receivers: Sequence[Receiver], frames: Sequence[Audio]) -> No
 
 def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, concealed: Sequence[bool]) -> None:
     """Deliver a frame to each receiver; `samples` has shape (n, 160). No receiver may come twice."""
-    pcm, powers = to_bytes(samples), FramePowers(samples)
+    pcm, levels = to_bytes(samples), FrameLevels(samples)
     found, held = _detect(receivers, samples)
-    fed = _feed_detectors(receivers, samples, powers, held)
+    fed = _feed_detectors(receivers, samples, levels, held)
     for n, receiver in enumerate(receivers):
         keypad, listeners = receiver.keypad, receiver.listeners_without_keypad
         if keypad is not None and (found[n] != "" or keypad.dtmf_active):
@@ -114,13 +114,13 @@ def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, concealed:
         start = n * FRAME_BYTES
         frame = pcm[start : start + FRAME_BYTES]
         if awaits_sound:
-            receiver.push_event(Audio(frame, concealed[n], found[n], held[n], powers, n, fed[n]))
+            receiver.push_event(Audio(frame, concealed[n], found[n], held[n], levels, n, fed[n]))
             continue
         try:
             for on_pcm in pcm_listeners:
                 on_pcm(frame)
             if listeners:
-                audio = Audio(frame, concealed[n], found[n], held[n], powers, n, fed[n])
+                audio = Audio(frame, concealed[n], found[n], held[n], levels, n, fed[n])
                 for listener in listeners:
                     listener(audio)
         except SOURCE_FAULTS as error:  # one stream's fault must not reach the others
@@ -150,7 +150,7 @@ def _detect(receivers: Sequence[Receiver], samples: Samples) -> tuple[Sequence[s
 
 
 def _feed_detectors(
-    receivers: Sequence[Receiver], samples: Samples, powers: FramePowers, held: Sequence[bool]
+    receivers: Sequence[Receiver], samples: Samples, levels: FrameLevels, held: Sequence[bool]
 ) -> Sequence[Sequence[SpeechDetector]]:
     """Feed each frame to the speech detectors of its receiver, all in one operation.
 
@@ -170,8 +170,8 @@ def _feed_detectors(
             detectors.append(detector)
             rows.append(n)
     if rows:
-        every = powers.powers
+        powers = levels.powers
         if len(rows) != len(receivers) or len(set(rows)) != len(rows):
-            samples, every, held = samples[rows], [every[n] for n in rows], [held[n] for n in rows]
-        detect_speech(detectors, samples, every, held)
+            samples, powers, held = samples[rows], powers[rows], [held[n] for n in rows]
+        detect_speech(detectors, samples, powers, held)
     return fed

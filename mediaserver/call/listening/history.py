@@ -124,9 +124,9 @@ class CallHistory:
         "_counters",
         "_gap",
         "_impairments",
-        "_latest_pcm",
         "_levels",
         "_looked_at",
+        "_measured",
         "_received",
         "_sounded",
         "caller",
@@ -141,13 +141,16 @@ class CallHistory:
         self._impairments: list[Impairment] = []
         self._counters: Counters = (0, 0, 0, 0, 0)
         self._received, self._gap = 0, Impairment("gap", 0.0, 0.0, 0)
-        self._looked_at, self._latest_pcm = 0.0, b""
+        self._looked_at, self._measured = 0.0, 0
 
-    def measure(self, pcm: bytes) -> float | None:
-        """The level of the caller's audio that a detector holds; None if it was there at the last look already."""
-        if not pcm or pcm is self._latest_pcm:  # a detector makes a new object of each frame
+    def measure(self, frames: int, pcm: bytes) -> float | None:
+        """The level of the end of the caller's latest frame; None if no frame has come since the last look.
+
+        `frames` is the number of frames that a detector has received, and `pcm` is the end of the latest one.
+        """
+        if frames == self._measured:
             return None
-        self._latest_pcm = pcm
+        self._measured = frames
         return pcm_dbfs(pcm)
 
     def look(

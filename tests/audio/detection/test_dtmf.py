@@ -325,6 +325,25 @@ def test_streams_whose_audio_is_not_in_whole_frames_are_searched_together_like_o
     assert [*found.values()] == ["42", "42"]
 
 
+@pytest.mark.parametrize("count", [3, 150])
+def test_each_of_many_streams_has_its_own_digits(count):
+    """Some streams are silent while others are loud, and others have something else than digits."""
+    rng = random.Random(count)
+    keys = ["".join(rng.choice(ALL) for _ in range(n % 4)) for n in range(count)]
+    audio = []
+    for n, digits in enumerate(keys):
+        parts = [part for digit in digits for part in (press(digit, rng.randrange(45, 120)), silence(60))]
+        other = speechlike(2400, n)[: 800 * (n % 3)]
+        audio.append(pcm(silence(rng.randrange(200)), *parts, other))
+    frames = [[sound[at : at + FRAME].ljust(FRAME, b"\0") for at in range(0, 36_000, FRAME)] for sound in audio]
+    detectors, found = [DtmfDetector() for _ in keys], [""] * len(keys)
+    for row in zip(*frames, strict=True):
+        digits, holding = detect_digits(detectors, np.frombuffer(b"".join(row), "<i2").reshape(count, 160))
+        found = [before + now for before, now in zip(found, digits, strict=True)]
+        assert holding == [detector.holding for detector in detectors]
+    assert found == keys
+
+
 # Talk-off: an hour of what is no digit
 
 

@@ -262,7 +262,7 @@ def test_streams_that_are_heard_together_have_the_speech_of_each_frame_by_frame(
                 playing[2 * n + 1].append(out[number])
         held = [(number + n) % 37 == 0 for n in present]
         samples = np.stack([np.frombuffer(streams[n][number], "<i2") for n in present])
-        powers = (samples.astype(float) ** 2).mean(axis=1).tolist()
+        powers = (samples.astype(float) ** 2).mean(axis=1)
         detect_speech([together[n] for n in present], samples, powers, held)
         for n, tone_held in zip(present, held, strict=True):
             spoke += alone[n].feed(streams[n][number], tone_held)
@@ -280,8 +280,8 @@ def test_a_stream_may_be_heard_alone_and_together_in_turns() -> None:
             turns.feed(frame)
         else:
             samples = np.stack([np.frombuffer(frame, "<i2")] * 2)
-            power = float((samples[0].astype(float) ** 2).mean())
-            detect_speech([other, turns], samples, [power] * 2, [False] * 2)
+            powers = (samples.astype(float) ** 2).mean(axis=1)
+            detect_speech([other, turns], samples, powers, [False] * 2)
         assert (turns.speaking, turns.began_frame) == (alone.speaking, alone.began_frame)
     assert turns.began_frame in (51, 52)
 

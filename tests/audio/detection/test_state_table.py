@@ -3,35 +3,45 @@
 import gc
 
 import numpy as np
+import pytest
 
-from mediaserver.audio.detection import speech_detector
+from mediaserver.audio.detection import dtmf, speech_detector
+from mediaserver.audio.detection.dtmf import DtmfDetector
 from mediaserver.audio.detection.speech_detector import SpeechDetector
 from mediaserver.audio.detection.state_table import StateTable
 
 
 def test_rows_keep_what_is_in_them_while_the_table_grows() -> None:
-    table = StateTable(np.dtype([("number", np.int64)]))
+    table = StateTable([("number", np.int64, ()), ("pair", np.float32, (2,))])
     taken = []
     for number in range(40):
         taken.append(index := table.add())
-        table.rows["number"][index] = number
+        table.columns["number"][index] = number
+        table.columns["pair"][index] = number, -number
     assert sorted(taken) == sorted(set(taken))
-    assert table.rows["number"][taken].tolist() == list(range(40))
+    assert table.columns["number"][taken].tolist() == list(range(40))
+    assert table.columns["pair"][taken].tolist() == [[number, -number] for number in range(40)]
+    assert len(table) == 64
 
 
 def test_a_row_is_given_again_and_is_empty_then() -> None:
-    table = StateTable(np.dtype([("number", np.int64)]))
+    table = StateTable([("number", np.int64, ()), ("pair", np.float32, (2,))])
     index = table.add()
-    table.rows["number"][index] = 7
+    table.columns["number"][index] = 7
+    table.columns["pair"][index] = 8, 9
     table.remove(index)
     assert table.add() == index
-    assert table.rows["number"][index] == 0
+    assert table.columns["number"][index] == 0
+    assert table.columns["pair"][index].tolist() == [0, 0]
 
 
-def test_a_detector_that_is_gone_leaves_its_row() -> None:
+@pytest.mark.parametrize(
+    ("kind", "table"), [(SpeechDetector, speech_detector._STATES), (DtmfDetector, dtmf._STATES)]
+)
+def test_a_detector_that_is_gone_leaves_its_row(kind: type, table: StateTable) -> None:
     gc.collect()
-    SpeechDetector()
-    before = len(speech_detector._STATES.rows)
+    kind()
+    before = len(table)
     for _ in range(2 * before):
-        SpeechDetector()
-    assert len(speech_detector._STATES.rows) == before
+        kind()
+    assert len(table) == before

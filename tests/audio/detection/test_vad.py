@@ -120,7 +120,7 @@ def test_talkspurts_are_the_same_for_streams_that_are_heard_together() -> None:
     alone, together = ([VoiceActivityDetector() for _ in sounds] for _ in range(2))
     for present in zip(*sounds, strict=False):
         samples = np.stack([np.frombuffer(frame, "<i2") for frame in present])
-        powers = (samples.astype(float) ** 2).mean(axis=1).tolist()
+        powers = (samples.astype(float) ** 2).mean(axis=1)
         detect_speech(together, samples, powers, [False] * len(sounds))
         for one, other, frame in zip(alone, together, present, strict=True):
             assert one.feed(frame) is other.speaking
