@@ -336,10 +336,10 @@ def test_each_of_many_streams_has_its_own_digits(count):
         other = speechlike(2400, n)[: 800 * (n % 3)]
         audio.append(pcm(silence(rng.randrange(200)), *parts, other))
     frames = [[sound[at : at + FRAME].ljust(FRAME, b"\0") for at in range(0, 36_000, FRAME)] for sound in audio]
-    detectors, found = [DtmfDetector() for _ in keys], [""] * len(keys)
+    detectors, found = [DtmfDetector() for _ in keys], [""] * count
     for row in zip(*frames, strict=True):
-        digits, holding = detect_digits(detectors, np.frombuffer(b"".join(row), "<i2").reshape(count, 160))
-        found = [before + now for before, now in zip(found, digits, strict=True)]
+        more, holding = detect_digits(detectors, np.frombuffer(b"".join(row), "<i2").reshape(count, 160))
+        found = [before + now for before, now in zip(found, more, strict=True)]
         assert holding == [detector.holding for detector in detectors]
     assert found == keys
 
