@@ -164,6 +164,14 @@ def _prompts(summary: Mapping[str, Any]) -> str:
     return f"The prompt {'; '.join(warnings)}. See Prompts." if warnings else ""
 
 
+def _adjusted(summary: Mapping[str, Any]) -> str:
+    muted, gain = summary.get("muted", ()), summary.get("gain", 0.0)
+    told = ["muted us"] if "us" in muted else []
+    told += ["muted the caller for the handler"] if "caller" in muted else []
+    told += [f"set our gain to {gain:+g} dB"] if gain else []
+    return f"Requests have {' and '.join(told)}: see the events." if told else ""
+
+
 def _loudness(summary: Mapping[str, Any], side: str) -> Mapping[str, Any]:
     """How loud a side was, as the call's history has it; nothing where there is none."""
     found: Mapping[str, Any] = summary.get("levels", {}).get(side, {})
@@ -188,6 +196,7 @@ MEASURES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "faint-us": _faint_us,
     "loud-us": _loud_us,
     "prompt": _prompts,
+    "adjusted": _adjusted,
 }
 
 

@@ -19,6 +19,7 @@ class EventKind(StrEnum):
     STREAM_DISCONNECTED = "stream.disconnected"
     STREAM_RECONNECTED = "stream.reconnected"
     STREAM_SWITCHED = "stream.switched"
+    STREAM_ADJUSTED = "stream.adjusted"
     STREAM_INBOUND = "stream.inbound"
     DIGITS = "digits"
     TONE = "tone"
@@ -68,6 +69,7 @@ EVENTS: dict[EventKind, type] = {
     EventKind.STREAM_DISCONNECTED: payloads.StreamDisconnected,
     EventKind.STREAM_RECONNECTED: payloads.StreamReconnected,
     EventKind.STREAM_SWITCHED: payloads.StreamSwitched,
+    EventKind.STREAM_ADJUSTED: payloads.StreamAdjusted,
     EventKind.STREAM_INBOUND: payloads.StreamInbound,
     EventKind.DIGITS: payloads.Digits,
     EventKind.TONE: payloads.Tone,
@@ -89,8 +91,8 @@ EVENTS: dict[EventKind, type] = {
     EventKind.MENU_ENTERED: payloads.MenuEntered,
     EventKind.MENU_TIMEOUT: payloads.MenuMissed,
     EventKind.MENU_INVALID: payloads.MenuMissed,
-    EventKind.WEBHOOK_SLOW: payloads.WebhookSlow,
-    EventKind.WEBHOOK_FAILED: payloads.WebhookFailed,
+    EventKind.WEBHOOK_SLOW: peer_payloads.WebhookSlow,
+    EventKind.WEBHOOK_FAILED: peer_payloads.WebhookFailed,
     EventKind.TRANSCRIPT_PARTIAL: payloads.TranscriptPartial,
     EventKind.TRANSCRIPT_FINAL: payloads.TranscriptFinal,
     EventKind.TRANSCRIPT_FAILED: payloads.FileFailed,

@@ -83,6 +83,14 @@ class StreamSwitched(TypedDict):
     by: Annotated[str, "the name of the token that asked; `anybody` without a token"]
 
 
+class StreamAdjusted(TypedDict):
+    """A request to the admin port has made the stream louder or softer, or has muted a side or unmuted it."""
+
+    gain: Annotated[float, "the gain in dB of all that is sent, from now on"]
+    muted: Annotated[list[str], "the sides that are muted from now on: `caller`, `us`"]
+    by: Annotated[str, "the name of the token that asked; `anybody` without a token"]
+
+
 class StreamInbound(TypedDict):
     """The received audio cannot be right, such as audio at half the rate. A stream reports each problem once."""
 
@@ -204,22 +212,6 @@ class MenuMissed(TypedDict, total=False):
 
     menu: Required[Annotated[str, "the menu's name"]]
     digits: Annotated[str, "what was pressed, unless the digits are private"]
-
-
-class WebhookSlow(TypedDict):
-    """A menu's webhook has answered, but after 2 seconds or more, in which the caller heard nothing."""
-
-    menu: Annotated[str, "the menu's name; empty where there was none yet"]
-    webhook: Annotated[str, "where the settings have it, such as `menus.main.keys.1.webhook`"]
-    seconds: Annotated[float, "seconds until the answer"]
-
-
-class WebhookFailed(TypedDict):
-    """A menu's webhook gave no valid answer."""
-
-    menu: Annotated[str, "the menu's name; empty where there was none yet"]
-    webhook: Annotated[str, "where the settings have it, such as `menus.main.keys.1.webhook`"]
-    why: Annotated[str, "the reason, in words"]
 
 
 class Analysis(TypedDict):

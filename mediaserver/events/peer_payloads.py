@@ -1,9 +1,26 @@
-"""The payloads of events about other programs: a bridge's application, an assistant's model, and VoIPBIN's flows.
+"""The payloads of events about other programs: a menu's webhook, a bridge's application, an assistant's model, and
+VoIPBIN's flows.
 
 They have the same form as those in `payloads`.
 """
 
 from typing import Annotated, NotRequired, TypedDict
+
+
+class WebhookSlow(TypedDict):
+    """A menu's webhook has answered, but after 2 seconds or more, in which the caller heard nothing."""
+
+    menu: Annotated[str, "the menu's name; empty where there was none yet"]
+    webhook: Annotated[str, "where the settings have it, such as `menus.main.keys.1.webhook`"]
+    seconds: Annotated[float, "seconds until the answer"]
+
+
+class WebhookFailed(TypedDict):
+    """A menu's webhook gave no valid answer."""
+
+    menu: Annotated[str, "the menu's name; empty where there was none yet"]
+    webhook: Annotated[str, "where the settings have it, such as `menus.main.keys.1.webhook`"]
+    why: Annotated[str, "the reason, in words"]
 
 
 class BridgeConnected(TypedDict):

@@ -83,7 +83,7 @@ BAD_FIGURES = {
     "late_packets": 2,
     "jitter_ms": 24.7,
 }
-_NO_FAULTS = {"late": 0, "skipped": 0, "underruns": 0, "problems": list[object]()}
+_NO_FAULTS = {"late": 0, "skipped": 0, "underruns": 0, "problems": list[object](), "impairments": list[object]()}
 
 
 def fix_figures(stream: dict[str, Any]) -> dict[str, Any]:

@@ -118,6 +118,12 @@ def test_nothing_is_told_of_a_good_stream() -> None:
             "The prompt a is soft: -60.0 LUFS; b is loud: -3.0 LUFS. See Prompts.",
         ),
         (
+            {"muted": ["caller", "us"], "gain": -6.0},
+            "adjusted",
+            "Requests have muted us and muted the caller for the handler and set our gain to -6 dB: "
+            "see the events.",
+        ),
+        (
             {"reason": "stalled", "why": ""},
             "stalled",
             "The far end read nothing for server.stall_timeout seconds.",

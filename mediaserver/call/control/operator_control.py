@@ -93,6 +93,7 @@ class OperatorControl:
             receiver.dropped,
             self._lifetime.failures.count,
             self._history.alarms if self._history is not None else 0,
+            len(self._muted) + bool(self._gain),
         )
 
     def look(self) -> None:
@@ -114,9 +115,12 @@ class OperatorControl:
 
     @property
     def history(self) -> Mapping[str, Any]:
-        """What was remembered of levels and impairments, if the peer sends anything, and warnings of prompts."""
+        """What bears on how the call sounded: the levels and impairments that were remembered, if the peer sends
+        anything, warnings of prompts, and what requests have set.
+        """
         found = self._history.describe() if self._history is not None else {}
-        return {**found, "prompt_warnings": self._prompt_warnings()}
+        requested = {"gain": self._gain, "muted": sorted(map(str, self._muted))}
+        return {**found, "prompt_warnings": self._prompt_warnings(), **requested}
 
     def _prompt_warnings(self) -> list[str]:
         """A text for each prompt that plays or has played, and is too soft or too loud."""
@@ -169,13 +173,17 @@ class OperatorControl:
         """The sides of the call that are muted."""
         return self._muted
 
-    def set_gain(self, gain: float) -> None:
-        """Amplify all sent sound by `gain` dB from the next frame on; a negative gain makes it softer."""
+    def set_gain(self, gain: float, by: str = "") -> None:
+        """Amplify all sent sound by `gain` dB from the next frame on; a negative gain makes it softer.
+
+        `by` is the name of the operator who asks, for the event.
+        """
         self._gain = gain
         self._apply_gain()
+        self._report_adjusted(by)
 
-    def mute(self, side: Side, muted: bool) -> None:
-        """Mute a side from the next frame on, or unmute it.
+    def mute(self, side: Side, muted: bool, by: str = "") -> None:
+        """Mute a side from the next frame on, or unmute it. `by`: as in `set_gain`.
 
         `Side.US`: silence is sent, and the sound plays on unheard. `Side.CALLER`: the handler, and all that works
         for it such as speech recognition, gets silence in place of the caller's audio. The handler still gets
@@ -187,6 +195,11 @@ class OperatorControl:
             self._receiver.mute(muted)
         else:
             self._apply_gain()
+        self._report_adjusted(by)
+
+    def _report_adjusted(self, by: str) -> None:
+        muted = sorted(map(str, self._muted))
+        self.call.notify(EventKind.STREAM_ADJUSTED, {"gain": self._gain, "muted": muted, "by": by})
 
     def _apply_gain(self) -> None:
         self._pacer.set_gain(0.0 if Side.US in self._muted else 10 ** (self._gain / 20))

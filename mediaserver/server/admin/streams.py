@@ -110,12 +110,11 @@ class StreamRequests:
         session = self._find(request)
         operator = session.operator
         facts: dict[str, Any] = {"playing": operator.playing, "listeners": len(operator.listeners)}
-        facts |= {"gain": operator.gain, "muted": sorted(map(str, operator.muted))}
         facts["played"] = [sound._asdict() for sound in operator.played]
         facts["recordings"] = operator.recordings.in_progress
         facts["variables"] = dict(session.stream.variables)
         facts |= operator.history
-        found = find_problems({**session.summary(), **operator.history}, session.failures)
+        found = find_problems({**session.summary(), **facts}, session.failures)
         facts["problems"] = [problem._asdict() for problem in found]
         return web.json_response({**describe_stream(session), **facts})
 

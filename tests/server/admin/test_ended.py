@@ -93,7 +93,7 @@ async def test_a_stream_that_is_over_is_told_with_what_was_played(server: Server
     for name in (found["id"], "c-1"):
         assert await ask(server, "GET", f"/v1/ended-streams/{name}", by="reader") == (
             200,
-            found | {"prompt_warnings": []},
+            found | {"prompt_warnings": [], "gain": 0.0, "muted": []},
         )
     error = {"error": "no stream c-2 has ended lately"}
     assert await ask(server, "GET", "/v1/ended-streams/c-2", by="reader") == (404, error)

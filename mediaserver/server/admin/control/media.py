@@ -12,6 +12,7 @@ from mediaserver.handlers.common.spoken_prompt import SpokenPromptSettings
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.playout.sources.playlist import Playlist, Repeated
+from mediaserver.server.admin.authorization import GRANT
 from mediaserver.server.admin.control.bodies import GainRequest, MarkRequest, MuteRequest
 from mediaserver.server.admin.control.fetched_sounds import FetchedSounds
 from mediaserver.server.admin.control.lookup import StreamLookup
@@ -91,13 +92,13 @@ class MediaRequests:
     async def set_gain(self, request: web.Request) -> web.Response:
         """Set the gain of all that the server sends on a stream, from the next frame on."""
         asked = await parse_body(request, GainRequest)
-        self._find(request).operator.set_gain(asked.gain)
+        self._find(request).operator.set_gain(asked.gain, request[GRANT].caller)
         return web.Response(status=204)
 
     async def mute(self, request: web.Request) -> web.Response:
         """Mute or unmute what the server sends on a stream, or what its handler hears of the caller."""
         asked = await parse_body(request, MuteRequest)
-        self._find(request).operator.mute(Side(asked.side), asked.muted)
+        self._find(request).operator.mute(Side(asked.side), asked.muted, request[GRANT].caller)
         return web.Response(status=204)
 
     def _prompts_for(self, session: Session) -> PromptSnapshot:

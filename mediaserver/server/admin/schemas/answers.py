@@ -171,6 +171,8 @@ class EndedStream(_model_of(StreamSummary)):  # type: ignore[misc]
     levels: StreamLevels | None = Field(None, description="absent in a list, and where the peer has sent nothing")
     impairments: list[Impairment] = Field([], description="absent with the levels")
     prompt_warnings: list[str] = Field([], description="about prompts that played; absent in a list")
+    gain: float = Field(0.0, description="as a request has set it, in dB; absent in a list")
+    muted: list[Literal["caller", "us"]] = Field([], description="by requests, at the end; absent in a list")
     problems: list[Problem]
 
 

@@ -56,6 +56,10 @@ async def test_gain_and_mute_by_the_page_are_heard(server: ServerProcess, open_p
         await eventually(lambda: plays(SOFTER))
         await expect(mute).to_have_attribute("aria-pressed", "false")
         assert (await ask(server, f"/v1/streams/{stream}"))["muted"] == ["caller"]
+        told = page.locator(".timeline li", has_text="stream.adjusted")
+        await expect(told.last).to_contain_text("gain -6 dB, caller muted, by admin")
+        problems = page.get_by_role("region", name="What is bad")
+        await expect(problems).to_contain_text("Requests have muted the caller for the handler")
         await expect(page.get_by_label("Label")).to_have_value("not sent")  # though the stream was described since
 
 

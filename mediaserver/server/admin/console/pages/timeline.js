@@ -10,6 +10,7 @@ const EVERYWHERE = new Set(["path", "resource", "variables"]); // what all event
 // What the data of an event says, in words, where the names of its keys do not say it.
 const WORDS = {
   mark: ({ name, complete }) => `${name}: ${complete ? "all before it was sent" : "sound before it was stopped"}`,
+  "stream.adjusted": ({ gain, muted, by }) => `gain ${gain} dB, ${muted.length ? muted.join(" and ") : "nobody"} muted, by ${by}`,
   "stream.switched": ({ previous, path, by }) => `from ${previous} to ${path}, by ${by}`,
 };
 
