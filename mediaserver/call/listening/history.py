@@ -1,8 +1,8 @@
 """What is still known of a call that nobody watched: its levels, by one look a second, and when it was impaired.
 
 A look takes what is there anyway: the 10 ms of audio that a DTMF detector holds, the level of what a recording has
-just written, the next 10 ms of an application's sound, and the stream's counters. No frame costs more because of it.
-A level that nothing knows is left open.
+just written, the next 10 ms of an application's sound, and the stream's counters. No frame costs more because of
+it. A level that nothing knows is left open.
 """
 
 from collections.abc import Mapping
