@@ -1,8 +1,8 @@
 """What is still known of a call that nobody watched: its levels, by one look a second, and when it was impaired.
 
-A look takes what is there anyway: the 10 ms of audio that a DTMF detector holds, the level of a recording's latest
-second, the next 10 ms of an application's sound, and the stream's counters. No frame costs more because of it. A
-level that nothing knows is left open.
+A look takes what is there anyway: the 10 ms of audio that a DTMF detector holds, the level of what a recording has
+just written, the next 10 ms of an application's sound, and the stream's counters. No frame costs more because of
+it. A level that nothing knows is left open.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from mediaserver.audio.level.levels import SILENCE_DB, pcm_dbfs
 
 MOST_LEVELS = 300  # levels of each side that are kept; in longer calls a level is the loudest of several looks
 MOST_IMPAIRMENTS = 100  # periods in which a call was impaired that are kept, the latest ones
-_UNKNOWN, _SILENT = 255, round(-SILENCE_DB)  # levels are kept as dB below full scale
+_UNKNOWN = 255  # stands for an unknown level; levels are kept as dB below full scale, 100 for digital silence
 
 # A voice at the usual level (-26 dBov) reaches some -15 dBFS in loud syllables.
 _FAINT, _LOUD = -45.0, -6.0  # dBFS: a voice that never exceeds the one, or often exceeds the other, is bad

@@ -7,6 +7,7 @@ const SECONDS = 120; // of a stream in progress that are shown
 const KEPT = 3600; // seconds of which levels and marks are kept
 const STEP = 0.2; // seconds between two levels
 const LANES = { measured: 44, none: 14 }; // CSS pixels of each side's levels, and where none were measured
+const BAND = 3; // CSS pixels of the band at the top where the stream was impaired
 const NAMES = 18; // CSS pixels of what plays
 const SOFTEST = -60; // dBFS that are drawn as nothing
 const PALE = 0.45; // opacity of levels that were looked at once a second
@@ -160,12 +161,10 @@ export class Strip {
 
   drawImpairments(context, x, from, to, colour) {
     context.fillStyle = colour("wrong");
-    context.globalAlpha = PALE / 2;
     for (const { from_s: begin, to_s: end } of this.impairments) {
       if (end < from || begin > to) continue;
-      context.fillRect(x(begin), 0, Math.max(2, x(end) - x(begin)), 2 * this.lane);
+      context.fillRect(x(begin), 0, Math.max(2, x(end) - x(begin)), BAND);
     }
-    context.globalAlpha = 1;
   }
 
   /** What played: as measured while somebody looks, and as the stream's description has it before and afterwards. */

@@ -23,7 +23,7 @@ export function tone(type) {
 /** What the data of an event says: texts and elements. */
 function tell({ type, data }) {
   if (Object.hasOwn(WORDS, type)) return [WORDS[type](data)];
-  const pairs = Object.entries(data).filter(([key]) => !EVERYWHERE.has(key));
+  const pairs = Object.entries(data).filter(([key, value]) => !EVERYWHERE.has(key) && value !== "");
   const ended = type === "stream.ended";
   const shown = ended ? pairs.filter(([key]) => ["reason", "why", "duration_s"].includes(key)) : pairs;
   return shown.map(([key, value]) => el("span", {}, el("i", {}, key), ` ${brief(value)} `));
