@@ -59,6 +59,7 @@ def counting_server(directory: Path, paths: str = "", **limits: Any) -> Iterator
     config = write_config(directory, watch + healthy.PATHS + PATHS + paths, **limits)
     write_wav(directory / "prompts/prompt.wav", healthy.PROMPT)
     (directory / "tally.py").write_text(TALLY)
+    (directory / "echo.py").write_text(healthy.ECHO)
     # A process of its own from the start: a forked one takes memory for each page of the other's that it touches.
     command = [sys.executable, "-u", "-m", "mediaserver", "serve", "--config", str(config)]
     with listening(start(command, config.with_suffix(".log"), None, PYTHONPATH=str(directory))) as server:

@@ -193,6 +193,17 @@ async def test_where_change_events_fail_it_is_logged_once_and_polling_goes_on(tm
     assert [line["event"] for line in logged] == ["prompt folder polled instead of watched"]
 
 
+async def test_a_shutdown_together_with_a_change_ends_the_wait_for_changes(tmp_path: Path) -> None:
+    events = ChangeEvents(tmp_path, "poll")
+    waiting = asyncio.create_task(events.wait_for_change(60))
+    for _ in range(5):
+        await asyncio.sleep(0)  # until it waits
+    events.changed.set()
+    waiting.cancel()
+    await asyncio.wait((waiting,))
+    assert waiting.cancelled()
+
+
 def test_file_systems_are_known_by_their_type() -> None:
     assert file_system_of(Path("/proc").stat().st_dev) == "proc"
     assert file_system_of(os.makedev(4095, 1)) == ""
