@@ -14,6 +14,7 @@ from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.runtime.engine import Engine
+from mediaserver.support.log import HANDLED_STREAM
 from mediaserver.wire.wire import Wire
 
 _STALLED = End(EndReason.STALLED, CloseCode.ABNORMAL)
@@ -48,12 +49,16 @@ async def serve(handler: Handler, session: Session) -> None:
     call, receiver = session.call, session.receiver
     call.prompts = call.prompts.view(gain=handler.prompt_gain, language=handler.prompt_language)
     call.set_background(handler.background, handler.background_level, handler.background_ducking)
-    if handler.tones:
-        listener = ToneListener(receiver.push_event, call.notify)
-        with receiver.listen_pcm(listener.on_pcm):
+    handled = HANDLED_STREAM.set(session.stream.id)
+    try:
+        if handler.tones:
+            listener = ToneListener(receiver.push_event, call.notify)
+            with receiver.listen_pcm(listener.on_pcm):
+                await handler.run(call)
+        else:
             await handler.run(call)
-    else:
-        await handler.run(call)
+    finally:
+        HANDLED_STREAM.reset(handled)
 
 
 async def run_handler(session: Session, handler: Handler) -> End:

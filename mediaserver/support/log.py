@@ -9,6 +9,7 @@ import io
 import logging
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TextIO, cast
 
@@ -20,6 +21,8 @@ from structlog.tracebacks import ExceptionDictTransformer
 from mediaserver.errors import escape_unprintable, escape_unprintable_lines
 from mediaserver.support.credentials import redact_urls
 
+# The id of the stream whose handler runs in the present task, or has started the present task; "" for none.
+HANDLED_STREAM: ContextVar[str] = ContextVar("handled_stream", default="")
 _MULTILINE = ("event", "exception", "stack")  # keys of a log line whose values may have line breaks
 
 
@@ -49,6 +52,12 @@ def _cut_value(value: Any) -> Any:
 def _no_secrets(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Redact URLs in values before they become JSON, whose own characters might be taken for part of a URL."""
     return {key: _mapped(value, redact_urls) for key, value in event.items()}
+
+
+def _with_origin(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Name, in a line of Python's `logging`, the logger and the stream whose handler has logged it."""
+    origin = {"logger": event["_record"].name, "stream": HANDLED_STREAM.get()}
+    return {key: value for key, value in origin.items() if value} | event
 
 
 def _mapped(value: Any, how: Callable[[str], str]) -> Any:
@@ -132,7 +141,7 @@ def configure(level: str = "info", style: str = "auto") -> None:
     handler = logging.StreamHandler(error)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=_SHARED,
+            foreign_pre_chain=[*_SHARED, _with_origin],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *end],
         )
     )
