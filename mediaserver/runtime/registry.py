@@ -19,6 +19,7 @@ from mediaserver.events.kinds import EventKind
 from mediaserver.routing.route import Route
 from mediaserver.runtime.ended_streams import EndedStreams
 from mediaserver.support.metrics import Metrics
+from mediaserver.support.timers import Timer, Timers
 
 # If a peer drops its connection before more frames than this were sent (one second of audio), the peer may not
 # understand the framing.
@@ -44,7 +45,7 @@ class _Entry(NamedTuple):
     number: int  # the number of streams that had begun up to and including this stream
     path: str  # the pattern of the stream's route
     peer: str  # the address or network that counts as one peer; "" for a stream that the server dialled
-    timer: asyncio.TimerHandle | None  # the timer that ends the stream at its time limit; None for no limit
+    timer: Timer | None  # the timer that ends the stream at its time limit; None for no limit
     reserved: str = ""  # the pattern of a route on which a place is kept for the stream; "" for none
 
 
@@ -60,6 +61,7 @@ class StreamRegistry:
             metrics.inbound_problems.labels(problem)
         self._metrics, self._event_sink = metrics, event_sink
         self.ended = EndedStreams()
+        self._time_limits = Timers()
         self._entries: dict[str, _Entry] = {}
         self._begun = 0  # the number of streams that have begun so far
         # For each path, the number of streams in progress and of places kept.
@@ -141,7 +143,7 @@ class StreamRegistry:
         `peer` is "" for a stream that the server has dialled.
         """
         self._begun += 1
-        timer = _time_limit(session, route)
+        timer = self._time_limit(session, route)
         self._entries[session.stream.id] = _Entry(session, self._begun, route.pattern, peer, timer)
         self._by_path[route.pattern] += 1
         self._by_peer[peer] += 1
@@ -171,7 +173,7 @@ class StreamRegistry:
         entry = self._entries[session.stream.id]
         if entry.timer is not None:
             entry.timer.cancel()
-        timer = _time_limit(session, route)
+        timer = self._time_limit(session, route)
         self._entries[session.stream.id] = entry._replace(path=route.pattern, timer=timer, reserved="")
         if entry.reserved:
             _count_down(self._by_path, entry.path)
@@ -247,6 +249,12 @@ class StreamRegistry:
                 session.finish(going_away)
         return await self._wait_until_idle(grace)
 
+    def _time_limit(self, session: Session, route: Route) -> Timer | None:
+        """The timer that ends a stream at the time limit of its route; None without a limit."""
+        if not route.time_limit:
+            return None
+        return self._time_limits.call_later(route.time_limit, session.finish, _end_by(route.time_limit))
+
     async def _wait_until_idle(self, timeout: float) -> bool:
         try:
             async with asyncio.timeout(timeout):
@@ -254,13 +262,6 @@ class StreamRegistry:
         except TimeoutError:
             return False
         return True
-
-
-def _time_limit(session: Session, route: Route) -> asyncio.TimerHandle | None:
-    """The timer that ends a stream at the time limit of its route; None without a limit."""
-    if not route.time_limit:
-        return None
-    return asyncio.get_running_loop().call_later(route.time_limit, session.finish, _end_by(route.time_limit))
 
 
 @lru_cache(maxsize=64)

@@ -49,11 +49,10 @@ class MessageReader:
     """Reads a WebSocket to its end, and answers pings. While nothing is read, the peer cannot go on sending.
 
     More than `max_rate` messages in a second are a flood, which ends the reading. More bytes in a second than
-    `max_rate` messages of one frame each are a flood as well. `messages` counts all messages read so far, and
-    `pongs` the pongs among these messages.
+    `max_rate` messages of one frame each are a flood as well. `messages` counts all messages read so far.
     """
 
-    __slots__ = ("_max_rate", "_on_binary", "_on_pong", "_on_text", "_websocket", "messages", "pongs")
+    __slots__ = ("_max_rate", "_on_binary", "_on_pong", "_on_text", "_websocket", "messages")
 
     def __init__(
         self,
@@ -65,7 +64,7 @@ class MessageReader:
     ) -> None:
         self._websocket, self._on_binary, self._on_text, self._on_pong = websocket, on_binary, on_text, on_pong
         self._max_rate = max_rate
-        self.messages = self.pongs = 0
+        self.messages = 0
 
     async def read(self) -> End:
         """Read until the stream ends, and return why: the peer's close, a break, a protocol error or a flood."""
@@ -90,8 +89,6 @@ class MessageReader:
                 case WSMsgType.TEXT:
                     self._on_text(message.data)
                 case _:
-                    if message.type is WSMsgType.PONG:
-                        self.pongs += 1
                     if (end := await handle_control(websocket, message, self._on_pong)) is not None:
                         return end
 

@@ -11,8 +11,8 @@ import struct
 from collections.abc import Callable
 from typing import Protocol
 
+from mediaserver.support.timers import Timers
 from mediaserver.transport.closing import CloseCode, End, EndReason
-from mediaserver.wire.websocket import PING
 
 _WINDOW = struct.Struct("@I")
 _WINDOW_AT = 228  # offset of tcpi_snd_wnd in Linux' struct tcp_info, since Linux 5.16
@@ -20,18 +20,17 @@ _TCP_INFO_BYTES = _WINDOW_AT + _WINDOW.size
 _UNANSWERED = End(EndReason.UNANSWERED, CloseCode.ABNORMAL)
 
 
-class ByteCounter(Protocol):
-    """Counts the bytes that came from the peer."""
+class PingedConnection(Protocol):
+    """Pings the peer, and counts what comes from it."""
+
+    pongs: int  # number of pongs received so far
 
     @property
     def activity(self) -> int:
         """A number that grows with all data from the peer."""
 
-
-class PongCounter(Protocol):
-    """Counts the peer's answers to pings."""
-
-    pongs: int  # number of pongs received so far
+    def ping(self) -> None:
+        """Send a ping."""
 
 
 class Heartbeat:
@@ -42,29 +41,26 @@ class Heartbeat:
         "_finish",
         "_first_window",
         "_interval",
-        "_loop",
-        "_reader",
         "_received_at_ping",
         "_timer",
+        "_timers",
         "_transport",
     )
 
     def __init__(
         self,
-        connection: ByteCounter,
-        reader: PongCounter,
+        connection: PingedConnection,
         transport: asyncio.Transport,
         interval: float,
         finish: Callable[[End], None],
+        timers: Timers,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._connection, self._reader, self._transport = connection, reader, transport
+        self._connection, self._transport = connection, transport
         self._interval, self._finish = interval, finish
         self._first_window = _receive_window(transport)
         self._received_at_ping = -1  # number of bytes that had come from the peer by the last ping
-        self._timer: asyncio.TimerHandle | None = None
-        if interval:
-            self._timer = self._loop.call_later(interval, self._ping)
+        self._timers = timers
+        self._timer = timers.call_later(interval, self._ping) if interval else None
 
     def stop(self) -> None:
         """Stop sending pings."""
@@ -75,12 +71,12 @@ class Heartbeat:
         if self._transport.is_closing():
             return
         received = self._connection.activity
-        if received == self._received_at_ping and (self._reader.pongs or not self._peer_reads()):
+        if received == self._received_at_ping and (self._connection.pongs or not self._peer_reads()):
             self._finish(_UNANSWERED)
             return
         self._received_at_ping = received
-        self._transport.write(PING)
-        self._timer = self._loop.call_later(self._interval, self._ping)
+        self._connection.ping()
+        self._timer = self._timers.call_later(self._interval, self._ping)
 
     def _peer_reads(self) -> bool:
         """Whether the peer reads what its kernel receives; True if its receive window is unknown.

@@ -1,39 +1,27 @@
 """The server's side of one WebSocket, from the end of its HTTP handshake on.
 
-aiohttp parses the WebSocket frames. This module limits how many bytes may wait to be parsed, and how many bytes
-may come before a message ends. A server has thousands of these connections, so each keeps little in memory, and
-nothing of the handshake.
+A server has thousands of these connections, so each keeps little in memory, and nothing of the handshake. Many
+peers only listen. For them, not even a parser is made.
 """
 
 import asyncio
-import math
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from functools import partial
+from typing import Any, cast
 
 from aiohttp import EofStream, WebSocketError, WSMessage, WSMsgType
 
-from mediaserver.support.aiohttp_adapter import WebSocketReader, make_websocket_reader
-from mediaserver.transport.closing import CloseCode, End, EndReason
-from mediaserver.transport.connection import abort
+from mediaserver.transport.closing import CloseCode, End
 from mediaserver.transport.frame_poller import FramePoller, FrameReader, Sink
+from mediaserver.transport.message_parser import MessageCounter, MessageParser
 from mediaserver.wire import websocket
 
-_SLICE_BYTES = 4096  # bytes parsed at a time: at most some 700 tiny frames, which take about a millisecond
-_MAX_UNPARSED_BYTES = 512 * 1024  # the most bytes that may wait to be parsed; more are a flood, and end the stream
-# aiohttp stops reading from the peer if waiting messages hold more than twice this number of bytes.
-_QUEUE_BYTES = 32 * 1024
 _COUNTED = (WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.PING, WSMsgType.PONG)
 _CLOSED = WSMessage(WSMsgType.CLOSED, None, None)
 
 
-class MessageCounter(Protocol):
-    """Receives the messages of a WebSocket, and counts them."""
-
-    messages: int  # number of messages received so far
-
-
-def _ignore_end(end: End) -> None:
-    """Do nothing. Stands in for a session's `finish` while no limits are enforced."""
+def _ignore_data() -> None:
+    """Do nothing. Stands in for the function that begins to receive."""
 
 
 class ServerWebSocket(asyncio.Protocol):
@@ -43,101 +31,90 @@ class ServerWebSocket(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_accounted",
-        "_check_at",
-        "_check_step",
-        "_finish",
         "_frames",
-        "_loop",
-        "_message_counter",
-        "_messages_at_check",
+        "_max_message_bytes",
+        "_on_data",
         "_on_lost",
         "_parser",
+        "_pong_bytes",
+        "_pong_due",
         "_processing",
-        "_queue",
-        "_unparsed",
         "closed",
-        "received",
+        "pongs",
         "transport",
     )
 
     def __init__(
         self, transport: asyncio.Transport, max_message_bytes: int, on_lost: Callable[["ServerWebSocket"], None]
     ) -> None:
-        self._loop = asyncio.get_running_loop()
         self.transport: asyncio.Transport | None = transport
         self.closed = False  # whether a close frame was sent or received, so that nothing more is sent
-        self.received = 0  # number of bytes parsed since the handshake
-        # Number of bytes of all messages processed so far. It equals `received` if no message waits, and none is
-        # incomplete.
-        self._accounted = 0
+        self.pongs = 0  # number of pongs received so far
+        self._pong_due = False  # whether a ping was sent since the last pong
+        self._pong_bytes = 0  # number of bytes of pongs that were counted without the parser
+        self._parser: MessageParser | None = None  # None until there is something to parse
         self._processing = 0  # number of bytes of the message that is being processed
         self._frames: FrameReader[Any] | None = None
-        reader, self._queue = make_websocket_reader(transport, max_message_bytes, _QUEUE_BYTES)
-        self._parser: WebSocketReader | None = reader
-        self._unparsed = bytearray()
+        self._max_message_bytes = max_message_bytes
+        self._on_data: Callable[[], None] = _ignore_data
         self._on_lost = on_lost
-        self._message_counter: MessageCounter | None = None
-        self._finish: Callable[[End], None] = _ignore_end
-        self._check_step = 2 * (max_message_bytes + _SLICE_BYTES)  # the most bytes before a message ends
-        self._check_at, self._messages_at_check = math.inf, 0
         transport.set_protocol(self)
 
     # -- bytes that the peer sends -------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Parse bytes from the peer.
-
-        Many bytes at once, such as a flood of tiny frames, are parsed in slices, so that other streams get their
-        turns of the event loop in between.
-        """
-        frames = self._frames
-        if frames is not None and self.received == self._accounted and not self._unparsed and frames.begin(data):
+        """Parse bytes from the peer. Whole frames are left to the poller from now on."""
+        parser, frames = self._parser, self._frames
+        if parser is None:
+            if self._pong_due and websocket.is_pong(data):
+                self._count_pong(len(data))
+                return
+            parser = self._begin_parsing()
+        is_idle = parser.received == parser.accounted and not parser.unparsed
+        if frames is not None and is_idle and frames.begin(data):
             return
-        self._feed(data)
-
-    def _feed(self, data: bytes) -> None:
-        if self._unparsed:
-            self._unparsed += data
-            if len(self._unparsed) > _MAX_UNPARSED_BYTES:
-                self._abort_stream(EndReason.FLOOD)
-        elif len(data) > _SLICE_BYTES:
-            self._unparsed += data
-            self._parse_slice()
-        else:
-            self._parse(data)
+        parser.feed(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Note that the connection is lost. Bytes that the peer sent before are still parsed and received."""
+        parser = self._parser or self._begin_parsing()
         self.transport = None
         unread = self._frames.drain() if self._frames is not None else b""
         self.stop_polling()
         if unread:
-            self._feed(unread)
-        if not self._unparsed:
-            self._feed_eof()
+            parser.feed(unread)
+        parser.feed_eof(partial(self._on_lost, self))
 
-    def _parse_slice(self) -> None:
-        if not self._unparsed:  # `_abort_stream` has cleared the bytes meanwhile
-            return
-        part = bytes(self._unparsed[:_SLICE_BYTES])
-        del self._unparsed[:_SLICE_BYTES]
-        self._parse(part)
-        if self._unparsed:
-            self._loop.call_soon(self._parse_slice)
-        elif self.transport is None:
-            self._feed_eof()
+    def _count_pong(self, size: int) -> None:
+        """Count the answer to a ping without a parser: otherwise, every peer would cost one after its first pong.
 
-    def _parse(self, data: bytes) -> None:
-        self.received += len(data)
-        if self.received >= self._check_at:
-            self._check_progress()
+        Only one pong for each ping is counted so. A peer that sends more is read, and limited, as any other.
+        """
+        self._pong_due = False
+        self.pongs += 1
+        self._pong_bytes += size
+
+    def _begin_parsing(self) -> MessageParser:
+        """Make the parser, because the peer sends something, or is gone, and have the messages received."""
+        parser = self._open_parser()
+        self._on_data()
+        return parser
+
+    def _open_parser(self) -> MessageParser:
+        if self._parser is None:
+            assert self.transport is not None  # noqa: S101 - a connection that is lost has a parser
+            self._parser = MessageParser(self.transport, self._max_message_bytes)
+        return self._parser
+
+    def on_data(self, begin: Callable[[], None]) -> None:
+        """Call `begin` as soon as there may be something to receive: when the peer sends something, or is gone.
+
+        `begin` is called once. A pong that answers a ping is not received.
+        """
         if self._parser is not None:
-            self._parser.feed_data(data)
-
-    def _feed_eof(self) -> None:
-        self._queue.feed_eof()
-        self._on_lost(self)
+            begin()
+        else:
+            self._on_data = begin
 
     def poll_frames(self, poller: FramePoller[Sink], sink: Sink, frame_size: Callable[[], int]) -> None:
         """From now on, let `poller` read whole frames of `frame_size()` bytes and pass them to `sink`.
@@ -145,7 +122,8 @@ class ServerWebSocket(asyncio.Protocol):
         These frames bypass the parser.
         """
         if self.transport is not None:
-            self._frames = FrameReader(poller, self.transport, sink, frame_size, self._feed)
+            receive = self._open_parser().feed
+            self._frames = FrameReader(poller, self.transport, sink, frame_size, receive)
 
     def stop_polling(self) -> None:
         """Have the event loop and the parser read all that comes from now on."""
@@ -154,42 +132,33 @@ class ServerWebSocket(asyncio.Protocol):
             frames.stop()
 
     @property
+    def received(self) -> int:
+        """The number of bytes parsed since the handshake."""
+        return self._pong_bytes + (self._parser.received if self._parser is not None else 0)
+
+    @property
     def activity(self) -> int:
         """A number that grows with everything that comes from the peer."""
         return self.received + (self._frames.sink.received if self._frames is not None else 0)
-
-    # -- limits on what the peer sends ---------------------------------------------------------------------------
 
     def enforce_limits(self, counter: MessageCounter, finish: Callable[[End], None]) -> None:
         """From now on, end the stream if its peer sends a message that never ends, or a flood of bytes.
 
         `finish` is then called with the reason. The rate of whole messages is limited by `MessageReader`.
         """
-        self._message_counter, self._finish, self._check_at = counter, finish, self.received + self._check_step
+        self._open_parser().enforce_limits(counter, finish)
 
     def lift_limits(self) -> None:
         """Stop enforcing limits, because the stream is over and its messages are no longer counted."""
-        self._message_counter, self._finish, self._check_at = None, _ignore_end, math.inf
+        self._on_data = _ignore_data
+        if self._parser is not None:
+            self._parser.lift_limits()
 
     def release(self) -> None:
-        """Stop parsing, and drop the parser, which an error's traceback would keep in a reference cycle."""
+        """Stop parsing, because the connection is closed or closing."""
         self.stop_polling()
-        self.lift_limits()
-        self._parser = None
-
-    def _check_progress(self) -> None:
-        """End the stream if no message has ended in the last `_check_step` bytes."""
-        self._check_at = self.received + self._check_step
-        messages = self._message_counter.messages if self._message_counter is not None else 0
-        if messages == self._messages_at_check:
-            self._abort_stream(EndReason.OVERSIZE)
-        self._messages_at_check = messages
-
-    def _abort_stream(self, reason: EndReason) -> None:
-        self._unparsed.clear()
-        self._finish(End(reason, CloseCode.ABNORMAL))
-        if self.transport is not None:
-            abort(self.transport)
+        self._on_data = _ignore_data
+        self._open_parser().stop()
 
     # -- messages, and closing the WebSocket ---------------------------------------------------------------------
 
@@ -198,14 +167,15 @@ class ServerWebSocket(asyncio.Protocol):
 
         The message's type is CLOSED if the connection is gone or closed, and ERROR if the peer broke the protocol.
         """
-        self._accounted += self._processing  # a caller of `receive` has processed the previous message
+        parser = self._parser or self._open_parser()
+        parser.accounted += self._processing  # a caller of `receive` has processed the previous message
         self._processing = 0
-        if self._accounted > self.received:  # the peer does not mask its messages, so their sizes are miscounted
+        if parser.accounted > parser.received:  # sizes are miscounted, as the peer does not mask its messages
             self.stop_polling()
         if self.closed:
             return _CLOSED
         try:
-            message = cast("WSMessage", await self._queue.read())
+            message = cast("WSMessage", await parser.queue.read())
         except EofStream:
             return _CLOSED
         except WebSocketError as error:
@@ -217,6 +187,15 @@ class ServerWebSocket(asyncio.Protocol):
             self.write(websocket.close(CloseCode.NORMAL))
             self._close_transport()
         return message
+
+    def ping(self) -> None:
+        """Send a ping."""
+        self._pong_due = True
+        self.write(websocket.PING)
+
+    def on_pong(self, payload: bytes) -> None:
+        """Count a pong that was received."""
+        self.pongs += 1
 
     async def pong(self, message: bytes) -> None:
         """Answer a ping whose payload is `message`."""
@@ -233,8 +212,9 @@ class ServerWebSocket(asyncio.Protocol):
         self.closed = True
         self.stop_polling()
         self.write(websocket.close(code, message))
+        parser = self._open_parser()
         try:
-            while (await self._queue.read()).type is not WSMsgType.CLOSE:
+            while (await parser.queue.read()).type is not WSMsgType.CLOSE:
                 pass
         except EofStream:
             pass

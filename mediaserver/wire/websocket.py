@@ -20,6 +20,7 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 MASK_BYTES = 4  # size of a masking key, which follows the header of a client's message
 KEY_BYTES = 16  # bytes of the Sec-WebSocket-Key in a client's handshake, once decoded from base64
 PING = bytes((_FIN_PING, 0))  # a server's ping frame, without a payload
+_EMPTY_PONG = bytes((_FIN_PONG, _MASKED))  # the header of a client's pong frame without a payload
 
 
 def accept_key(key: str) -> str:
@@ -30,6 +31,11 @@ def accept_key(key: str) -> str:
 def pong(payload: bytes) -> bytes:
     """A server's pong frame. `payload` is that of the ping which the pong answers, at most 125 bytes."""
     return bytes((_FIN_PONG, len(payload))) + payload
+
+
+def is_pong(data: bytes) -> bool:
+    """Whether `data` is one whole pong frame of a client, without a payload, as it answers `PING`."""
+    return len(data) == 2 + MASK_BYTES and data.startswith(_EMPTY_PONG)
 
 
 def close(code: int, reason: bytes = b"") -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from mediaserver.call import End, EndReason
+from mediaserver.support.timers import Timers
 from mediaserver.transport.heartbeat import Heartbeat
 from mediaserver.wire.websocket import PING
 from tests.virtual import FakeTransport, VirtualLoop, in_virtual_time
@@ -31,12 +32,15 @@ class Peer(FakeTransport):
             return bytes(104)  # the struct of an older kernel
         return bytes(size - 4) + self.window.to_bytes(4, "little")
 
+    def ping(self) -> None:
+        self.write(PING)
+
     def on_dead(self, end: End) -> None:
         assert (end.reason, end.code) == (EndReason.UNANSWERED, 1006)
         self.given_up.append(asyncio.get_running_loop().time())
 
     def start_heartbeat(self, interval: float = 20) -> Heartbeat:
-        return Heartbeat(self, self, self, interval, self.on_dead)  # type: ignore[arg-type]
+        return Heartbeat(self, self, interval, self.on_dead, Timers())  # type: ignore[arg-type]
 
 
 @in_virtual_time

@@ -131,3 +131,86 @@ async def test_a_message_that_does_not_end_is_oversize(loop: VirtualLoop) -> Non
     for _ in range(3 * step // len(piece)):
         connection.data_received(piece)
     assert ends == []
+
+
+PONG = masked(10, b"")
+
+
+@in_virtual_time
+async def test_a_peer_that_only_answers_pings_needs_no_reader(loop: VirtualLoop) -> None:
+    connection, transport, lost = make_websocket()
+    begun: list[float] = []
+    connection.on_data(lambda: begun.append(loop.time()))
+    for n in range(1, 4):
+        connection.ping()
+        connection.data_received(PONG)
+        assert (connection.pongs, connection.activity) == (n, n * len(PONG))
+    assert transport.written == websocket.PING * 3
+    assert begun == []
+    await asyncio.sleep(1)
+    connection.connection_lost(None)
+    assert (begun, lost) == ([1.0], [connection])
+    assert (await connection.receive()).type is WSMsgType.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (PONG + PONG, [(WSMsgType.PONG, b""), (WSMsgType.PONG, b"")]),  # one was not asked for
+        (masked(10, b"hello"), [(WSMsgType.PONG, b"hello")]),
+        (masked(9, b""), [(WSMsgType.PING, b"")]),
+        (masked(2, b""), [(WSMsgType.BINARY, b"")]),
+        (PONG + masked(2, b"some"), [(WSMsgType.PONG, b""), (WSMsgType.BINARY, b"some")]),
+    ],
+)
+@in_virtual_time
+async def test_all_else_than_the_answer_to_a_ping_is_received(
+    data: bytes, expected: list[tuple[WSMsgType, bytes]], loop: VirtualLoop
+) -> None:
+    connection, _, _ = make_websocket()
+    begun: list[float] = []
+    connection.on_data(lambda: begun.append(loop.time()))
+    connection.ping()
+    connection.data_received(data[:1])
+    assert begun == [0.0]
+    connection.data_received(data[1:])
+    messages = [await connection.receive() for _ in expected]
+    assert [(message.type, bytes(message.data)) for message in messages] == expected
+    assert begun == [0.0]
+
+
+@in_virtual_time
+async def test_of_pongs_only_as_many_as_there_were_pings_are_not_received(loop: VirtualLoop) -> None:
+    connection, _, _ = make_websocket()
+    begun: list[float] = []
+    connection.on_data(lambda: begun.append(loop.time()))
+    connection.ping()
+    connection.data_received(PONG)
+    assert begun == []
+    connection.data_received(PONG)
+    assert begun == [0.0]
+    assert (await connection.receive()).type is WSMsgType.PONG
+    connection.ping()
+    connection.data_received(PONG)
+    assert (await connection.receive()).type is WSMsgType.PONG
+
+
+@in_virtual_time
+async def test_data_that_came_before_anybody_wanted_it_is_received(loop: VirtualLoop) -> None:
+    connection, _, _ = make_websocket()
+    connection.data_received(numbered(1))
+    begun: list[float] = []
+    connection.on_data(lambda: begun.append(loop.time()))
+    assert begun == [0.0]
+    assert (await connection.receive()).type is WSMsgType.BINARY
+
+
+@in_virtual_time
+async def test_a_connection_that_is_released_parses_nothing_and_begins_nothing(loop: VirtualLoop) -> None:
+    connection, _, lost = make_websocket()
+    connection.on_data(lambda: pytest.fail("nobody may begin to receive"))
+    connection.release()
+    connection.data_received(numbered(3))
+    connection.connection_lost(None)
+    assert lost == [connection]
+    assert (await connection.receive()).type is WSMsgType.CLOSED

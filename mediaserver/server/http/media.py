@@ -18,6 +18,7 @@ from mediaserver.server.http.admission import Admission, AdmissionControl
 from mediaserver.server.http.connections import Connections, HttpConnection
 from mediaserver.server.http.peers import Peer, resolve_peer
 from mediaserver.support.aiohttp_adapter import protocol_of
+from mediaserver.support.timers import Timers
 from mediaserver.transport import connection
 from mediaserver.transport.heartbeat import Heartbeat
 from mediaserver.transport.server_websocket import ServerWebSocket
@@ -34,7 +35,7 @@ class MediaEndpoint:
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._streams = engine, engine.streams
-        self._warned_of_proxy = False
+        self._warned_of_proxy, self._heartbeats = False, Timers()
         self.connections = Connections(self._handle, lambda: engine.settings.server, engine.metrics)
         self.admission = AdmissionControl(engine, self.connections)
 
@@ -94,35 +95,66 @@ class MediaEndpoint:
         self, session: Session, handler: Handler, websocket: ServerWebSocket, transport: asyncio.Transport
     ) -> None:
         """Run a stream from the start of its handler to the close of its WebSocket."""
-        limits = self._engine.settings.server
-        reader = connection.MessageReader(
-            websocket, session.receive_binary, limits.max_message_rate, session.receive_text
-        )
-        websocket.enforce_limits(reader, session.finish)
-        websocket.poll_frames(self._engine.frame_poller, session.receiver, session.frame_size)
-        heartbeat = Heartbeat(websocket, reader, transport, limits.heartbeat, session.finish)
-        reading = asyncio.create_task(_read(reader, session))
+        inbound = _Inbound(self._engine, session, websocket)
+        interval = self._engine.settings.server.heartbeat
+        heartbeat = Heartbeat(websocket, transport, interval, session.finish, self._heartbeats)
         try:
             await session.wait_for_media_start()
             session.call.notify(EventKind.STREAM_STARTED, session.wire_facts)
             end = await sessions.run_handler(session, handler)
             if end.reason is EndReason.FINISHED:
                 await session.drain()
-            websocket.lift_limits()
-            reading.cancel()  # `close` reads until the peer has answered, and two tasks cannot read at once
-            await asyncio.wait((reading,))
+            await inbound.stop()  # `close` reads until the peer has answered, and two tasks cannot read at once
             await connection.close(websocket, transport, end)
         finally:
-            reading.cancel()
+            inbound.cancel()
             heartbeat.stop()
             websocket.release()
 
 
-async def _read(reader: connection.MessageReader, session: Session) -> None:
-    """Read a WebSocket until it ends, then finish its session with the reason."""
-    ending = End(EndReason.PEER_VANISHED, CloseCode.ABNORMAL)
-    try:
-        ending = await reader.read()
-    finally:
-        session.disconnect()
-        session.finish(ending)
+class _Inbound:
+    """What comes from a stream's peer. Until the peer sends something, there is neither a reader nor its task."""
+
+    __slots__ = ("_limits", "_poller", "_reading", "_session", "_websocket")
+
+    def __init__(self, engine: Engine, session: Session, websocket: ServerWebSocket) -> None:
+        self._session, self._websocket = session, websocket
+        self._limits, self._poller = engine.settings.server, engine.frame_poller
+        self._reading: asyncio.Task[None] | None = None
+        websocket.on_data(self._begin)
+
+    def _begin(self) -> None:
+        session, websocket = self._session, self._websocket
+        reader = connection.MessageReader(
+            websocket,
+            session.receive_binary,
+            self._limits.max_message_rate,
+            session.receive_text,
+            websocket.on_pong,
+        )
+        websocket.enforce_limits(reader, session.finish)
+        websocket.poll_frames(self._poller, session.receiver, session.frame_size)
+        self._reading = asyncio.create_task(self._read(reader))
+
+    async def _read(self, reader: connection.MessageReader) -> None:
+        """Read a WebSocket until it ends, then finish its session with the reason."""
+        ending = End(EndReason.PEER_VANISHED, CloseCode.ABNORMAL)
+        try:
+            ending = await reader.read()
+        finally:
+            self._session.disconnect()
+            self._session.finish(ending)
+
+    async def stop(self) -> None:
+        """Read no more, because the stream is over."""
+        self._websocket.lift_limits()
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait((self._reading,))
+        else:
+            self._session.disconnect()
+
+    def cancel(self) -> None:
+        """Have the reader end, if it has not ended."""
+        if self._reading is not None:
+            self._reading.cancel()

@@ -23,6 +23,7 @@ class Tls:
     def __init__(self, settings: TlsSettings, where: str) -> None:
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.context.options |= ssl.OP_NO_RENEGOTIATION
         self.expires = 0.0  # when the certificate expires, in Unix seconds
         self.load_certificate(settings, where)
 

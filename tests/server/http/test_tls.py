@@ -155,6 +155,15 @@ def test_missing_certificate_files_are_reported_with_all_other_mistakes(
     assert 'no prompt "nope"' in text
 
 
+def test_a_peer_cannot_renegotiate(certified: Certified) -> None:
+    files = TlsSettings(
+        certificate=str(certified.directory / "server.pem"), key=str(certified.directory / "server.key")
+    )
+    made, _ = tls.load(Settings(tls=files), "config.toml")
+    assert made is not None
+    assert made.context.options & ssl.OP_NO_RENEGOTIATION
+
+
 def test_an_encrypted_key_is_a_mistake_and_no_passphrase_is_asked_for(tmp_path: Path) -> None:
     from cryptography.hazmat.primitives import serialization
 

@@ -92,7 +92,7 @@ async def listening(handshake_timeout: float = 60.0) -> AsyncIterator[Port]:
 
 @pytest.fixture(params=LOOPS, autouse=True)
 def event_loop_of(request: pytest.FixtureRequest) -> Callable[[Any], None]:
-    """Runs a test on asyncio's event loop and on uvloop's, which have TLS implementations of their own."""
+    """Runs a test on asyncio's event loop and on uvloop's, which have TCP transports of their own."""
 
     def run(main: Any) -> None:
         with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:

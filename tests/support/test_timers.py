@@ -1,0 +1,84 @@
+"""Many timers that share one timer of the event loop: they fire in the order of their times, unless cancelled."""
+
+import asyncio
+
+from mediaserver.support.timers import Timers
+from tests.virtual import VirtualLoop, in_virtual_time
+
+
+@in_virtual_time
+async def test_timers_fire_at_their_times_whatever_the_order_in_which_they_are_set(loop: VirtualLoop) -> None:
+    timers, fired = Timers(), list[tuple[str, float]]()
+
+    def fire(name: str) -> None:
+        fired.append((name, loop.time()))
+
+    for name, seconds in (("c", 3.0), ("a", 1.0), ("d", 3600.0), ("b", 1.5)):
+        timers.call_later(seconds, fire, name)
+    assert (len(timers), len(loop.waiting)) == (4, 1)
+    await asyncio.sleep(2)
+    timers.call_later(0.25, fire, "later")
+    await asyncio.sleep(4000)
+    assert fired == [("a", 1.0), ("b", 1.5), ("later", 2.25), ("c", 3.0), ("d", 3600.0)]
+    assert (len(timers), loop.waiting) == (0, [])
+
+
+@in_virtual_time
+async def test_a_cancelled_timer_does_not_fire_and_the_last_one_leaves_nothing(loop: VirtualLoop) -> None:
+    timers, fired = Timers(), list[int]()
+    made = [timers.call_later(n, fired.append, n) for n in range(1, 11)]
+    for n in (1, 4, 5):
+        made[n - 1].cancel()
+        made[n - 1].cancel()  # the second time has no effect
+    assert len(timers) == 7
+    await asyncio.sleep(6.5)
+    assert (fired, len(timers)) == ([2, 3, 6], 4)
+    made[1].cancel()  # it has fired
+    for timer in made[6:]:
+        timer.cancel()
+    assert (len(timers), loop.waiting) == (0, [])
+    await asyncio.sleep(100)
+    assert fired == [2, 3, 6]
+
+
+@in_virtual_time
+async def test_cancelled_timers_do_not_pile_up(loop: VirtualLoop) -> None:
+    timers = Timers()
+    kept = timers.call_later(3600, print)
+    for _ in range(1000):
+        timers.call_later(3600, print).cancel()
+    held = vars(timers)["_heap"]
+    assert (len(timers), len(held) <= 3) == (1, True)
+    kept.cancel()
+
+
+@in_virtual_time
+async def test_a_function_that_fails_or_sets_and_cancels_timers_keeps_no_other_from_its_time(
+    loop: VirtualLoop,
+) -> None:
+    timers, fired = Timers(), list[float]()
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    def again() -> None:
+        fired.append(loop.time())
+        if len(fired) < 3:
+            timers.call_later(1, again)
+            doomed.cancel()
+
+    timers.call_later(1, fail)
+    timers.call_later(1, again)
+    doomed = timers.call_later(1.5, fail)
+    await asyncio.sleep(10)
+    assert fired == [1, 2, 3]
+    assert len(loop.faults) == 1
+    loop.faults.clear()
+
+
+async def test_a_timer_is_on_time_by_a_real_clock() -> None:
+    timers, loop = Timers(), asyncio.get_running_loop()
+    fired: asyncio.Future[float] = loop.create_future()
+    began = loop.time()
+    timers.call_later(0.05, lambda: fired.set_result(loop.time()))
+    assert await fired - began >= 0.048
