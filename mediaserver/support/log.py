@@ -57,7 +57,7 @@ def _no_secrets(_: Any, __: str, event: structlog.typing.EventDict) -> structlog
 def _with_origin(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Name, in a line of Python's `logging`, the logger and the stream whose handler has logged it."""
     origin = {"logger": event["_record"].name, "stream": HANDLED_STREAM.get()}
-    return {key: value for key, value in origin.items() if value} | event
+    return {**{key: value for key, value in origin.items() if value}, **event}
 
 
 def _mapped(value: Any, how: Callable[[str], str]) -> Any:
