@@ -252,6 +252,7 @@ async def test_a_bot_that_hangs_up_without_a_word_is_told_of_and_plays_nothing(l
     (silent,) = lab.events("bridge.silent")
     assert silent["host"] == f"127.0.0.1:{lab.bots.port}"
     assert 0 <= silent["seconds"] < PATIENCE
+    await eventually(lambda: lab.server.engine.streams.ended.newest_first())
     (over,) = lab.server.engine.streams.ended.newest_first()
     assert over.facts["played"] == []
     assert "bridge.silent" in [problem.kind for problem in over.problems]
