@@ -30,13 +30,15 @@ def resident_bytes(pid: int) -> int:
 
 
 def core_wait(pid: int) -> float:
-    """Seconds for which a process, its first thread, could have run while others had the cores; 0 if it is gone,
-    or the kernel does not tell.
+    """Seconds for which the present threads of a process could have run while others had the cores.
+
+    All of them count: a thread that waits for a core may hold the interpreter's lock, which the others wait for.
     """
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
-    except OSError:
-        return 0.0
+    total = 0
+    for file in Path(f"/proc/{pid}/task").glob("[0-9]*/schedstat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended meanwhile
+            total += int(file.read_text().split()[1])
+    return total / 1e9
 
 
 def wake_ups(pid: int) -> int:

@@ -5,6 +5,7 @@ is, which `late` tells: on one that is idle that is nothing.
 """
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -60,17 +61,21 @@ WITNESS = Witness()
 
 
 def waited(pid: int) -> float:
-    """Seconds that a process, its first thread, could have run while others had the cores; 0 if no kernel says."""
-    try:
-        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
-    except OSError:
-        return 0.0
+    """Seconds for which the present threads of a process could have run while others had the cores.
+
+    All of them count: a thread that waits for a core may hold the interpreter's lock, which the others wait for.
+    """
+    total = 0
+    for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):  # the thread has ended meanwhile
+            total += int(thread.read_text().split()[1])
+    return total / 1e9
 
 
 def lag_from_now(pid: int) -> Callable[[], float]:
     """A function that tells by how many seconds a process may have been late since now, by no fault of its own."""
     before = waited(pid)
-    return lambda: late() + waited(pid) - before
+    return lambda: late() + max(0.0, waited(pid) - before)  # less where a thread has ended
 
 
 def late() -> float:

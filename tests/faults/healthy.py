@@ -160,7 +160,7 @@ class Calls:
         """Hold what was heard against what should have been."""
         now = time.monotonic()
         # The server as well is late while others have the cores, and the longer the more it has to do.
-        lag = self._own_lag + WITNESS.worst + waited(self._server) - self._waited
+        lag = self._own_lag + WITNESS.worst + max(0.0, waited(self._server) - self._waited)
         worst = max(call.judge(lag) for call in self.made)
         allowed = MAX_LATE + lag
         assert worst <= allowed, f"a frame was {1000 * worst:.0f} ms late, we all {1000 * lag:.0f} ms"
