@@ -94,7 +94,7 @@ class InboundMonitor:
     def __init__(self, inbound: InboundCounts, report: Callable[[InboundProblem], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._inbound, self._report = inbound, report
-        self._reported: set[InboundProblem] = set()
+        self._reported: tuple[InboundProblem, ...] = ()
         self._checked_at = self._audio_since = self._loop.time()
         self._audio_expected_at: float | None = None
         self._received, self._samples = inbound.received, inbound.samples
@@ -135,7 +135,7 @@ class InboundMonitor:
 
     def _report_once(self, problem: InboundProblem) -> None:
         if problem not in self._reported:
-            self._reported.add(problem)
+            self._reported += (problem,)
             self._report(problem)
 
 
