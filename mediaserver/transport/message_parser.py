@@ -113,8 +113,9 @@ class MessageParser:
             self._parser.feed_data(data)
 
     def _end(self) -> None:
+        on_eof, self._on_eof = self._on_eof, _ignore_eof  # without a reference cycle with the WebSocket
         self.queue.feed_eof()
-        self._on_eof()
+        on_eof()
 
     # -- limits on what the peer sends ---------------------------------------------------------------------------
 

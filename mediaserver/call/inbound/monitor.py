@@ -100,7 +100,7 @@ class InboundMonitor:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._inbound, self._report, self._look = inbound, report, look
-        self._reported: set[InboundProblem] = set()
+        self._reported: tuple[InboundProblem, ...] = ()
         self._checked_at = self._audio_since = self._loop.time()
         self._audio_expected_at: float | None = None
         self._received, self._samples = inbound.received, inbound.samples
@@ -142,7 +142,7 @@ class InboundMonitor:
 
     def _report_once(self, problem: InboundProblem) -> None:
         if problem not in self._reported:
-            self._reported.add(problem)
+            self._reported += (problem,)
             self._report(problem)
 
 

@@ -59,13 +59,17 @@ class Recordings:
         """
         recorder.pause(self.paused, self._silent_until)
         self._recorders[recorder] = None
-        with contextlib.ExitStack() as stack:
-            if recorder.detector is not None:
-                stack.enter_context(receiver.listen(recorder.on_event, recorder.detector, despite_mute=True))
-            else:
-                stack.enter_context(receiver.listen_pcm(recorder.push_pcm, despite_mute=True))
-            if recorder.stereo:
-                stack.enter_context(pacer.observe(recorder.on_frame_sent, recorder.on_frames_recalled))
+        listening = (
+            receiver.listen(recorder.on_event, recorder.detector, despite_mute=True)
+            if recorder.detector is not None
+            else receiver.listen_pcm(recorder.push_pcm, despite_mute=True)
+        )
+        observing = (
+            pacer.observe(recorder.on_frame_sent, recorder.on_frames_recalled)
+            if recorder.stereo
+            else contextlib.nullcontext()
+        )
+        with listening, observing:
             yield
 
     async def finish(self, recorder: Recorder, reason: StopReason) -> Recording:
