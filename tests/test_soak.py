@@ -28,7 +28,7 @@ async def test_a_short_soak(tmp_path: Path) -> None:
     assert report.exit_code == 0
     assert set(told["kinds"]) == {"playback", "hold", "tone", "echo", "record", "menu"}
     assert told["total"]["calls"] == sum(kind["calls"] for kind in told["kinds"].values()) >= 40
-    assert told["total"]["frames"] > 40 * 50
+    assert told["total"]["frames"] + told["skipped_ticks"] > 40 * 2 * 50  # those that were too late are skipped
     assert max(sample["calls"] for sample in told["samples"]) > 20  # most of the forty at a time
     assert (told["total"]["lost"], told["total"]["wrong"]) == (0, 0)
     assert set(told["faults"]) <= set(KINDS)

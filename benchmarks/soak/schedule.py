@@ -45,9 +45,9 @@ class MachineLag:
         self._spans: list[tuple[float, float]] = []
         self._looks, self._waited = array("d"), array("d")  # times, and the server's seconds of waiting by then
 
-    async def watch(self, over: asyncio.Event, server: int) -> None:
-        """Measure this process, and the process `server`, until `over` is set."""
-        while not over.is_set():
+    async def watch(self, server: int) -> None:
+        """Measure this process, and the process `server`, until this task is cancelled."""
+        while True:
             due = time.monotonic() + _LOOK
             await asyncio.sleep(_LOOK)
             self.add(due, time.monotonic(), core_wait(server))

@@ -68,10 +68,10 @@ async def _soak(
     hostile = Hostile(server.url, tally, rng)
     async with dial.client_session() as client, aiohttp.ClientSession() as admin:
         begin = await server.rest(admin)
+        watching = asyncio.create_task(lag.watch(server.process.pid))
         watcher = Watcher(server, crowd, tally, history)
         async with asyncio.TaskGroup() as group:
             ending = group.create_task(_end(over, plan.seconds))
-            group.create_task(lag.watch(over, server.process.pid))
             group.create_task(Progress(console, tally, history, plan.seconds).show(over))
             group.create_task(watcher.watch(admin, over, plan.every(5.0)))
             group.create_task(prompts.change(over, plan.every(10.0)))
@@ -81,6 +81,7 @@ async def _soak(
                 group.create_task(crowd.call(client, plan.seconds * _WARM_UP))
         end = await server.rest(admin)
         code = await _shut_down(server, crowd, caller, client, over)
+        watching.cancel()
     return Report(
         seconds=ending.result(),
         seed=plan.seed,

@@ -224,15 +224,20 @@ GRANTED, SPARE = 292, 132  # what the server keeps for all that is no connection
 PLACES = GRANTED - SPARE - CALLS
 
 
+PATIENT = 1000.0  # seconds for a handshake: nobody is too late
+
+
 @pytest.fixture
-def poor_server(tmp_path: Path) -> Iterator[ServerProcess]:
+def poor_server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     ports = audiosocket_ports("/silence", "/elsewhere", allow=["127.0.0.1"])
     elsewhere = '[paths."/elsewhere"]\nhandler = "silence"\nallow = ["192.0.2.1"]\n'
-    with counting_server(tmp_path / "server", ports + elsewhere, handshake_timeout=2.0) as server:
+    timeout = getattr(request, "param", 2.0)
+    with counting_server(tmp_path / "server", ports + elsewhere, handshake_timeout=timeout) as server:
         resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (GRANTED, GRANTED))
         yield server
 
 
+@pytest.mark.parametrize("poor_server", [PATIENT], indirect=True)
 @pytest.mark.parametrize("path", ["/silence", "/elsewhere"])
 async def test_who_dawdles_makes_room(poor_server: ServerProcess, report: Report, path: str) -> None:
     """A crowd that says nothing keeps nobody out; nor does one that is refused, and stays."""

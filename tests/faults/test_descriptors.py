@@ -21,14 +21,19 @@ SPARE = 132  # what the server keeps for all that is no connection of a media po
 PLACES = GRANTED - SPARE - CALLS
 
 
+PATIENT = 1000.0  # seconds for a handshake: nobody is too late
+
+
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
     record = f'[paths."/record"]\nhandler = "record"\ndirectory = "{tmp_path}/recordings"\n'
-    with counting_server(tmp_path / "server", record, handshake_timeout=2.0) as server:
+    timeout = getattr(request, "param", 2.0)
+    with counting_server(tmp_path / "server", record, handshake_timeout=timeout) as server:
         resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (GRANTED, GRANTED))
         yield server
 
 
+@pytest.mark.parametrize("server", [PATIENT], indirect=True)
 async def test_who_dawdles_makes_room(server: ServerProcess, report: Report) -> None:
     """A crowd that says nothing keeps nobody out."""
     more = 100
