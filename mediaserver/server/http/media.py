@@ -148,13 +148,15 @@ class _Inbound:
     async def stop(self) -> None:
         """Read no more, because the stream is over."""
         self._websocket.lift_limits()
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait((self._reading,))
+        reading, self._reading = self._reading, None  # without a reference cycle with the cancelled task
+        if reading is not None:
+            reading.cancel()
+            await asyncio.wait((reading,))
         else:
             self._session.disconnect()
 
     def cancel(self) -> None:
         """Have the reader end, if it has not ended."""
-        if self._reading is not None:
-            self._reading.cancel()
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            reading.cancel()
