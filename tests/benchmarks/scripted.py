@@ -23,11 +23,12 @@ async def _accept_all(server: asyncio.Server) -> None:
         await asyncio.sleep(0)
 
 
-async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, also: bytes = b"") -> None:
-    """Answer a handshake, with frames in the same write perhaps."""
+async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, also: bytes = b"") -> bytes:
+    """Answer a handshake, with frames in the same write perhaps. Returns the request."""
     head = await reader.readuntil(b"\r\n\r\n")
     key = head.split(b"Sec-WebSocket-Key: ")[1].split(b"\r\n")[0]
     writer.write(_UPGRADED % websocket.accept_key(key.decode()).encode() + also)
+    return head
 
 
 @contextlib.asynccontextmanager
@@ -51,13 +52,15 @@ async def served(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIter
 
     server = await asyncio.start_server(called, "127.0.0.1", 0, ssl=tls, backlog=512)
     async with server:
-        yield server.sockets[0].getsockname()[1]
-        await _accept_all(server)
-        for task in calls.values():
-            task.cancel()
-        await asyncio.gather(*calls.values(), return_exceptions=True)  # one may not even have begun
-        for writer in calls:
-            writer.transport.abort()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:  # those that were called may have failed, which is no reason to leave sockets open
+            await _accept_all(server)
+            for task in calls.values():
+                task.cancel()
+            await asyncio.gather(*calls.values(), return_exceptions=True)  # one may not even have begun
+            for writer in calls:
+                writer.transport.abort()
+                with contextlib.suppress(ConnectionError):
+                    await writer.wait_closed()
     assert not faults

@@ -36,7 +36,7 @@ def report_of(us: float = 2.0, late: float = 1.0, **figures: float) -> Report:
     """A report of a healthy server."""
     names = dict.fromkeys(Report.__dataclass_fields__, 0.1)
     healthy = {"streams": 100, "seconds": 10.0, "share": 1.0, "us_per_frame": us, "lateness_p99": late}
-    healthy |= dict.fromkeys(("closed", "bad", "silent", "newcomers_silent"), 0)
+    healthy |= dict.fromkeys(("said", "unheard", "closed", "bad", "silent", "newcomers_silent"), 0)
     return Report(**names | healthy | figures)  # type: ignore[arg-type]
 
 
