@@ -73,9 +73,10 @@ speech: $(VENV)/.speech  ## install what speaks and recognises without a network
 reference: $(VENV)/.runtime  ## make docs/reference again, from the settings, events, metrics, commands and refusals
 	$(BIN)/python -m scripts.reference
 
-pictures: $(VENV)/.dev  ## draw the pictures of the docs again: of calls under virtual time, diagrams, the benchmark's plot, the console
+pictures: $(VENV)/.dev  ## draw the pictures of the docs again: of calls under virtual time, diagrams, the benchmarks' plots, the console
 	$(BIN)/python -m scripts.pictures
 	$(BIN)/python -m benchmarks.pacing.plot
+	$(BIN)/python -m benchmarks.inbound.plot
 	$(BIN)/python -m scripts.pictures.console
 
 dashboard: $(VENV)/.dev  ## draw the picture of the dashboard again, from a run under load: 7 minutes, and prometheus in PATH
@@ -105,16 +106,16 @@ test-pythons:  ## the tests with several: PYTHONS='python3.11 python3.12 python3
 	set -e; for python in $(or $(PYTHONS),$(PYTHON)); do \
 		$(MAKE) unit PYTHON=$$python VENV=$(VENV)-$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); done
 
-bench: $(VENV)/.bench  ## what pacing costs, beside a bare loop and a naive server, into benchmarks/README.md: 6 minutes
+bench: $(VENV)/.bench  ## what pacing costs, beside servers in Python and Go, into benchmarks/README.md: 10 minutes
 	$(BIN)/python -m benchmarks.pacing --write $(ARGS)
 
-bench-quick: $(VENV)/.bench  ## the same in a minute, only printed
+bench-quick: $(VENV)/.bench  ## the same in two minutes, only printed
 	$(BIN)/python -m benchmarks.pacing --quick $(ARGS)
 
-bench-scenarios: $(VENV)/.bench  ## what crowds, reloads, starts and time do to it: ARGS='idle crowd console replace speech start drift memory'
+bench-scenarios: $(VENV)/.bench  ## what crowds, reloads, starts and time do to it: ARGS='idle crowd hangups detectors console replace speech start drift memory'
 	$(BIN)/python -m benchmarks.scenarios $(ARGS)
 
-bench-inbound: $(VENV)/.bench  ## what a received frame costs, beside a bare aiohttp reader; ARGS=--write writes it down
+bench-inbound: $(VENV)/.bench  ## what a frame costs that is received as well, beside the same servers: 13 minutes; ARGS=--write writes it down
 	$(BIN)/python -m benchmarks.inbound $(ARGS)
 
 bench-recognition: $(VENV)/.bench  ## how many words PocketSphinx gets wrong on a telephone; ARGS=--write writes it down

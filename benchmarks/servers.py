@@ -1,6 +1,7 @@
 """Runs the servers that are measured: each is a process on a core of its own, which is killed at the end."""
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -96,6 +97,12 @@ class MediaServer:
         """The present values of the server's metrics."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/metrics", timeout=10) as answer:
             return read_metrics(answer.read().decode())
+
+    def attach(self, resource: str, path: str) -> None:
+        """Have the server dial a call of the platform, whose stream gets raw PCM, and run a path on it."""
+        body = json.dumps({"resource": resource, "path": path, "encapsulation": "sln"}).encode()
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin}/v1/attach", body, timeout=10):
+            """The answer has nothing that is needed here."""
 
 
 @contextlib.contextmanager

@@ -1,1 +1,1 @@
-"""What a received frame costs, beside the least that reading can cost."""
+"""Measures what it costs to hear as well as to play: many two-way streams, beside servers in Python and Go."""

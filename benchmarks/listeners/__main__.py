@@ -1,19 +1,25 @@
 """Listens to a server, and prints what was received as a line of JSON (see report.py).
 
-    python -m benchmarks.listeners PORT PATH PID [--tls] [--streams 1000] ... (see Plan in measure.py)
+    python -m benchmarks.listeners PORT PATH PID [--tls] [--answer] [--streams 1000] ... (see Plan in measure.py)
 
 Once all listeners are connected and the warm-up is over, a line `measuring` is printed, and the window of
 measurement begins. Newcomers dial during the window, and have figures of their own in the report. PID is the
-server's process, whose CPU time and memory are measured.
+server's process, whose CPU time and memory are measured. With --answer, the listeners do not dial: they listen on
+the port, print a line `listening`, and wait until the server has dialled all of them.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
+import socket
 import ssl
 
-from .dialling import DialError, Target
+from .dialling import Target
+from .handshake import DialError
 from .measure import Plan, measure
+
+_BACKLOG = 4096  # connections that may wait to be accepted
 
 
 def unverified() -> ssl.SSLContext:
@@ -30,16 +36,20 @@ def main() -> None:
     parser.add_argument("path")
     parser.add_argument("pid", type=int)
     parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--answer", action="store_true")
     for field in dataclasses.fields(Plan):
         option = f"--{field.name.replace('_', '-')}"
         parser.add_argument(option, type=type(field.default), default=field.default)
     options = vars(parser.parse_args())
-    port, path, pid, tls = (options.pop(name) for name in ("port", "path", "pid", "tls"))
+    port, path, pid, tls, answer = (options.pop(name) for name in ("port", "path", "pid", "tls", "answer"))
     target = Target(port, path, tls=unverified() if tls else None)
-    try:
-        report = measure(target, pid, Plan(**options), lambda: print("measuring", flush=True))
-    except DialError as error:
-        raise SystemExit(str(error)) from error
+    with contextlib.ExitStack() as stack:
+        address = "127.0.0.1", port
+        server = stack.enter_context(socket.create_server(address, backlog=_BACKLOG)) if answer else None
+        try:
+            report = measure(target, pid, Plan(**options), lambda word: print(word, flush=True), server)
+        except DialError as error:
+            raise SystemExit(str(error)) from error
     print(json.dumps(report.as_dict()))
 
 

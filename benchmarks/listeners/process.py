@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from benchmarks.machine import LOAD_CORE
 
-from .measure import Plan
+from .measure import LISTENING, MEASURING, Plan
 from .report import Report
 
 
@@ -21,10 +21,13 @@ class Listening:
 
     process: "subprocess.Popen[str]"
 
+    def wait_until_listening(self) -> None:
+        """Wait until listeners that are to be dialled can be dialled. SystemExit if the process fails before."""
+        self._expect(LISTENING)
+
     def wait_until_measuring(self) -> None:
         """Wait until all listeners are connected and warmed up. SystemExit if the process fails before."""
-        if self._line() != "measuring\n":
-            raise SystemExit("the listeners ended before they measured")
+        self._expect(MEASURING)
 
     def report(self) -> Report:
         """Wait for the end of the run, and return its report. Call `wait_until_measuring` first."""
@@ -33,6 +36,10 @@ class Listening:
             raise SystemExit("the listeners ended before they told")
         return Report(**json.loads(line))
 
+    def _expect(self, word: str) -> None:
+        if self._line() != f"{word}\n":
+            raise SystemExit(f"the listeners ended before they were {word}")
+
     def _line(self) -> str:
         assert self.process.stdout is not None  # noqa: S101 - it is a pipe
         return self.process.stdout.readline()
@@ -40,12 +47,17 @@ class Listening:
 
 @contextlib.contextmanager
 def listening(
-    port: int, path: str, pid: int, plan: Plan, *, tls: bool = False, core: int = LOAD_CORE
+    port: int, path: str, pid: int, plan: Plan, *, tls: bool = False, answer: bool = False, core: int = LOAD_CORE
 ) -> Iterator[Listening]:
-    """Start listeners of the server of process `pid`. At the end of the `with` block, their process is killed."""
+    """Start listeners of the server of process `pid`. At the end of the `with` block, their process is killed.
+
+    With `answer`, they listen on the port, where the server has to dial them (see `wait_until_listening`).
+    """
     options = [f"--{name.replace('_', '-')}={value}" for name, value in dataclasses.asdict(plan).items()]
     command = [sys.executable, "-m", "benchmarks.listeners", str(port), path, str(pid), *options]
-    with subprocess.Popen([*command, *["--tls"] * tls], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [*command, *["--tls"] * tls, *["--answer"] * answer], stdout=subprocess.PIPE, text=True
+    ) as process:
         try:
             os.sched_setaffinity(process.pid, {core})
             yield Listening(process)

@@ -1,13 +1,14 @@
-"""The measured figures as tables."""
+"""The measured figures of pacing as tables."""
 
 from collections.abc import Sequence
 
+from benchmarks.contest.contender import Contender
+from benchmarks.contest.results import COST, LATENESS, ratio, troubles
+from benchmarks.contest.rounds import Measured
 from benchmarks.tables import Results
 
-from .contenders import BARE, NAIVE, Contender
-from .rounds import Measured
+from .contenders import BARE, DIALLED, GO, GO_TLS, MEDIA, NAIVE
 
-COST, LATENESS = "µs a frame", "lateness p99"
 _FIGURES = {  # by heading of a column: the name of a figure in a `Report`, and its format
     COST: ("us_per_frame", "{:.2f}"),
     "core": ("server_core", "{:.0%}"),
@@ -18,62 +19,55 @@ _FIGURES = {  # by heading of a column: the name of a figure in a `Report`, and 
     "first frame p99": ("first_frame_p99", "{:.1f}"),
     "KiB a stream": ("kib_per_stream", "{:.1f}"),
 }
-SWEEP_TITLE = "Cost and lateness against streams"
-_TLS = "TLS: × bare and × naive compare it with a bare loop and a naive server that speak without."
-
-
-def ratio(measured: Measured, contender: Contender, yardstick: Contender, streams: int) -> str:
-    """The ratio of two servers' costs per frame; "" if a server was not measured, or did not do its work."""
-    one, other = measured.healthy(contender, streams), measured.healthy(yardstick, streams)
-    return f"{one['us_per_frame'] / other['us_per_frame']:.2f}" if one and other else ""
+_COMPARED = {BARE: "× bare", NAIVE: "× naive", GO: "× Go"}  # what the columns of ratios are called
+_TLS = "TLS: × bare and × naive compare it with a bare loop and a naive server that speak without"
+_TLS_OF_GO = f"{_TLS}, × Go with Go that speaks TLS"
 
 
 def cost_table(measured: Measured, contenders: Sequence[Contender], streams: int, how: str) -> Results:
     """The table of all servers with this number of streams. `how` says how they were measured, for the title."""
-    headings = ["", "× bare", "× naive", *_FIGURES]
+    yardsticks = _yardsticks(measured, [streams])
+    headings = ["", *(_COMPARED[each] for each in yardsticks), *_FIGURES]
     rows = []
     for contender in contenders:
         figures = measured.medians(contender, streams)
         if not figures:
             continue
-        ratios = [ratio(measured, contender, yardstick, streams) for yardstick in (BARE, NAIVE)]
+        ratios = [_ratio(measured, contender, yardstick, streams) for yardstick in yardsticks]
         rows.append([contender.name, *ratios, *(text.format(figures[key]) for key, text in _FIGURES.values())])
-    return Results(
-        f"{streams} streams, {how}; times in ms", headings, rows, _notes(measured, contenders, [streams])
-    )
-
-
-def _notes(measured: Measured, contenders: Sequence[Contender], sizes: Sequence[int]) -> list[str]:
-    """Notes below a table: troubles of runs, and how to read the figures of TLS."""
-    pairs = [(contender, streams) for streams in sizes for contender in contenders]
-    troubles = [(*pair, measured.trouble(*pair)) for pair in pairs]
-    notes = [
-        f"{contender.name}, {streams} streams: {trouble}" for contender, streams, trouble in troubles if trouble
-    ]
-    return [*notes, _TLS] if any(pair in measured.reports and pair[0].tls for pair in pairs) else notes
-
-
-def sweep_table(measured: Measured, contenders: Sequence[Contender], sweep: Sequence[int], how: str) -> Results:
-    """The table that the plot shows: cost and lateness by number of streams. Cells of failed runs are empty."""
-    headings = ["streams", *(f"{each.name}, {what}" for each in contenders for what in (COST, LATENESS))]
-    rows = []
-    for streams in sweep:
-        cells = [str(streams)]
-        for contender in contenders:
-            figures = measured.healthy(contender, streams)
-            cells += [f"{figures[key]:.2f}" if figures else "" for key in ("us_per_frame", "lateness_p99")]
-        rows.append(cells)
-    title = f"{SWEEP_TITLE}, {how}; lateness in ms"
-    return Results(title, headings, rows, _notes(measured, contenders, sweep))
+    title = f"{streams} streams, {how}; times in ms"
+    return Results(title, headings, rows, _notes(measured, contenders, [streams]))
 
 
 def in_short(measured: Measured, contenders: Sequence[Contender], sizes: Sequence[int]) -> Results:
     """The short table for the docs: ratios of the cost per frame."""
-    pairs = [(streams, yardstick) for streams in sizes for yardstick in (BARE, NAIVE)]
+    pairs = [(streams, yardstick) for streams in sizes for yardstick in _yardsticks(measured, sizes)]
     headings = ["CPU time per frame", *(f"{streams} streams, × {yardstick.name}" for streams, yardstick in pairs)]
     rows = [
-        [each.name, *(ratio(measured, each, yardstick, streams) for streams, yardstick in pairs)]
+        [each.name, *(_ratio(measured, each, yardstick, streams) for streams, yardstick in pairs)]
         for each in contenders
-        if each is not BARE
+        if each is not BARE and any((each, streams) in measured.reports for streams in sizes)
     ]
     return Results("What a stream costs", headings, rows, _notes(measured, contenders, sizes))
+
+
+def _yardsticks(measured: Measured, sizes: Sequence[int]) -> list[Contender]:
+    """The yardsticks that were measured, for columns of ratios; Go is not on every machine."""
+    return [each for each in _COMPARED if any((each, streams) in measured.reports for streams in sizes)]
+
+
+def _ratio(measured: Measured, contender: Contender, yardstick: Contender, streams: int) -> str:
+    """A ratio as the tables have it: who speaks TLS is held against Go that does, too."""
+    return ratio(measured, contender, GO_TLS if yardstick is GO and contender.tls else yardstick, streams)
+
+
+def _notes(measured: Measured, contenders: Sequence[Contender], sizes: Sequence[int]) -> list[str]:
+    """Notes below a table: troubles of runs, how to read the figures of TLS, what dialled streams cost more."""
+    jobs = [(contender, streams) for streams in sizes for contender in contenders]
+    notes = troubles(measured, jobs)
+    if any(job in measured.reports and job[0].tls for job in jobs):
+        notes.append(f"{_TLS_OF_GO if GO in _yardsticks(measured, sizes) else _TLS}.")
+    for streams in sizes:
+        if times := ratio(measured, DIALLED, MEDIA, streams):
+            notes.append(f"{DIALLED.name}, {streams} streams: {times} × {MEDIA.name}, which peers dial.")
+    return notes

@@ -1,6 +1,6 @@
 """What may happen to a server, one thing at a time, and what its figures are held to meanwhile.
 
-    python -m benchmarks.scenarios [idle crowd console replace speech start drift memory] [--minutes 10] [--write]
+    python -m benchmarks.scenarios [idle crowd hangups detectors …] [--minutes 10] [--write]
 
 It prints a row for each scenario, and ends with 1 where one does not hold. --write puts the table of all of them
 into benchmarks/README.md. The server gets the first core, its load the second; for `start` and `speech` it has
@@ -22,7 +22,9 @@ from benchmarks.tables import Results, write_section
 
 from .console import console
 from .crowd import crowd
+from .detectors import detectors
 from .drift import drift
+from .hangups import hangups
 from .idle import idle
 from .memory import memory
 from .outcome import Outcome
@@ -39,6 +41,8 @@ def scenarios(minutes: float) -> Mapping[str, Callable[[Path], Outcome]]:
     return {
         "idle": idle,
         "crowd": crowd,
+        "hangups": hangups,
+        "detectors": detectors,
         "console": console,
         "replace": replace,
         "speech": speech,

@@ -6,7 +6,9 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#555555"  # Okabe and Ito's: also for the colour-blind
+# Okabe and Ito's colours, which the colour-blind tell apart as well.
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#555555"
+GREEN, SKY, PURPLE, YELLOW = "#009E73", "#56B4E9", "#CC79A7", "#E69F00"
 STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "mediaserver", "font.size": 9, "font.family": "sans-serif"}
 
 

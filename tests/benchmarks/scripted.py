@@ -23,11 +23,12 @@ async def _accept_all(server: asyncio.Server) -> None:
         await asyncio.sleep(0)
 
 
-async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, also: bytes = b"") -> None:
-    """Answer a handshake, with frames in the same write perhaps."""
+async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, also: bytes = b"") -> bytes:
+    """Answer a handshake, with frames in the same write perhaps. Returns the request."""
     head = await reader.readuntil(b"\r\n\r\n")
     key = head.split(b"Sec-WebSocket-Key: ")[1].split(b"\r\n")[0]
     writer.write(_UPGRADED % websocket.accept_key(key.decode()).encode() + also)
+    return head
 
 
 @contextlib.asynccontextmanager

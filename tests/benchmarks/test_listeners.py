@@ -1,9 +1,12 @@
 """The listeners of the benchmarks: what they say they heard is what was sent."""
 
 import asyncio
+import contextlib
 import os
+import socket
 import ssl
 import time
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -13,12 +16,15 @@ import pytest
 from benchmarks.certificate import make_certificate
 from benchmarks.listeners.__main__ import unverified
 from benchmarks.listeners.arrivals import Arrivals
-from benchmarks.listeners.dialling import DialError, Target
+from benchmarks.listeners.dialling import Target
 from benchmarks.listeners.epoll import Listeners
+from benchmarks.listeners.frames import BINARY, PONG, take_frames
+from benchmarks.listeners.handshake import DialError
 from benchmarks.listeners.measure import Plan, measure
 from benchmarks.listeners.report import Report
+from benchmarks.listeners.speech import MULAW, PCM, RTP, Speech
 from mediaserver.audio.pcm import PTIME
-from mediaserver.wire import websocket
+from mediaserver.wire import rtp, websocket
 from tests.benchmarks.scripted import Script, served, upgrade
 from tests.timing import PATIENCE, late
 
@@ -66,6 +72,13 @@ async def paced(writer: Writer, messages: list[bytes]) -> None:
 async def listen_on(reader: Reader) -> bytes:
     """All that the peer sends until it hangs up."""
     return await reader.read()
+
+
+async def keep(reader: Reader, said: bytearray) -> None:
+    """Keep what the peer says as soon as it comes, up to its end, which may be a reset."""
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65_536):
+            said += data
 
 
 @pytest.mark.parametrize("step", [1, 97, 324, 700, 10_000])
@@ -216,6 +229,113 @@ async def test_newcomers_are_no_part_of_the_first_group() -> None:
     assert report.lateness_max < 1500  # a hundred frames at once put a stream's schedule 1980 ms early
 
 
+async def test_those_who_hang_up_are_gone_at_once_and_told_of_no_more() -> None:
+    """One half says goodbye before."""
+    ends: list[bytes] = []
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        await upgrade(reader, writer)
+        writer.write(FRAME)  # nothing more, since a frame that comes too late would take the goodbye away
+        ends.append(await listen_on(reader))
+
+    report = await heard_of(script, replace(SHORT, streams=60, leavers=40, leavers_after=0.2))
+    goodbye = websocket.mask(websocket.close(1000), bytes(4))
+    assert Counter(ends)[goodbye] == 20
+    assert len(ends) >= 40  # the others may be told at the end that the listeners are gone
+    assert (report.streams, report.closed) == (20, 0)
+
+
+async def test_listeners_that_talk() -> None:
+    said = [bytearray() for _ in range(5)]
+    callers = iter(said)
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        await upgrade(reader, writer)
+        keeping = asyncio.create_task(keep(reader, next(callers)))
+        await paced(writer, [FRAME] * 400)
+        await keeping
+
+    report = await heard_of(script, replace(SHORT, says=RTP))
+    speech = Speech(RTP, masked=True)
+    for data in said:
+        payloads = [frame.payload for frame in take_frames(bytes(data), masked=True)[0]]
+        first = rtp.parse(payloads[0]).sequence  # the speech has begun before the listener was there
+        assert payloads == [speech.payload(first + number) for number in range(len(payloads))]
+    assert report.said == round(report.said_share * 5 * report.seconds / PTIME) > 0
+    assert (report.streams, report.unheard) == (5, 0)
+
+
+async def test_a_server_that_sends_nothing_may_do_so() -> None:
+    async def script(reader: Reader, writer: Writer) -> None:
+        await upgrade(reader, writer)
+        await listen_on(reader)
+
+    report = await heard_of(script, replace(SHORT, payload=0, says=PCM))
+    assert (report.frames, report.failure) == (0, "")
+    assert report.us_per_frame > 0
+
+
+async def test_newcomers_may_dial_other_paths_and_talk() -> None:
+    paths: dict[str, int] = Counter()
+    said: dict[str, bytearray] = defaultdict(bytearray)
+
+    async def script(reader: Reader, writer: Writer) -> None:
+        path = (await upgrade(reader, writer)).split()[1].decode()
+        paths[path] += 1
+        keeping = asyncio.create_task(keep(reader, said[path]))
+        await paced(writer, [FRAME] * 400)
+        await keeping
+
+    plan = replace(SHORT, seconds=1.5, newcomers=5, newcomers_paths="/a,/b?c=d", newcomers_say=RTP)
+    report = await heard_of(script, plan)
+    assert (report.newcomers, report.newcomers_silent, report.said) == (5, 0, 0)
+    assert paths == {"/": 5, "/a": 3, "/b?c=d": 2}
+    assert [bool(said[path]) for path in paths] == [False, True, True]
+
+
+async def test_listeners_that_are_dialled() -> None:
+    """They are a server then: what they hear is masked, what they say is not."""
+    pongs, said = [], []
+
+    async def call(port: int) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /calls/1 HTTP/1.1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in head  # RFC 6455, section 1.3
+        writer.write(websocket.mask(b"\x89\x02ab", b"key!"))
+        playing = asyncio.create_task(paced(writer, [websocket.mask(FRAME, b"key!")] * 400))
+        heard = bytearray()
+        await keep(reader, heard)
+        frames, _ = take_frames(bytes(heard))
+        pongs.extend(frame.payload for frame in frames if frame.opcode == PONG)
+        said.extend(len(frame.payload) for frame in frames if frame.opcode == BINARY)
+        playing.cancel()
+        writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    words: list[str] = []
+    loop, listening = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell(word: str) -> None:
+        words.append(word)
+        loop.call_soon_threadsafe(listening.set)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        measuring = asyncio.create_task(
+            asyncio.to_thread(measure, Target(port), HERE, replace(SHORT, says=MULAW), tell, server)
+        )
+        await listening.wait()
+        await asyncio.gather(*(call(port) for _ in range(5)))
+        report = await measuring
+    assert words == ["listening", "measuring"]
+    assert pongs == [b"ab"] * 5
+    assert set(said) == {160}
+    assert (report.streams, report.bad, report.closed, report.unheard) == (5, 0, 0, 0)
+    assert report.frames == round(report.share * 5 * report.seconds / PTIME) > 0
+
+
 async def test_over_tls(tmp_path: Path) -> None:
     async def script(reader: Reader, writer: Writer) -> None:
         await upgrade(reader, writer)
@@ -234,7 +354,7 @@ async def test_over_tls(tmp_path: Path) -> None:
     [
         (b"HTTP/1.1 503 Service Unavailable\r\n\r\n", "refused: HTTP/1.1 503 Service Unavailable"),
         (b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\n\r\n", "is not to our handshake"),
-        (b"HTTP/1.1 1", "closed instead of an answer"),
+        (b"HTTP/1.1 1", "closed during the handshake"),
     ],
 )
 async def test_a_server_that_does_not_let_us_listen(answer: bytes, why: str) -> None:

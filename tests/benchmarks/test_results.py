@@ -1,23 +1,34 @@
 """From measurements to tables, README sections and the search for the most streams."""
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
 
-from benchmarks.inbound.__main__ import write_docs as write_inbound
+from benchmarks.contest.contender import present
+from benchmarks.contest.results import ratio, sweep_table
+from benchmarks.contest.rounds import Measured
+from benchmarks.inbound.results import write_docs as write_inbound
 from benchmarks.listeners.report import Report
 from benchmarks.machine import cpu_of, cpu_of_children
-from benchmarks.pacing.contenders import BARE, CONTENDERS, MEDIA, NAIVE, SWEPT
+from benchmarks.pacing.contenders import (
+    BARE,
+    CONTENDERS,
+    DIALLED,
+    GO,
+    GO_TLS,
+    MEDIA,
+    MEDIA_TLS,
+    NAIVE,
+    SWEPT,
+    YARDSTICKS,
+)
 from benchmarks.pacing.most import search
-from benchmarks.pacing.results import COST, LATENESS, SWEEP_TITLE, cost_table, in_short, ratio, sweep_table
-from benchmarks.pacing.rounds import Measured
+from benchmarks.pacing.results import cost_table, in_short
 from benchmarks.recognition.__main__ import Heard
 from benchmarks.recognition.__main__ import table as recognition_table
 from benchmarks.recognition.__main__ import write_docs as write_recognition
@@ -25,27 +36,18 @@ from benchmarks.recognition.score import errors, words_of
 from benchmarks.recognition.sentences import SENTENCES
 from benchmarks.scenarios.__main__ import scenarios, table
 from benchmarks.scenarios.outcome import Outcome
-from benchmarks.tables import Results, medians, pages_with, read_section, read_table, write_section
+from benchmarks.tables import Results, medians, pages_with, read_table, write_section
+from tests.benchmarks.reports import measured_of, report_of
 from tests.project import ROOT
 from tests.timing import UNIT
 
-SVG = "{http://www.w3.org/2000/svg}"
-
-
-def report_of(us: float = 2.0, late: float = 1.0, **figures: float) -> Report:
-    """A report of a healthy server."""
-    names = dict.fromkeys(Report.__dataclass_fields__, 0.1)
-    healthy = {"streams": 100, "seconds": 10.0, "share": 1.0, "us_per_frame": us, "lateness_p99": late}
-    healthy |= dict.fromkeys(("closed", "bad", "silent", "newcomers_silent"), 0)
-    return Report(**names | healthy | figures)  # type: ignore[arg-type]
+NOT_IN_TIME = "the server did not take all that was said in time"
+WITHOUT_GO = (BARE, NAIVE, MEDIA)
 
 
 def measured() -> Measured:
-    result = Measured()
-    for streams in (100, 200):
-        for contender, costs in ((BARE, (2.0, 9.0, 4.0)), (NAIVE, (8.0, 8.0, 8.0)), (MEDIA, (5.0, 6.0, 7.0))):
-            result.reports[contender, streams] = [report_of(cost, streams / 100) for cost in costs]
-    return result
+    """What a machine without Go has measured."""
+    return measured_of({BARE: (2.0, 9.0, 4.0), NAIVE: (8.0, 8.0, 8.0), MEDIA: (5.0, 6.0, 7.0)})
 
 
 def test_medians_of_rounds() -> None:
@@ -56,13 +58,13 @@ def test_ratios_are_of_medians_and_only_of_the_healthy() -> None:
     result = measured()
     assert ratio(result, MEDIA, BARE, 100) == "1.50"
     assert ratio(result, MEDIA, NAIVE, 100) == "0.75"
-    assert ratio(result, CONTENDERS[-1], BARE, 100) == ""
+    assert ratio(result, MEDIA_TLS, BARE, 100) == ""
     result.reports[BARE, 100].append(report_of(own_core=0.95))
     assert ratio(result, MEDIA, BARE, 100) == ""
     table = cost_table(result, CONTENDERS, 100, "one round")
     assert [row[0] for row in table.rows] == [BARE.name, NAIVE.name, MEDIA.name]
     assert table.notes == [f"{BARE.name}, 100 streams: the listeners themselves were saturated"]
-    sweep = sweep_table(result, SWEPT, (100, 200), "one round")
+    sweep = sweep_table(result, WITHOUT_GO, (100, 200), "one round")
     assert [row[1:3] for row in sweep.rows] == [["", ""], ["4.00", "2.00"]]
     assert sweep.notes == table.notes == in_short(result, SWEPT, (200, 100)).notes
 
@@ -70,9 +72,42 @@ def test_ratios_are_of_medians_and_only_of_the_healthy() -> None:
 def test_what_tls_is_compared_with_is_told() -> None:
     result = measured()
     assert not in_short(result, CONTENDERS, (100,)).notes
-    result.reports[CONTENDERS[-1], 100].append(report_of())
+    result.reports[MEDIA_TLS, 100].append(report_of())
     for found in (cost_table(result, CONTENDERS, 100, "one round"), in_short(result, CONTENDERS, (100,))):
         assert [note.partition(":")[0] for note in found.notes] == ["TLS"]
+
+
+def test_servers_are_held_against_go_that_does_the_same() -> None:
+    result = measured_of({BARE: [2.0], GO: [10.0], GO_TLS: [20.0], MEDIA: [5.0], MEDIA_TLS: [15.0]})
+    table = cost_table(result, CONTENDERS, 100, "one round")
+    column = table.headings.index("× Go")
+    assert {row[0]: row[column] for row in table.rows} == {
+        BARE.name: "0.20",
+        GO.name: "1.00",
+        GO_TLS.name: "1.00",
+        MEDIA.name: "0.50",
+        MEDIA_TLS.name: "0.75",
+    }
+    assert table.notes[0].endswith("× Go with Go that speaks TLS.")
+    assert in_short(result, CONTENDERS, (100,)).headings[-1] == "100 streams, × Go"
+
+
+def test_without_go_there_is_no_row_and_no_column_of_it() -> None:
+    result = measured()
+    for found in (
+        cost_table(result, CONTENDERS, 100, "one round"),
+        in_short(result, CONTENDERS, (100,)),
+        sweep_table(result, present(SWEPT, "Go is missing"), (100, 200), "one round"),
+    ):
+        assert "Go" not in found.as_markdown()
+    assert set(YARDSTICKS) - set(present(YARDSTICKS, "Go is missing")) == {GO, GO_TLS}
+    assert present(CONTENDERS, "") == list(CONTENDERS)
+
+
+def test_what_dialled_streams_cost_more_is_told() -> None:
+    result = measured_of({MEDIA: [5.0], DIALLED: [6.0]})
+    (note,) = cost_table(result, CONTENDERS, 100, "one round").notes
+    assert note == f"{DIALLED.name}, 100 streams: 1.20 × {MEDIA.name}, which peers dial."
 
 
 @pytest.mark.parametrize(
@@ -83,6 +118,15 @@ def test_what_tls_is_compared_with_is_told() -> None:
         ({"silent": 1, "newcomers_silent": 2}, "1 streams and 2 newcomers were silent"),
         ({"share": 0.98}, "the server sent 98.0% of what it had to"),
         ({"share": 0.98, "seconds": 1.0}, ""),
+        ({"share": 0.0, "silent": 100, "payload": 0}, ""),
+        ({"said": 5000, "said_share": 0.98, "closed": 1}, "the listeners themselves were saturated"),
+        (
+            {"said": 5000, "said_share": 1.0, "server_core": 0.91},
+            "the server did not take all that was said in time",
+        ),
+        ({"said": 5000, "said_share": 1.0, "unheard": 1}, "the server did not take all that was said in time"),
+        ({"said": 5000, "said_share": 1.0}, ""),
+        ({"server_core": 0.91}, ""),
         ({}, ""),
     ],
 )
@@ -95,7 +139,7 @@ def test_tables_are_the_same_on_paper_and_on_screen() -> None:
     assert table.as_markdown() == "**Title**\n\n|  | figure |\n| --- | --: |\n| row | 1.5 |\n\nnote"
     console = Console(record=True, quiet=True)
     console.print(table.on_terminal())
-    assert [row[1:] for row in sweep_table(measured(), SWEPT, (100, 200), "one round").rows] == [
+    assert [row[1:] for row in sweep_table(measured(), WITHOUT_GO, (100, 200), "one round").rows] == [
         ["4.00", "1.00", "8.00", "1.00", "6.00", "1.00"],
         ["4.00", "2.00", "8.00", "2.00", "6.00", "2.00"],
     ]
@@ -226,63 +270,8 @@ def test_the_most_is_a_lower_bound_where_there_are_no_more_streams_or_listeners(
     assert str(saturated) == f"at least {saturated.streams}"
 
 
-def points(file: Path) -> dict[str, list[tuple[float, float]]]:
-    """The points of each line, by its id."""
-    groups = ElementTree.parse(file).getroot().iter(f"{SVG}g")  # noqa: S314 - our own file
-    lines = {each.get("id", ""): each.find(f"{SVG}path") for each in groups}
-    return {
-        name: [(float(x), float(y)) for x, y in re.findall(r"([\d.]+) ([\d.]+)", line.get("d", ""))]
-        for name, line in lines.items()
-        if line is not None and name.startswith(("cost-", "lateness-"))
-    }
-
-
-def scaled(values: list[float]) -> list[float]:
-    """From 0 for the least to 1 for the most."""
-    return [(value - min(values)) / (max(values) - min(values)) for value in values]
-
-
-def test_the_plot_shows_the_table_of_a_page_without_its_empty_cells(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="`make bench` installs it")
-    from benchmarks.pacing.plot import draw
-
-    result = measured()
-    result.reports[BARE, 100].append(report_of(own_core=0.95))
-    sweep = sweep_table(result, SWEPT, (100, 200), "one round")
-    page, file = tmp_path / "page.md", tmp_path / "pacing.svg"
-    page.write_text("<!-- pacing -->\n<!-- /pacing -->\n")
-    write_section(page, "pacing", f"An abacus; 2026-01-31.\n\n{sweep.as_markdown()}")
-    draw(page, file)
-    found = points(file)
-    assert {name: len(line) for name, line in found.items()} == {
-        f"{panel}-{name}": count
-        for panel in ("cost", "lateness")
-        for name, count in (("media", 2), ("bare_loop", 1), ("naive_aiohttp", 2))
-    }
-    (_, cost), (_, same) = found["cost-media"]
-    (_, late), (_, later) = found["lateness-media"]
-    assert cost == same  # 6 µs with 100 streams and with 200
-    assert later < late  # which is higher up
-    assert f"{sweep.title}. An abacus; 2026-01-31." in file.read_text()
-
-
-def test_the_committed_plot_shows_the_figures_that_are_written() -> None:
-    written = read_section(ROOT / "benchmarks/README.md", "pacing")
-    sweep, file = read_table(written, SWEEP_TITLE), ROOT / "benchmarks/pacing.svg"
-    shown = points(file)
-    assert len(shown) == 2 * len(SWEPT)
-    for panel, what in (("cost", COST), ("lateness", LATENESS)):
-        columns = {each.module or "media": sweep.headings.index(f"{each.name}, {what}") for each in SWEPT}
-        cells = [(name, row[0], row[column]) for name, column in columns.items() for row in sweep.rows]
-        streams, figures = zip(*((float(n), float(cell)) for _, n, cell in cells if cell), strict=True)
-        xs, ys = zip(*(point for name in columns for point in shown[f"{panel}-{name}"]), strict=True)
-        assert scaled(list(xs)) == pytest.approx(scaled(list(streams)), abs=1e-4), "make pictures"
-        assert scaled([-y for y in ys]) == pytest.approx(scaled(list(figures)), abs=1e-4), "make pictures"
-    assert written.partition("\n")[0].split()[-1] in file.read_text()  # the day of the run
-
-
 def test_a_table_is_read_as_it_was_written() -> None:
-    written = sweep_table(measured(), SWEPT, (100, 200), "one round")
+    written = sweep_table(measured(), WITHOUT_GO, (100, 200), "one round")
     text = f"{Results('Another', ['a'], [['1']]).as_markdown()}\n\n{written.as_markdown()}\n\nA note."
     read = read_table(text, "Cost and lateness")
     assert (read.title, read.headings, read.rows) == (written.title, written.headings, written.rows)

@@ -1,6 +1,6 @@
 """The least that a WebSocket server on aiohttp and uvloop does: what received frames are measured against.
 
-    python -m benchmarks.inbound.reader PORT [--speak BYTES]
+    python -m benchmarks.yardsticks.aiohttp_reader [--speak BYTES] PORT
 
 It reads every message and drops it. With --speak it also sends one binary message of so many bytes to each peer
 every 20 ms, the same bytes to all, written straight to the transport by one ticker.

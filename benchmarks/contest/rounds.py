@@ -11,7 +11,7 @@ from benchmarks.listeners.measure import Plan
 from benchmarks.listeners.report import Report
 from benchmarks.tables import medians
 
-from .contenders import Contender
+from .contender import Contender
 
 Job = tuple[Contender, int]  # a server, and the number of streams to measure it with
 

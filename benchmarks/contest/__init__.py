@@ -1,0 +1,1 @@
+"""What benchmarks of many streams share: contenders that take turns, and their ratios, tables and plots."""

@@ -1,0 +1,56 @@
+"""A connection that is established step by step, without blocking, whichever side has dialled it."""
+
+import abc
+import select
+import socket
+import ssl
+from collections.abc import Generator, Iterator
+
+_READ = 65536
+
+
+class DialError(Exception):
+    """A listener has no connection; the message says what the other side did instead."""
+
+
+class Handshake(abc.ABC):
+    """A connection that is being established. Call `advance` when the socket is ready, until it returns None."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self.socket.setblocking(False)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.rest = b""  # bytes of frames that arrived together with the HTTP head
+        self._steps = self._shake_hands()
+
+    def advance(self) -> int | None:
+        """Take the next step. Returns the epoll events to wait for; None once upgraded. DialError on failure."""
+        try:
+            return next(self._steps, None)
+        except OSError as error:
+            raise DialError(f"cannot connect: {error}") from error
+
+    @abc.abstractmethod
+    def _shake_hands(self) -> Iterator[int]:
+        """Yield the epoll events to wait for, step by step."""
+
+    def _read_head(self) -> Generator[int, None, bytes]:
+        """Read the other side's HTTP head, and return it without the blank line at its end."""
+        head = b""
+        while b"\r\n\r\n" not in head:
+            yield select.EPOLLIN
+            try:
+                data = self.socket.recv(_READ)
+            except (BlockingIOError, ssl.SSLWantReadError):
+                continue
+            if not data:
+                raise DialError(f"closed during the handshake; so far: {head!r}")
+            head += data
+        head, _, self.rest = head.partition(b"\r\n\r\n")
+        return head
+
+
+def headers_of(head: bytes) -> dict[bytes, bytes]:
+    """The header fields of an HTTP head by their names in lower case."""
+    lines = (line.partition(b":") for line in head.split(b"\r\n")[1:])
+    return {name.strip().lower(): value.strip() for name, _, value in lines}
