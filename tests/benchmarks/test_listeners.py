@@ -20,7 +20,7 @@ from benchmarks.listeners.dialling import Target
 from benchmarks.listeners.epoll import Listeners
 from benchmarks.listeners.frames import BINARY, PONG, take_frames
 from benchmarks.listeners.handshake import DialError
-from benchmarks.listeners.measure import Plan, measure
+from benchmarks.listeners.measure import MEASURING, Plan, measure
 from benchmarks.listeners.report import Report
 from benchmarks.listeners.speech import MULAW, PCM, RTP, Speech
 from mediaserver.audio.pcm import PTIME
@@ -39,12 +39,12 @@ async def heard_of(script: Script, plan: Plan = SHORT, begun: asyncio.Event | No
     """What is reported of a server that does as a script says; `begun` is set when the window begins."""
     loop = asyncio.get_running_loop()
 
-    def begin() -> None:
-        if begun is not None:
+    def tell(word: str) -> None:
+        if begun is not None and word == MEASURING:
             loop.call_soon_threadsafe(begun.set)
 
     async with served(script) as port:
-        return await asyncio.to_thread(measure, Target(port), HERE, plan, begin)
+        return await asyncio.to_thread(measure, Target(port), HERE, plan, tell)
 
 
 async def listen_to_the_end(script: Script, streams: int) -> Listeners:
