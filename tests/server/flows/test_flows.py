@@ -87,8 +87,10 @@ def free_ports(count: int) -> int:
 
 
 def flows(count: int = PORTS, **settings: object) -> str:
-    """A table `[flows]` with so many media ports."""
+    """A table `[flows]` with so many media ports, which may not have its `port` among them."""
     first = free_ports(count)
+    while settings.get("port") in range(first, first + count):
+        first = free_ports(count)
     given = {
         "host": "127.0.0.1",
         "port": 0,
