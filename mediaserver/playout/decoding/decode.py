@@ -17,7 +17,8 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from mediaserver.audio import g711
-from mediaserver.audio.containers import ogg, signatures, wav
+from mediaserver.audio.containers import headerless, ogg, signatures, wav
+from mediaserver.audio.containers.headerless import Coding
 from mediaserver.audio.level import levels
 from mediaserver.audio.pcm import SAMPLE_BYTES, SAMPLE_RATE, describe_channels, to_bytes
 from mediaserver.errors import PromptError, error_text
@@ -32,6 +33,7 @@ PcmKind = Literal["auto", "linear", "mulaw"]
 
 _BLOCK = 1 << 20  # number of bytes that are read from a file at a time
 _LAWS = {"mulaw": ("µ-law", g711.mulaw_decode), "alaw": ("A-law", g711.alaw_decode)}
+_CODINGS = {"linear": Coding.LITTLE_ENDIAN, "mulaw": Coding.MULAW, "alaw": Coding.ALAW}
 _EMPTY = "is empty: nothing is heard where it is played"
 
 
@@ -146,6 +148,9 @@ def _open_raw(
                 "is played as µ-law, as Asterisk writes it: its samples look like that (see prompts.pcm)"
             )
         raw = RawFormat("mulaw") if mulaw else raw
+    if assumed := _CODINGS.get(raw.codec):
+        file.seek(headerless.middle(size))
+        warnings += filter(None, [headerless.misreading(file.read(headerless.SPAN), assumed)])
     if raw.codec == "linear":
         if size % SAMPLE_BYTES:
             warnings.append("ends amid a sample, which is left out")

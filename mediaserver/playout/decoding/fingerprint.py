@@ -12,7 +12,7 @@ from pathlib import Path
 from mediaserver import __version__
 
 # The revision of our decoding code. Raise it with every change after which a file may give other samples.
-DECODER_REVISION = 5
+DECODER_REVISION = 6
 
 
 def decoder_fingerprint() -> str:

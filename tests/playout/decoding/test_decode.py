@@ -13,7 +13,8 @@ from mediaserver.audio.level.levels import SILENCE_DB
 from mediaserver.audio.pcm import FULL_SCALE, from_bytes, to_bytes
 from mediaserver.errors import PromptError
 from mediaserver.playout.decoding.decode import PcmKind, decode_file
-from tests.sound import convert, level_db, sine, speechlike, write_wav
+from tests.project import ROOT
+from tests.sound import convert, level_db, read_wav, sine, speechlike, write_wav
 
 
 def samples_of(path: Path) -> np.ndarray:
@@ -33,6 +34,15 @@ def test_headerless_pcm_passes_bit_exact(tmp_path: Path, extension: str) -> None
     path.write_bytes(to_bytes(speechlike(1000)))
     decoded = decode_file(path)
     assert (decoded.pcm, decoded.warnings) == (to_bytes(speechlike(1000)), ())
+
+
+def test_headerless_sound_that_is_read_as_noise_is_told_of(tmp_path: Path) -> None:
+    path, samples = tmp_path / "a.raw", read_wav(ROOT / "prompts/welcome.wav")
+    path.write_bytes(samples.astype(">i2").tobytes())
+    told = "is noise as 16-bit PCM: its bytes look like 16-bit PCM in big-endian order. Convert it to WAV"
+    assert decode_file(path).warnings == (told,)
+    path.write_bytes(to_bytes(samples))
+    assert decode_file(path).warnings == ()
 
 
 @pytest.mark.parametrize("kilohertz", [12, 16, 24, 32, 44.1, 48, 96, 192])
