@@ -131,6 +131,8 @@ def _words(details: Any) -> str:
         return "should not be empty"
     if kind == "string_pattern_mismatch" and context["pattern"] in _PATTERNS:
         return _PATTERNS[context["pattern"]]
+    if kind == "string_type" and isinstance(value, list):
+        return "should be one text, in quotes, and no list"
     text = MESSAGES[kind].format_map(_Readable(context))
     if kind in ("literal_error", "enum"):
         text += did_you_mean(str(value), re.findall('"([^"]*)"', text))

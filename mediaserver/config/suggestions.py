@@ -35,6 +35,8 @@ def suggest_key(place: KeyPath, near: str) -> str:
     name = str(key)
     if not above and name.startswith("/"):
         return f' (did you mean [paths."{name}"]?)'
+    if name == "say" and "menus" in above:
+        return ' (did you mean play = {say = "…"}?)'
     found = _BY_NAME.get(name)
     if found is None or (above and near):
         return near

@@ -118,16 +118,16 @@ TABLE = [
     ),
     (
         "[paths.'/b']\nhandler = 'hold-music'\nprompts = [3]",
-        'paths."/b": prompts[0]: should be text, in quotes (it is 3)',
+        'paths."/b": prompts[0]: should be one text, in quotes, and no list (it is 3)',
     ),
     (
         "[paths.'/b']\nhandler = 'playback'\nprompts = [['beep']]",
-        'paths."/b": prompts[0]: should be text, in quotes',
+        'paths."/b": prompts[0]: should be one text, in quotes, and no list',
     ),
     # what no variable of a URL makes right
     (
         "[paths.'/p/{x}']\nhandler = 'hold-music'\nprompts = [['{x}']]",
-        'paths."/p/{x}": prompts[0]: should be text, in quotes',
+        'paths."/p/{x}": prompts[0]: should be one text, in quotes, and no list',
     ),
     (
         "[paths.'/p/{x}']\nhandler = 'playback'\nprompts = { first = '{x}' }",
@@ -235,6 +235,19 @@ TABLE = [
     (
         LATE.replace("welcome", "welcom.mp3"),
         'paths."/a": no prompt "welcom.mp3" (did you mean "welcome"?): prompts are named without the extension',
+    ),
+    (
+        LATE.replace("welcome", "sounds/prompts/welcome.wav"),
+        'paths."/a": no prompt "sounds/prompts/welcome.wav" (did you mean "welcome"?'
+        " Prompts are named by their path in the prompt folder)",
+    ),
+    (
+        "[paths.'/p']\nhandler = 'playback'\nprompt = ['welcome']",
+        'paths."/p": prompt: should be one text, in quotes, and no list',
+    ),
+    (
+        "[paths.'/p']\nhandler = 'menu'\nmenus.main = { keys.1 = { say = 'Hello', hangup = true } }",
+        'paths."/p": menus.main.keys.1.say: unknown setting (did you mean play = {say = "…"}?)',
     ),
     (
         f"[audiosocket]\nports = {{ 9000 = '/r' }}\n{LATE}",

@@ -66,7 +66,13 @@ class PromptSnapshot:
         if name in self.undecodable:
             return f": {self.undecodable[name]} is of a kind that cannot be decoded, convert it to WAV"
         bare, extension = posixpath.splitext(name)
-        if extension.lower() not in EXTENSIONS:
+        is_file = extension.lower() in EXTENSIONS
+        inner = bare if is_file else name
+        while "/" in inner:
+            inner = inner.partition("/")[2]
+            if inner in self.by_name:
+                return f' (did you mean "{inner}"? Prompts are named by their path in the prompt folder)'
+        if not is_file:
             return did_you_mean(name, self.by_name)
         if bare in self.by_name:
             return f' (did you mean "{bare}"? Prompts are named without the extension)'
