@@ -67,10 +67,11 @@ class Listener:
         """
         for task in self._tasks:
             task.cancel()
-        waiting = [connection for listening in self._sockets for connection in _accept_backlog(listening)]
         self._stop_accepting()
+        waiting = []
         for listening in self._sockets:
-            listening.close()
+            waiting += _accept_backlog(listening)
+            listening.close()  # at once, because a connection that comes between these two lines is reset
         self._sockets.clear()
         for connection in waiting:
             self._start_task(self._serve(connection))

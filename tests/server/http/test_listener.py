@@ -52,3 +52,32 @@ async def test_connections_that_come_without_room_are_accepted_later() -> None:
         for caller in callers:
             caller.close()
         await listener.close()
+
+
+async def test_who_connects_while_the_listener_closes_is_accepted() -> None:
+    """What takes time comes before the last look into the backlog, as the kernel resets what comes after it."""
+    made: list[asyncio.Transport] = []
+    callers: list[socket.socket] = []
+
+    class Protocol(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            assert isinstance(transport, asyncio.Transport)
+            made.append(transport)
+
+    class Slow(Listener):
+        def _stop_accepting(self) -> None:
+            super()._stop_accepting()
+            callers.append(socket.create_connection(("127.0.0.1", port)))
+
+    listener = Slow(Protocol)
+    port = await listener.open("127.0.0.1", 0, AddressKeys("server.host", "server.port"))
+    await listener.close()
+    try:
+        await eventually(lambda: made)
+        callers[0].sendall(b"hello")  # it was not reset
+    finally:
+        for caller in callers:
+            caller.close()
+        for transport in made:
+            transport.abort()
+        await asyncio.sleep(0)
