@@ -16,6 +16,7 @@ from tests.faults import peers
 from tests.faults.beside import Report, counting_server, fifty_calls
 from tests.server.process import ServerProcess, listen, refusal, upgrade_request
 from tests.sound import speechlike
+from tests.timing import TIMEOUT as LONGEST
 from tests.timing import UNIT
 
 STRANGERS, TEXTS, MOST = 20, 3, 5
@@ -41,11 +42,11 @@ text = "Hello."
 """
 
 
-def serving(directory: Path, most: int) -> Iterator[ServerProcess]:
+def serving(directory: Path, most: int, timeout: float) -> Iterator[ServerProcess]:
     sound = to_bytes(speechlike(800))
     (directory / "sound.wav").write_bytes(wav.header(1, len(sound)) + sound)
     program = ["sh", "-c", f"sleep {SPEAKS}; cat {directory}/sound.wav"]
-    paths = PATHS.format(timeout=TIMEOUT, program=json.dumps(program))
+    paths = PATHS.format(timeout=timeout, program=json.dumps(program))
     with counting_server(directory, paths, max_texts_per_peer=most) as server:
         server.wait_for_event("worker processes ready")  # of the engine
         yield server
@@ -53,12 +54,12 @@ def serving(directory: Path, most: int) -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    yield from serving(tmp_path_factory.mktemp("texts"), 100_000)
+    yield from serving(tmp_path_factory.mktemp("texts"), 100_000, TIMEOUT)
 
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    yield from serving(tmp_path_factory.mktemp("strict"), MOST)
+    yield from serving(tmp_path_factory.mktemp("strict"), MOST, LONGEST)
 
 
 def speak_without_end(port: int, number: int, over: threading.Event) -> int:
