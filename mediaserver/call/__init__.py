@@ -8,9 +8,9 @@ from mediaserver.call.call import Call
 from mediaserver.call.event_sink import EventSink
 from mediaserver.call.inbound.barge_in import BargeIn
 from mediaserver.call.inbound.endpointing import Endpointer, Utterance
+from mediaserver.call.inbound.event_queue import MAX_EVENTS
 from mediaserver.call.inbound.keypad import CollectedDigits
 from mediaserver.call.inbound.monitor import InboundProblem
-from mediaserver.call.inbound.receiver import MAX_EVENTS
 from mediaserver.call.inbound.tone_listener import ToneListener
 from mediaserver.call.recording.disk import DiskExecutor
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes, create_file, make_folders

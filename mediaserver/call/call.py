@@ -12,6 +12,7 @@ from mediaserver.call.control.call_control import CallControl
 from mediaserver.call.event_sink import EventSink
 from mediaserver.call.inbound.barge_in import BargeIn, SentFrames, play_until_barge_in, wait_for_speech
 from mediaserver.call.inbound.endpointing import Endpointer
+from mediaserver.call.inbound.event_queue import iterate_events
 from mediaserver.call.inbound.keypad import CollectedDigits, Keypad
 from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.inbound.silenced import EventListener, PcmListener
@@ -80,10 +81,7 @@ class Call(CallControl):
             self._lifetime.played.add(source, queued, done)
 
     def clear(self) -> None:
-        """Stop what is playing, by a fade of 5 ms, and what is queued.
-
-        Each pending `play` returns how much of its sound was sent.
-        """
+        """Stop what plays, by a fade of 5 ms, and what is queued. Each pending `play` tells how much was sent."""
         self._pacer.cancel_all()
 
     def set_background(
@@ -105,7 +103,7 @@ class Call(CallControl):
 
     def events(self) -> AsyncIterator[Event]:
         """Iterate over the peer's events from now on. Where more than 250 are queued, the oldest are dropped."""
-        return self._receiver.events()
+        return iterate_events(self._receiver)
 
     def listen(
         self, listener: EventListener, detector: SpeechDetector | None = None

@@ -11,7 +11,8 @@ from dataclasses import replace
 import structlog
 
 from mediaserver.call.control.asterisk_channel import AsteriskChannel
-from mediaserver.call.inbound.receiver import MAX_EVENTS, Receiver
+from mediaserver.call.inbound.event_queue import MAX_EVENTS
+from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.stream import Stream, peer_variables
 from mediaserver.errors import ProtocolError
 from mediaserver.playout.pacing.pacer import Pacer

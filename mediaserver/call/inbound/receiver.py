@@ -4,10 +4,8 @@ The peer's messages are decoded into events while a handler listens. Without a l
 that a stream to which no handler listens costs nothing.
 """
 
-import asyncio
 import contextlib
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from mediaserver.audio.detection.speech_detector import SpeechDetector
@@ -19,8 +17,6 @@ from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.wire.events import Audio, Event
 from mediaserver.wire.jitter import NO_PACKETS, PacketCounts
 from mediaserver.wire.wire import Wire
-
-MAX_EVENTS = 250  # the most events that are queued for a slow iterator: five seconds of audio
 
 
 def _ignore(*args: object) -> None:
@@ -281,20 +277,3 @@ class Receiver:
         self.deliver_gathered()
         if len(self.listeners) + len(self.pcm_listeners) == 1:  # the last listener gets the audio in the buffer
             self._flush_jitter_buffer()
-
-    async def events(self) -> AsyncIterator[Event]:
-        """Iterate over events from now on. If more than 250 are queued, the oldest are dropped."""
-        pending: deque[Event] = deque(maxlen=MAX_EVENTS)
-        arrived = asyncio.Event()
-
-        def enqueue(event: Event) -> None:
-            self.dropped += len(pending) == MAX_EVENTS
-            pending.append(event)
-            arrived.set()
-
-        with self.listen(enqueue):
-            while True:
-                while pending:
-                    yield pending.popleft()
-                arrived.clear()
-                await arrived.wait()

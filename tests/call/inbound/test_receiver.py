@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mediaserver.audio.pcm import SILENCE
-from mediaserver.call.inbound.receiver import MAX_EVENTS, Receiver
+from mediaserver.call.inbound.event_queue import MAX_EVENTS, iterate_events
+from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 from mediaserver.wire.events import Audio, Digit, Event, Hangup
 from mediaserver.wire.jitter import PacketCounts
@@ -140,7 +141,7 @@ def test_after_its_close_a_receiver_calls_nobody() -> None:
 @in_virtual_time
 async def test_the_oldest_queued_events_give_way_and_are_counted(loop: VirtualLoop) -> None:
     probe = ReceiverProbe()
-    events = probe.receiver.events()
+    events = iterate_events(probe.receiver)
     first = asyncio.ensure_future(anext(events))
     await asyncio.sleep(0)
     for n in range(MAX_EVENTS):
