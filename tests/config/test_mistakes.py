@@ -118,7 +118,7 @@ TABLE = [
     ),
     (
         "[paths.'/b']\nhandler = 'hold-music'\nprompts = [3]",
-        'paths."/b": prompts[0]: should be one text, in quotes, and no list (it is 3)',
+        'paths."/b": prompts[0]: should be text, in quotes (it is 3)',
     ),
     (
         "[paths.'/b']\nhandler = 'playback'\nprompts = [['beep']]",

@@ -85,7 +85,7 @@ def _samples(codes: NDArray[np.uint8], coding: Coding) -> NDArray[np.float64]:
         case Coding.BIG_ENDIAN:
             samples = codes.view(">i2").astype(np.float64)
         case Coding.WIDE:  # the lowest byte is left out
-            samples = codes[2::3].view(np.int8) * 256.0 + codes[1::3]
+            samples = codes[2::3].view(np.int8).astype(np.float64) * 256 + codes[1::3]
         case Coding.FLOAT:
             with np.errstate(invalid="ignore"):  # of what is no number
                 floats = codes.view("<f4").astype(np.float64)
