@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -55,11 +56,11 @@ def read_metrics(text: str) -> Scrape:
 
 
 def free_port() -> int:
-    """The number of a free TCP port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A free TCP port, outside the range from which the system gives a port to each connection that is dialled."""
+    while True:
+        port = random.randrange(10_000, 32_768)  # not seeded: other processes may look for some as well
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @contextlib.contextmanager

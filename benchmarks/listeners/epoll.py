@@ -64,6 +64,7 @@ class Listeners:
         self.closed = self.bad = 0
         self.slowest = 0.0  # seconds of the longest turn, by which this process may have made frames late itself
         if server is not None:
+            server.setblocking(False)
             self._epoll.register(server, select.EPOLLIN)
 
     @property
@@ -198,7 +199,8 @@ class Listeners:
     def _establish(self, descriptor: int, now: float) -> int:
         """Continue a handshake, and make a listener once it is done. Returns the number of frames received."""
         if self._server is not None and descriptor == self._server.fileno():
-            self._begin(Answering(self._server.accept()[0]))
+            with contextlib.suppress(BlockingIOError):  # the server that dialled may have given up
+                self._begin(Answering(self._server.accept()[0]))
             return 0
         handshake, talkers = self._establishing[descriptor]
         mask = handshake.advance()
