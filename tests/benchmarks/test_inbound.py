@@ -124,7 +124,9 @@ def test_the_benchmark_without_go_says_what_to_install_and_has_all_other_rows(tm
     printed = run(tmp_path, "--only=prompt")
     lines = [" ".join(line.split()) for line in printed.splitlines()]
     assert f"{golang.missing(tmp_path)}" in lines
-    names = [line.rpartition("%")[0].rstrip("0123456789.% ") for line in lines if "%" in line]
+    # A note below the table also has a share, where the machine had no time for all frames.
+    rows = [line for line in lines if "%" in line and " streams: " not in line]
+    names = [row.rpartition("%")[0].rstrip("0123456789.% ") for row in rows]
     assert names == ["reader", "two-way", "bare loop", "naive aiohttp", "prompt", "prompt, dialled by it"]
 
 
