@@ -47,6 +47,7 @@ class Pacing:
 
     deviations: Floats  # seconds by which the time between two frames of a stream was not a ptime
     lateness: Floats  # seconds by which each frame was behind its stream's own schedule, missing frames included
+    due: Floats  # when each frame was due by that schedule, in the order of `lateness`
     drifts: Floats  # parts per million by which each stream was slower than one frame every 20 ms
 
 
@@ -65,7 +66,8 @@ def measure_pacing(streams: Integers, times: Floats, end: float) -> Pacing:
     schedules = np.minimum.reduceat(offsets, starts)
     overdue = end - (schedules + counts * PTIME)
     late = np.concatenate((offsets - np.repeat(schedules, counts), overdue[overdue > 0]))
-    return Pacing(between, late, _slopes(number, offsets, starts, counts) / PTIME * 1e6)
+    due = np.concatenate((times, np.full(np.count_nonzero(overdue > 0), end))) - late
+    return Pacing(between, late, due, _slopes(number, offsets, starts, counts) / PTIME * 1e6)
 
 
 def _slopes(number: Integers, offsets: Floats, starts: Integers, counts: Integers) -> Floats:

@@ -1,6 +1,7 @@
 """One run of listeners: connect, warm up, listen for a window of time, and report."""
 
 import gc
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from mediaserver.audio.pcm import PTIME
 from mediaserver.server.http.descriptors import raise_descriptor_limit
 
 from .arrivals import Arrivals
+from .core_waits import CoreWaits
 from .dialling import Target
 from .epoll import Listeners
 from .handshake import DialError
@@ -28,7 +30,8 @@ class Plan:
     `payload` is the number of bytes in a message, 0 where the server sends none; `rate` the number of handshakes
     per second. With `says`, a format of speech.py, the listeners talk. Newcomers take turns to dial
     `newcomers_paths`, separated by commas, if there are any, and talk with `newcomers_say`. As many listeners as
-    `leavers` hang up in one moment.
+    `leavers` hang up in one moment. Every `excuse_every` seconds it is looked for how long the server and the
+    listeners had to wait for a core, 0 never.
     """
 
     streams: int = 1000
@@ -44,6 +47,7 @@ class Plan:
     newcomers_say: str = ""
     leavers: int = 0
     leavers_after: float = 0.0
+    excuse_every: float = 0.0
 
     @property
     def frames(self) -> int:
@@ -87,12 +91,18 @@ def measure(
             talkers=_talkers(plan.newcomers_say, masked=True),
         )
         left = listeners.hang_up(before.at + plan.leavers_after, plan.leavers)
-        listeners.run(lambda now: now >= before.at + plan.seconds)
+        waits = CoreWaits((pid, os.getpid()), plan.excuse_every)
+
+        def is_over(now: float) -> bool:
+            waits.look(now)
+            return now >= before.at + plan.seconds
+
+        listeners.run(is_over)
         after = _usage(pid, talkers)
         if not listeners.complete:
             raise DialError("not all newcomers were answered in the window")
         stayed = {listener: at for listener, at in listeners.answered.items() if listener not in left}
-        figures = summarise(listeners.arrivals, stayed, before, after)
+        figures = summarise(listeners.arrivals, stayed, before, after, waits)
         figures |= {
             "payload": plan.payload,
             "kib_per_stream": grown / plan.streams / 1024,

@@ -9,6 +9,7 @@ from benchmarks.machine import SATURATED
 from mediaserver.audio.pcm import PTIME
 
 from .arrivals import Arrivals, Floats, measure_pacing, percentile
+from .core_waits import CoreWaits
 
 KEPT_UP = 0.99  # least share of the due frames that a server must send to count as keeping up
 _SILENCE = 10 * PTIME  # seconds without a frame, at either end of the window, that make a stream a silent one
@@ -36,6 +37,8 @@ class Report:
     lateness_p99: float  # lateness of frames behind their stream's own schedule
     lateness_p999: float
     lateness_max: float
+    excused_p99: float  # the same without the time for which the server, or the listeners, waited for a core
+    excused_p999: float
     first_frame_p99: float  # time from the answer to the handshake to the first frame, in the first group
     drift_ppm: float  # drift of the worst stream in parts per million
     kib_per_stream: float  # resident memory by which the server grew, before the window
@@ -90,10 +93,13 @@ class Usage:
     said: int
 
 
-def summarise(arrivals: Arrivals, answered: Mapping[int, float], before: Usage, after: Usage) -> dict[str, float]:
+def summarise(
+    arrivals: Arrivals, answered: Mapping[int, float], before: Usage, after: Usage, core_waits: CoreWaits
+) -> dict[str, float]:
     """The figures of a window by the names of `Report`.
 
     `answered` has all streams that are told of; those answered during the window are newcomers.
+    `core_waits` has the time for which the server and the listeners waited for a core.
     """
     seconds, cpu, said = after.at - before.at, after.server - before.server, after.said - before.said
     group = [stream for stream, at in answered.items() if at < before.at]
@@ -108,6 +114,8 @@ def summarise(arrivals: Arrivals, answered: Mapping[int, float], before: Usage, 
     newcomers = _milliseconds([wait for stream, wait in waits.items() if answered[stream] >= before.at])
     due = len(group) * seconds / PTIME
     deviation, lateness = result.deviations * 1000, result.lateness * 1000
+    waited = core_waits.between(result.due, result.due + result.lateness) * 1000
+    excused = np.maximum(0.0, lateness - waited)
     return {
         "streams": len(group),
         "seconds": seconds,
@@ -124,6 +132,8 @@ def summarise(arrivals: Arrivals, answered: Mapping[int, float], before: Usage, 
         "lateness_p99": percentile(lateness, 99),
         "lateness_p999": percentile(lateness, 99.9),
         "lateness_max": percentile(lateness, 100),
+        "excused_p99": percentile(excused, 99),
+        "excused_p999": percentile(excused, 99.9),
         "first_frame_p99": percentile(first, 99),
         "drift_ppm": percentile(np.abs(result.drifts), 100),
         "silent": len(group) - len(np.intersect1d(first_heard, last_heard)),

@@ -16,6 +16,7 @@ from mediaserver.wire.voipbin.actions import Action
 from mediaserver.wire.voipbin.destination import Destination
 
 Work = Coroutine[Any, Any, None]  # the coroutine of a handler
+CallSoon = Callable[[Callable[[], None]], object]  # has the event loop call a function soon
 
 
 class Lifetime:
@@ -23,9 +24,12 @@ class Lifetime:
 
     A `Lifetime` refers neither to its session nor to its call, which both refer to it. Without a cycle of
     references, a stream that is over is freed at once, not only by a garbage collection.
+
+    `call_soon` calls the function that ends the handler, by default in the event loop's next turn.
     """
 
     __slots__ = (
+        "_call_soon",
         "_successor",
         "closings",
         "control",
@@ -40,7 +44,7 @@ class Lifetime:
         "task",
     )
 
-    def __init__(self, stream: Stream, clock: Clock) -> None:
+    def __init__(self, stream: Stream, clock: Clock, call_soon: CallSoon | None = None) -> None:
         self.stream = stream  # the stream's identity, replaced if the peer names itself or its call later
         self.control = PeerControl()
         self.closings = Closings()  # the handlers' own connections that are being closed
@@ -49,7 +53,9 @@ class Lifetime:
         self.hanging_up = False  # whether the peer is to hang the call up when the stream ends
         self.next: Destination | Sequence[Action] | None = None  # where the call goes when the stream ends
         self.end: End | None = None
-        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done when `end` is known
+        loop = asyncio.get_running_loop()
+        self._call_soon: CallSoon = call_soon or loop.call_soon
+        self.over: asyncio.Future[None] = loop.create_future()  # done when `end` is known
         self.task: asyncio.Task[None] | None = None  # the task that runs the handler
         self._successor: Callable[[], Work] | None = None  # begins the work that is to replace the present work
 
@@ -120,12 +126,13 @@ class Lifetime:
         if self.end is None:
             self.end = end
             self.over.set_result(None)
-            asyncio.get_running_loop().call_soon(self._cancel)
+            self._call_soon(self._cancel)
 
     def _cancel(self) -> None:
         """Cancel the handler.
 
-        This runs one turn of the loop after `finish`, so that a handler that called `finish` can return first.
+        This runs a turn of the loop or more after `finish`, so that a handler that called `finish` can return
+        first.
         """
         if self.task is not None:
             self.task.cancel()

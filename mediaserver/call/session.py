@@ -14,7 +14,7 @@ from mediaserver.call.control.peer_control import PeerControl
 from mediaserver.call.event_sink import EventSink, NullEventSink
 from mediaserver.call.inbound.monitor import InboundMonitor, InboundProblem
 from mediaserver.call.inbound.receiver import Receiver
-from mediaserver.call.lifetime import Lifetime
+from mediaserver.call.lifetime import CallSoon, Lifetime
 from mediaserver.call.playout_hold import PlayoutHold
 from mediaserver.call.stream import Clock, Stream
 from mediaserver.call.summary import SessionFacts, summarise, wire_facts
@@ -48,10 +48,11 @@ class Session:
         clock: Clock = time.monotonic,
         event_sink: EventSink | None = None,
         speech: SpeechService | None = None,
+        call_soon: CallSoon | None = None,
     ) -> None:
         self._pacer, self._clock, self.started = pacer, clock, clock()
         self.receiver = Receiver(wire, clock, self._on_listener_error, self._on_signal, self._on_audio_expected)
-        self._lifetime = Lifetime(stream, clock)
+        self._lifetime = Lifetime(stream, clock, call_soon)
         self.closings, self.failures = self._lifetime.closings, self._lifetime.failures
         sink = event_sink or NullEventSink()
         self.call = Call(self._lifetime, library, pacer, self.receiver, clock, sink, speech or SpeechService())

@@ -8,6 +8,7 @@ from pydantic import Field
 from mediaserver.audio import noise
 from mediaserver.audio.pcm import to_bytes
 from mediaserver.call import Call
+from mediaserver.config.speech_settings import SpeechSettings
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.source import Clip
@@ -22,6 +23,10 @@ class Noise(Handler):
     """Plays telephone-band comfort noise until the peer hangs up. Each call starts at a random frame of it."""
 
     level: float = Field(-50.0, ge=-90, le=-10, description="The level in dBm0.")
+
+    def prepare(self, speech: SpeechSettings) -> None:
+        """Render the noise, which takes some milliseconds."""
+        _clip(self.level)
 
     async def run(self, call: Call) -> None:
         """Play the noise until the peer hangs up."""

@@ -35,7 +35,15 @@ def open_session(
     default, the session then ends.
     """
     pacer = Pacer(engine.ticker, wire, transport, stall_timeout=engine.settings.server.stall_timeout)
-    session = Session(stream, wire, engine.library, pacer, event_sink=engine.event_sink, speech=engine.speech)
+    session = Session(
+        stream,
+        wire,
+        engine.library,
+        pacer,
+        event_sink=engine.event_sink,
+        speech=engine.speech,
+        call_soon=engine.handler_ends.call_soon,
+    )
     pacer.on_stalled = on_stall or partial(session.finish, _STALLED)
     session.receiver.gatherer = engine.frame_gatherer
     session.hold_inbound()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import encodings.idna  # noqa: F401 - or the first connection would import it, amid calls
 import socket
 import weakref
 from functools import partial

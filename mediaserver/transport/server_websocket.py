@@ -20,14 +20,16 @@ _COUNTED = (WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.PING, WSMsgType.PONG)
 _CLOSED = WSMessage(WSMsgType.CLOSED, None, None)
 
 
-def _ignore_data() -> None:
-    """Do nothing. Stands in for the function that begins to receive."""
+def _do_nothing() -> None:
+    """Do nothing. Stands in for a function that begins to receive, or that sends overdue frames."""
 
 
 class ServerWebSocket(asyncio.Protocol):
     """The WebSocket of one stream, and the asyncio protocol of its transport: it receives, writes and closes.
 
     `transport` is None once the connection is lost. `on_lost` is called when all bytes received before are parsed.
+    `run_overdue` sends the overdue frames of all streams. It is called whenever the connection receives something
+    or is lost, because that may happen to many connections in one turn of the event loop.
     """
 
     __slots__ = (
@@ -39,13 +41,18 @@ class ServerWebSocket(asyncio.Protocol):
         "_pong_bytes",
         "_pong_due",
         "_processing",
+        "_run_overdue",
         "closed",
         "pongs",
         "transport",
     )
 
     def __init__(
-        self, transport: asyncio.Transport, max_message_bytes: int, on_lost: Callable[["ServerWebSocket"], None]
+        self,
+        transport: asyncio.Transport,
+        max_message_bytes: int,
+        on_lost: Callable[["ServerWebSocket"], None],
+        run_overdue: Callable[[], None] = _do_nothing,
     ) -> None:
         self.transport: asyncio.Transport | None = transport
         self.closed = False  # whether a close frame was sent or received, so that nothing more is sent
@@ -56,14 +63,15 @@ class ServerWebSocket(asyncio.Protocol):
         self._processing = 0  # number of bytes of the message that is being processed
         self._frames: FrameReader[Any] | None = None
         self._max_message_bytes = max_message_bytes
-        self._on_data: Callable[[], None] = _ignore_data
-        self._on_lost = on_lost
+        self._on_data: Callable[[], None] = _do_nothing
+        self._on_lost, self._run_overdue = on_lost, run_overdue
         transport.set_protocol(self)
 
     # -- bytes that the peer sends -------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes from the peer. Whole frames are left to the poller from now on."""
+        self._run_overdue()
         parser, frames = self._parser, self._frames
         if parser is None:
             if self._pong_due and websocket.is_pong(data):
@@ -77,6 +85,7 @@ class ServerWebSocket(asyncio.Protocol):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Note that the connection is lost. Bytes that the peer sent before are still parsed and received."""
+        self._run_overdue()
         parser = self._parser or self._begin_parsing()
         self.transport = None
         unread = self._frames.drain() if self._frames is not None else b""
@@ -150,14 +159,14 @@ class ServerWebSocket(asyncio.Protocol):
 
     def lift_limits(self) -> None:
         """Stop enforcing limits, because the stream is over and its messages are no longer counted."""
-        self._on_data = _ignore_data
+        self._on_data = _do_nothing
         if self._parser is not None:
             self._parser.lift_limits()
 
     def release(self) -> None:
         """Stop parsing, because the connection is closed or closing."""
         self.stop_polling()
-        self._on_data = _ignore_data
+        self._on_data = _do_nothing
         self._open_parser().stop()
 
     # -- messages, and closing the WebSocket ---------------------------------------------------------------------

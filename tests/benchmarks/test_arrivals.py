@@ -53,6 +53,12 @@ def test_a_frame_that_has_not_come_is_late_as_well() -> None:
     assert sorted(np.round(result.lateness * 1000, 6)) == [0, 0, 0, 0, 0, 0, 5, 5, 35, 45]
 
 
+def test_each_lateness_comes_with_when_the_frame_was_due() -> None:
+    result = measure_pacing(*paced([5.0, 31.0], [15.0, 35.0, 55.0], end=60))
+    told = zip(np.round(result.due * 1000, 6), np.round(result.lateness * 1000, 6), strict=True)
+    assert sorted(told) == [(5, 0), (15, 0), (25, 6), (35, 0), (45, 15), (55, 0)]
+
+
 def test_a_stream_of_one_frame_has_no_rhythm() -> None:
     result = measure_pacing(*paced([1.0], [0.0, 20.0], [2.0]))
     assert (len(result.deviations), len(result.lateness), len(result.drifts)) == (1, 4, 1)

@@ -184,6 +184,40 @@ async def test_a_full_collection_waits_until_few_streams_play(loop: VirtualLoop)
 
 
 @in_virtual_time
+async def test_after_a_long_full_collection_the_next_one_waits_until_no_stream_plays(loop: VirtualLoop) -> None:
+    playing, cpu_time, lasts, Cycle.collected = 1, 0.0, 0.03, 0
+
+    def cpu_clock() -> float:
+        """Every other look at the clock, a collection lies between the look and the one before."""
+        nonlocal cpu_time
+        cpu_time += lasts
+        return cpu_time
+
+    garbage = GarbageCollector(lambda: playing, cpu_clock)
+    garbage.start()
+    try:
+        await asyncio.sleep(60)
+        old = Cycle()
+        gc.collect(1)
+        gc.collect(1)
+        del old
+        await asyncio.sleep(600)
+        assert not Cycle.collected
+        playing, lasts = 0, 0.001
+        await asyncio.sleep(60)
+        assert Cycle.collected == 1
+        playing = 100
+        old = Cycle()
+        gc.collect(1)
+        gc.collect(1)
+        del old
+        await asyncio.sleep(60)
+        assert Cycle.collected == 2
+    finally:
+        garbage.stop()
+
+
+@in_virtual_time
 async def test_a_full_collection_waits_an_hour_at_most(loop: VirtualLoop) -> None:
     Cycle.collected = 0
     garbage = GarbageCollector(lambda: 1000)

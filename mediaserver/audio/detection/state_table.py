@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-_FEWEST = 16  # number of rows of a new table
+# The number of rows of a new table: more than one process can serve. To add rows later takes milliseconds, in
+# which all calls are late. The memory of rows that were never taken is not resident.
+_ROWS = 4096
 
 Field = tuple[str, DTypeLike, tuple[int, ...]]  # the name, the type and the shape of what a row has in a column
 Columns = dict[str, NDArray[Any]]
@@ -15,12 +17,13 @@ Columns = dict[str, NDArray[Any]]
 class StateTable:
     """A table with one row for each detector of a kind. A row's fields are those of `fields`.
 
-    Each column is an array of its own: numpy takes rows out of a whole array in a third of the time.
+    It has `rows` rows, and grows if they do not suffice. Each column is an array of its own: numpy takes rows out
+    of a whole array in a third of the time.
     """
 
-    def __init__(self, fields: Sequence[Field]) -> None:
-        self.columns: Columns = {name: np.zeros((_FEWEST, *shape), kind) for name, kind, shape in fields}
-        self._free = list(range(_FEWEST))
+    def __init__(self, fields: Sequence[Field], rows: int = _ROWS) -> None:
+        self.columns: Columns = {name: np.zeros((rows, *shape), kind) for name, kind, shape in fields}
+        self._free = list(reversed(range(rows)))  # the first rows are taken first
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))

@@ -72,6 +72,7 @@ class Pacer(Sequencer):
         self._started = False
         self._slow_peer.cancel()
         self._leave_slot()
+        self._ticker.run_overdue()  # the connections of many streams may be lost in one turn of the event loop
 
     def reconnect(self, wire: Wire, transport: Transport) -> None:
         """Use another connection. The next `start` continues the current source where it was paused."""

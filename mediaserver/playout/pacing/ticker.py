@@ -208,6 +208,15 @@ class Ticker:
         finally:  # arm the alarm even after an error, or all streams would stop
             self._arm_alarm()
 
+    def run_overdue(self) -> None:
+        """Run every tick that is due, if there is one.
+
+        Work of which there may be much in one turn of the event loop, such as the ends of many streams, calls this
+        in between, so that it does not make the other streams late.
+        """
+        if self._clock() - self._epoch >= self._next * self._step:
+            self.tick()
+
     def _run_slot(self, slot: Slot, late: int) -> None:
         """Run the due ticks of a slot, which is `late` steps of the wheel behind its schedule: normally one tick.
 

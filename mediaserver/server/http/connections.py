@@ -34,12 +34,18 @@ class Connections(HttpServer):
     """All connections of the media ports. Calling the object makes the asyncio protocol of a new HTTP connection.
 
     `handle_request` handles the one request that a connection may make. `settings` returns the limits in force.
+    `run_overdue` sends the frames of all streams that are overdue.
     """
 
     def __init__(
-        self, handle_request: RequestHandler, settings: Callable[[], ServerSettings], metrics: Metrics
+        self,
+        handle_request: RequestHandler,
+        settings: Callable[[], ServerSettings],
+        metrics: Metrics,
+        run_overdue: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(handle_request)
+        self._run_overdue = run_overdue
         self.settings, self.metrics, self.refusals = settings, metrics, Refusals(metrics)
         self.handshake_rate = RateLimiter()  # limits the rate of handshakes of peers that have access
         self.handshaking: EvictionQueue = {}  # connections whose TLS handshake, request or UUID is not complete
@@ -118,7 +124,8 @@ class Connections(HttpServer):
             raise ConnectionResetError
         bound_send_buffer(transport)
         transport.write(response)
-        websocket = ServerWebSocket(transport, self.settings().max_message_bytes, self._websockets.discard)
+        limit = self.settings().max_message_bytes
+        websocket = ServerWebSocket(transport, limit, self._websockets.discard, self._run_overdue)
         self._websockets.add(websocket)
         http.detach(websocket.data_received)
         return websocket

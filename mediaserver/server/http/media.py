@@ -36,7 +36,9 @@ class MediaEndpoint:
     def __init__(self, engine: Engine) -> None:
         self._engine, self._streams = engine, engine.streams
         self._warned_of_proxy, self._heartbeats = False, Timers()
-        self.connections = Connections(self._handle, lambda: engine.settings.server, engine.metrics)
+        self.connections = Connections(
+            self._handle, lambda: engine.settings.server, engine.metrics, engine.ticker.run_overdue
+        )
         self.admission = AdmissionControl(engine, self.connections)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:

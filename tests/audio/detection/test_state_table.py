@@ -12,7 +12,7 @@ from mediaserver.audio.detection.state_table import StateTable
 
 
 def test_rows_keep_what_is_in_them_while_the_table_grows() -> None:
-    table = StateTable([("number", np.int64, ()), ("pair", np.float32, (2,))])
+    table = StateTable([("number", np.int64, ()), ("pair", np.float32, (2,))], rows=16)
     taken = []
     for number in range(40):
         taken.append(index := table.add())
@@ -45,3 +45,14 @@ def test_a_detector_that_is_gone_leaves_its_row(kind: type, table: StateTable) -
     for _ in range(2 * before):
         kind()
     assert len(table) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "table"), [(SpeechDetector, speech_detector._STATES), (DtmfDetector, dtmf._STATES)]
+)
+def test_rows_for_thousands_of_calls_are_there_from_the_start(kind: type, table: StateTable) -> None:
+    """To copy the rows of so many into a larger table would take milliseconds, in which all calls are late."""
+    columns = dict(table.columns)
+    detectors = [kind() for _ in range(3000)]
+    assert len(detectors) == 3000
+    assert all(table.columns[name] is column for name, column in columns.items())

@@ -37,6 +37,22 @@ async def test_a_frame_due_when_the_stream_stops_is_not_counted(loop: VirtualLoo
     assert stream.pacer.frames == stream.ticker.frames == 2
 
 
+@in_virtual_time
+async def test_the_end_of_a_stream_sends_what_is_overdue_to_others(loop: VirtualLoop) -> None:
+    """As when many streams end in one turn of the event loop: none of the frames waits until all have ended."""
+    ending = [VirtualStream(loop, PCM)]
+    ending += [VirtualStream(loop, PCM, ending[0].ticker) for _ in range(2)]
+    other = VirtualStream(loop, PCM, ending[0].ticker)
+    for stream in (*ending, other):
+        stream.pacer.start()
+    await other.until(25)
+    for stream in ending:
+        stream.pacer.stop()
+        loop.stall(10)  # what else is done at the end of a stream
+    assert other.transport.times == [1, 21, 45]  # what is due at 41 ms is sent at the end of the third
+    assert [stream.transport.times for stream in ending] == [[1, 21]] * 3
+
+
 @pytest.mark.parametrize(
     ("lead", "lost", "late", "skipped"),
     [(0, 1, 0, 1), (0, 10, 0, 10), (1, 1, 1, 0), (2, 1, 1, 0), (3, 3, 3, 0), (2, 10, 2, 8), (3, 500, 3, 497)],
