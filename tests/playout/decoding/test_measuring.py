@@ -53,6 +53,7 @@ def test_a_file_of_the_telephone_s_own_rate_has_its_defects_too(tmp_path: Path) 
     voice[[12_000, 12_001, 12_002, 20_000, 20_001, 20_002]] = 32767
     found = measured(tmp_path, voice)
     assert found.clipped_runs == 2
+    assert measured(tmp_path, np.concatenate((voice, np.full(3, 32767, np.int16)))).clipped_runs == 3  # at the end
     assert (found.offset, found.offset_removed) == (pytest.approx(0, abs=0.001), False)
     assert found.out_of_band == pytest.approx(0, abs=0.01)
     low = measured(tmp_path, (sine(100, 3, 8000, 0.2) * 32767).astype(np.int16))
