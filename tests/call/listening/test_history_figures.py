@@ -144,6 +144,12 @@ def test_each_counter_is_an_impairment_of_its_name_from_the_look_before_on() -> 
     assert impairments(history)[5:] == [("late", 3, 4, 1)]
 
 
+def test_what_was_counted_by_the_first_look_is_an_impairment_from_the_beginning_on() -> None:
+    history = CallHistory()
+    history.look(1, None, None, (1, 1, 1, 1, 1), 1, wanted=False)
+    assert [each[1:] for each in impairments(history)] == [(0, 1, 1)] * 5
+
+
 def test_a_peer_that_stops_to_send_for_five_seconds_leaves_one_gap() -> None:
     history = CallHistory()
     counts = [1, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 4]

@@ -64,6 +64,10 @@ def test_a_prompt_is_too_soft_or_too_loud_as_it_is_played(loudness: float, gain:
     assert describe_loudness(prompt_of(loudness, peak=AMPLE), gain) == told
 
 
+def test_without_a_gain_a_prompt_is_judged_as_it_is() -> None:
+    assert describe_loudness(prompt_of(-38.5)).startswith("is soft: -38.5 LUFS")
+
+
 @pytest.mark.parametrize(("samples", "told"), [(3199, False), (3200, True)])
 def test_a_sound_that_is_too_short_to_have_a_loudness_is_not_judged(samples: int, told: bool) -> None:
     assert bool(describe_loudness(prompt_of(-50.0, samples))) is told
@@ -74,7 +78,13 @@ def test_a_sound_that_is_too_short_to_have_a_loudness_is_not_judged(samples: int
 
 def test_a_good_prompt_has_figures_and_no_warning() -> None:
     measured = GOOD._replace(
-        level=-25.96, gain=1.04, offset=-0.0006, silence_before=0.124, silence_after=0.999, out_of_band=0.1234
+        level=-25.46,
+        gain=1.44,
+        offset=-0.0904,
+        offset_removed=True,
+        silence_before=0.124,
+        silence_after=0.999,
+        out_of_band=0.1234,
     )
     assert describe_prompt(prompt_of(), measured, (0.0126, False), levelled=False) == {
         "name": "a",
@@ -82,9 +92,9 @@ def test_a_good_prompt_has_figures_and_no_warning() -> None:
         "source": "WAV 8000 Hz 16-bit mono",
         "peak_dbfs": -3.0,
         "loudness_lufs": -26.0,
-        "level_dbov": -26.0,
-        "gain_db": 1.0,
-        "dc_percent": -0.1,
+        "level_dbov": -25.5,
+        "gain_db": 1.4,
+        "dc_percent": -9.0,
         "clipped_runs": 0,
         "silence_before_s": 0.12,
         "silence_after_s": 1.0,
