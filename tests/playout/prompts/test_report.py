@@ -83,7 +83,7 @@ def test_a_good_prompt_has_figures_and_no_warning() -> None:
         offset=-0.0904,
         offset_removed=True,
         silence_before=0.124,
-        silence_after=0.999,
+        silence_after=0.876,
         out_of_band=0.1234,
     )
     assert describe_prompt(prompt_of(), measured, (0.0126, False), levelled=False) == {
@@ -97,7 +97,7 @@ def test_a_good_prompt_has_figures_and_no_warning() -> None:
         "dc_percent": -9.0,
         "clipped_runs": 0,
         "silence_before_s": 0.12,
-        "silence_after_s": 1.0,
+        "silence_after_s": 0.88,
         "out_of_band_percent": 12.3,
         "loop_step_percent": 1.3,
         "warnings": [],
