@@ -1,7 +1,7 @@
 """Spoken texts under virtual time: whose texts wait for others, and which of them are alike."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -140,13 +140,17 @@ def test_a_text_is_checked_before_calls_come_as_far_as_it_can_be() -> None:
     SpokenPrompt.model_validate({"say": "{name}"}).validate_values({"name": "Bob"}, speech)
 
 
+def lengths(sounds: Iterable[Any]) -> list[int]:
+    return [sound.samples for sound in sounds]
+
+
 @in_virtual_time
 async def test_recorded_prompts_are_those_of_the_call_or_of_another_snapshot(loop: VirtualLoop) -> None:
     sounds = {"one": np.ones(800, np.int16), "other": np.ones(1600, np.int16)}
     call, later = Caller(loop, library_of(sounds)).session.call, library_of({"one": np.ones(2400, np.int16)})
     playback = Playback.model_validate({"prompts": ["one"], "fallback": "one"})
-    assert [each.samples for each in playback.render(["one", "other"], call)] == [800, 1600]
-    assert [each.samples for each in playback.render(["one"], call, prompts=later.snapshot)] == [2400]
+    assert lengths(playback.render(["one", "other"], call)) == [800, 1600]
+    assert lengths(playback.render(["one"], call, prompts=later.snapshot)) == [2400]
     with pytest.raises(PromptError, match='no prompt "other"'):
         playback.render(["other"], call, prompts=later.snapshot)
     no_fallback = Playback.model_validate({"prompts": ["one"], "fallback": "gone"})

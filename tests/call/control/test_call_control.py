@@ -1,6 +1,8 @@
 """What a handler may do with its call besides media: work that a flow may cut short, and the stream's end."""
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from mediaserver.call.control.peer_control import PeerControl
 from mediaserver.call.lifetime import Lifetime
 from mediaserver.call.stream import Stream
 from mediaserver.errors import CallControlError
+from mediaserver.wire.voipbin.actions import Action
 from mediaserver.wire.voipbin.destination import Destination
 from tests.virtual import VirtualLoop, in_virtual_time
 
@@ -89,10 +92,11 @@ async def test_the_work_of_a_handler_that_is_cancelled_ends_before_it(loop: Virt
 
 @in_virtual_time
 async def test_a_handler_ends_the_stream_with_a_code_and_a_text(loop: VirtualLoop) -> None:
-    for arguments, end in [
+    cases: list[tuple[tuple[Any, ...], End]] = [
         ((), End(EndReason.FINISHED, CloseCode.NORMAL)),
         ((CloseCode.GOING_AWAY, "until later"), End(EndReason.FINISHED, CloseCode.GOING_AWAY, "until later")),
-    ]:
+    ]
+    for arguments, end in cases:
         lifetime = lifetime_of(loop)
         CallControl(lifetime).close(*arguments)
         CallControl(lifetime).close(CloseCode.INTERNAL_ERROR)  # it is over
@@ -130,6 +134,19 @@ async def test_actions_of_a_flow_run_once_they_are_valid(loop: VirtualLoop) -> N
     assert lifetime.next is None
     call.run_actions([{"type": "stop"}, {"type": "hangup"}])
     assert lifetime.next == ({"type": "stop"}, {"type": "hangup"})
+
+
+@in_virtual_time
+async def test_what_a_flow_can_do_with_a_call_is_asked_of_it(loop: VirtualLoop) -> None:
+    asked: list[object] = []
+
+    class Asked(FlowControl):
+        def require(self, destination: Destination | Sequence[Action]) -> None:
+            asked.append(destination)
+
+    destination = Destination.parse("+4930123456")
+    call_of(loop, Asked()).require_control(destination)
+    assert asked == [destination]
 
 
 @in_virtual_time

@@ -91,3 +91,15 @@ async def test_the_name_of_an_unsupported_format_is_cut(loop: VirtualLoop) -> No
     session = Asterisk(loop).session
     session.receive_text(f"MEDIA_START format:{'x' * 50} optimal_frame_size:320")
     assert session.summary()["wire"] == f"chan_websocket/{'x' * 20}"
+
+
+@in_virtual_time
+async def test_first_messages_are_buffered_up_to_half_a_megabyte_and_the_oldest_give_way(
+    loop: VirtualLoop,
+) -> None:
+    session = Asterisk(loop).session
+    session.hold_inbound()
+    half = 256 * 1024
+    for size, dropped in ((half, 0), (half, 0), (1, 1), (1, 1), (half - 2, 1), (1, 2)):
+        session.receive_binary(bytes(size))
+        assert session.receiver.dropped == dropped
