@@ -4,7 +4,6 @@ import asyncio
 import json
 
 import pytest
-from structlog.testing import capture_logs
 
 from mediaserver.call import Call, CloseCode, End, EndReason, Stream
 from mediaserver.playout.sources.source import Clip, PlaybackResult
@@ -420,19 +419,3 @@ async def test_the_channel_s_id_names_a_call_that_has_no_name(loop: VirtualLoop,
         "connection_id": "media1",
         "name": "value",
     }
-
-
-@in_virtual_time
-async def test_events_without_their_fields_end_nothing(loop: VirtualLoop) -> None:
-    """A key without a name is no key. An error is logged without its reason, or with the begin of a long one."""
-    for error, why in (("ERROR", ""), (f"ERROR error_text:{'x' * 300}", "x" * 200)):
-        session = Asterisk(loop).session
-        session.receive_text(PLAIN.format("slin", 320))
-        session.receive_text("DTMF_END channel_id:ws-1")
-        assert session.texts == 1
-        with capture_logs() as logged:
-            session.receive_text(error)
-        assert [(line["event"], line["stream"], line["why"]) for line in logged] == [
-            ("Asterisk command refused", "id", why)
-        ]
-        assert session.end is None

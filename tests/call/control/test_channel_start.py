@@ -1,8 +1,10 @@
-"""The first messages of a peer that may be Asterisk's channel: what is buffered, and what is known of the call."""
+"""The first messages of a peer that may be Asterisk's channel: what is buffered, known, and missing."""
+
+from structlog.testing import capture_logs
 
 from mediaserver.call import Call, CloseCode, Stream
 from mediaserver.wire.events import Audio, Digit, Event
-from tests.call.control.test_asterisk_channel import Asterisk
+from tests.call.control.test_asterisk_channel import PLAIN, Asterisk
 from tests.virtual import VirtualLoop, in_virtual_time
 
 
@@ -103,3 +105,19 @@ async def test_first_messages_are_buffered_up_to_half_a_megabyte_and_the_oldest_
     for size, dropped in ((half, 0), (half, 0), (1, 1), (1, 1), (half - 2, 1), (1, 2)):
         session.receive_binary(bytes(size))
         assert session.receiver.dropped == dropped
+
+
+@in_virtual_time
+async def test_events_without_their_fields_end_nothing(loop: VirtualLoop) -> None:
+    """A key without a name is no key. An error is logged without its reason, or with the begin of a long one."""
+    for error, why in (("ERROR", ""), (f"ERROR error_text:{'x' * 300}", "x" * 200)):
+        session = Asterisk(loop).session
+        session.receive_text(PLAIN.format("slin", 320))
+        session.receive_text("DTMF_END channel_id:ws-1")
+        assert session.texts == 1
+        with capture_logs() as logged:
+            session.receive_text(error)
+        assert [(line["event"], line["stream"], line["why"]) for line in logged] == [
+            ("Asterisk command refused", "id", why)
+        ]
+        assert session.end is None
