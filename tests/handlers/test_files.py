@@ -6,9 +6,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
-from mediaserver.call import Stream
+from mediaserver.call import FileModes, Stream
+from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.common import files
+from tests.call.caller import Caller
+from tests.handlers.test_handlers import library_of
+from tests.virtual import VirtualLoop, in_virtual_time
 
 
 @pytest.mark.parametrize(
@@ -58,3 +63,50 @@ def test_templates_of_names_within_the_folder(template: str) -> None:
 def test_templates_of_names_outside_of_the_folder_are_mistakes(template: str) -> None:
     with pytest.raises(ValueError, match=re.escape(template) if template != "a\nb" else "must name"):
         files.validate_template(template)
+
+
+@pytest.mark.parametrize(
+    ("value", "segment"),
+    [
+        ("x" * 60, "x" * 60),
+        ("x" * 61, "x" * 60),
+        ("x" + "ä" * 30, "x" + "ä" * 29),  # never half a character
+        ("a/../b\n\tc", "a-..-b-c"),
+        (".hidden", "hidden"),
+        ("-.-", "none"),
+        ("a@b+c_d", "a@b+c_d"),
+    ],
+)
+def test_a_value_in_a_name_is_short_and_leads_nowhere(value: str, segment: str) -> None:
+    assert files.expand_template(Path(), "{stream}", Stream(value, "/", "p")).name == segment
+
+
+def test_lines_have_the_permissions_of_the_settings_and_so_have_new_folders(tmp_path: Path) -> None:
+    files.append_json_lines(tmp_path, tmp_path / "a/b.jsonl", [{"a": 1}], FileModes(0o600, 0o700))
+    assert (tmp_path / "a/b.jsonl").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
+
+
+@in_virtual_time
+async def test_the_first_failure_to_write_a_file_is_told_and_no_other_error_is_taken_for_one(
+    loop: VirtualLoop,
+) -> None:
+    caller = Caller(loop, library_of({}))
+    writer = files.CallFileWriter(caller.session.call, EventKind.REPORT_FAILED)
+    written: list[object] = []
+
+    def fail(error: Exception) -> None:
+        raise error
+
+    with capture_logs() as logged:
+        await writer.write(Path("a"), written.append, 1)
+        assert (written, writer.failed, logged) == ([1], False, [])
+        await writer.write(Path("b"), fail, OSError(28, "No space left on device"))
+        await writer.write(Path("c"), fail, OSError(5, "Input/output error"))
+    assert writer.failed
+    assert caller.backend.events_of("report.failed") == [{"file": "b", "error": "No space left on device"}]
+    assert [(line["event"], line["log_level"], line["file"], line["stream"]) for line in logged] == [
+        ("report not written", "error", "b", "id")
+    ]
+    with pytest.raises(LookupError):
+        await writer.write(Path("d"), fail, LookupError())

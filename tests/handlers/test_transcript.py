@@ -1,5 +1,7 @@
 """The two files of a transcript: lines of JSON, and captions. Both are whole after every write."""
 
+import asyncio
+import itertools
 import json
 import os
 import re
@@ -8,7 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from mediaserver.handlers.common.transcript import Caption, Line, TranscriptFile, webvtt_cue
+from mediaserver.call import DEFAULT_MODES, FileModes
+from mediaserver.handlers.common.transcript import (
+    Caption,
+    Line,
+    Speaker,
+    Transcript,
+    TranscriptFile,
+    webvtt_cue,
+)
+from tests.call.caller import Caller
+from tests.handlers.test_handlers import library_of
+from tests.virtual import VirtualLoop, in_virtual_time
 
 TIME = r"(\d{2,}):([0-5]\d):([0-5]\d)\.(\d{3})"
 
@@ -110,3 +123,55 @@ def test_captions_are_in_the_order_of_their_starts(tmp_path: Path) -> None:
         (7.0, 8.0, "next"),
     ]
     assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 4
+
+
+# -- the transcript of a call ----------------------------------------------------------------------
+
+
+@in_virtual_time
+async def test_a_line_has_what_was_said_and_its_caption_what_was_heard_of_it(
+    loop: VirtualLoop, tmp_path: Path
+) -> None:
+    call = Caller(loop, library_of({})).session.call
+    transcript = Transcript(call, tmp_path, "{id}.jsonl", FileModes(0o600, 0o700))
+    times = {"start_s": 1.0, "end_s": 2.0}
+    transcript.add(Speaker.CALLER, {"text": "Hello.", **times})
+    transcript.add(Speaker.ASSISTANT, {"text": "Hello there.", "heard": "Hello", **times})
+    transcript.add(Speaker.ASSISTANT, {"text": "Not heard.", "heard": "", **times})
+    transcript.add_failure({"why": "no voice"})
+    await transcript.close()
+    lines = [json.loads(line) for line in (tmp_path / "id.jsonl").read_text().splitlines()]
+    assert [line.pop("time")[-1] for line in lines] == ["Z"] * 4
+    common = {"stream": "id", "path": "/path"}
+    assert lines == [
+        {**common, "who": "caller", "text": "Hello.", **times},
+        {**common, "who": "assistant", "text": "Hello there.", "heard": "Hello", **times},
+        {**common, "who": "assistant", "text": "Not heard.", "heard": "", **times},
+        {**common, "who": "failure", "why": "no voice"},
+    ]
+    assert [text for _, _, text in captions((tmp_path / "id.vtt").read_text())] == ["Hello.", "Hello"]
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("id.jsonl", "id.vtt")] == [0o600] * 2
+
+
+@in_virtual_time
+async def test_a_transcript_without_a_file_is_none(loop: VirtualLoop, tmp_path: Path) -> None:
+    transcript = Transcript(Caller(loop, library_of({})).session.call, tmp_path, None, DEFAULT_MODES)
+    transcript.add(Speaker.CALLER, {"text": "Hello.", "start_s": 1.0, "end_s": 2.0})
+    await transcript.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+@in_virtual_time
+async def test_lines_that_come_while_others_are_written_are_written_next(
+    loop: VirtualLoop, tmp_path: Path
+) -> None:
+    """None is lost, also where a write has ended before the next line comes."""
+    loop.jobs_last = itertools.repeat(0.5)
+    transcript = Transcript(Caller(loop, library_of({})).session.call, tmp_path, "a.jsonl", DEFAULT_MODES)
+    for at in (0.0, 0.2, 0.3, 2.0):
+        await asyncio.sleep(at - loop.time())
+        transcript.add(Speaker.CALLER, {"text": f"{at}", "start_s": at, "end_s": at + 0.1})
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 3
+    await transcript.close()
+    lines = (tmp_path / "a.jsonl").read_text().splitlines()
+    assert [json.loads(line)["text"] for line in lines] == ["0.0", "0.2", "0.3", "2.0"]

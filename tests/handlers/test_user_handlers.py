@@ -2,13 +2,17 @@
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from types import ModuleType
+from typing import Any, Protocol
 
 import pytest
 
 from mediaserver import config
+from mediaserver.call import Call
+from mediaserver.handlers.base import Handler
+from mediaserver.handlers.common import user_handlers
 from mediaserver.playout.prompts.snapshot import PromptSnapshot
 from mediaserver.routing import requirements
 from mediaserver.routing.configuration import Configuration
@@ -142,3 +146,69 @@ def test_a_run_that_takes_no_call_is_a_mistake(build: Build) -> None:
 def test_a_handlers_class_that_is_named_otherwise_is_suggested(build: Build, handler: str, why: str) -> None:
     (problem,) = build(HEAD, handler).problems
     assert problem.startswith(f'c.toml: paths."/mine".handler: {why}')
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("Mine = 3", "is not a subclass of mediaserver.handlers.Handler"),
+        ("class Mine: pass", "is not a subclass of mediaserver.handlers.Handler"),
+        ("class Mine(Handler): pass", "has no method run(self, call)"),
+        (
+            "class Mine(Handler):\n    def run(self, call): pass",
+            "has a method run that is not async: begin it with async def run",
+        ),
+        (
+            "class Mine(Handler):\n    async def run(self, call, more): pass",
+            "has a method run that cannot be called with a call: begin it with async def run(self, call)",
+        ),
+        ("class Mine(Handler):\n    async def run(self, call, more=1): pass", ""),
+        ("class Mine(Handler):\n    async def run(self, *all): pass", ""),
+    ],
+)
+def test_what_a_class_of_a_handler_must_be(build: Build, body: str, problem: str) -> None:
+    found = list(build(f"from mediaserver.handlers import Handler\n{body}\n").problems)
+    assert [each.removeprefix(MINE).lstrip(": ") for each in found] == ([problem] if problem else [])
+
+
+def test_the_handlers_of_a_module_are_its_classes_by_name() -> None:
+    class Mine(Handler):
+        async def run(self, call: Call) -> None: ...
+
+    module = ModuleType("mine")
+    vars(module).update(Mine=Mine, Other=int, name="Mine", function=len, Again=Mine)
+    assert user_handlers.class_names(module) == ["Mine", "Again"]
+
+
+class Needing(Handler):
+    """A handler that says what it needs in whatever way a test wants."""
+
+    says: Any = ()
+
+    async def run(self, call: Call) -> None: ...
+
+    def prompt_names(self) -> Iterable[str]:
+        said: Iterable[str] = self.says
+        return said
+
+
+@pytest.mark.parametrize(
+    ("says", "wrong"),
+    [
+        ([], ""),
+        (["a"], ""),
+        (("a", "b"), ""),
+        ({"a": 1}, ""),
+        ("welcome", "it returns 'welcome'"),
+        ("", "it returns ''"),
+        (7, "it returns 7"),
+        (["a", None, 3], "it has None"),  # the first of them
+    ],
+)
+def test_what_a_handler_needs_is_any_collection_of_the_right_entries(says: object, wrong: str) -> None:
+    why = f"prompt_names() should return a list of names of prompts: {wrong}"
+    assert user_handlers.needs_problems(Needing(says=says)) == ([why] if wrong else [])
+
+
+def test_an_error_outside_of_users_code_has_no_line_of_it() -> None:
+    assert user_handlers.describe_failure(ValueError("wrong")) == "ValueError: wrong"

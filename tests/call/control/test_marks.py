@@ -1,17 +1,17 @@
 """Marks of operators: when they are told, and what they say of sound that was stopped; under virtual time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from mediaserver.call.control.marks import MAX_MARKS, Marks
-from mediaserver.errors import RefusedError
+from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
-from mediaserver.playout.sources.source import Clip
-from tests.playout.pacing.frames import PCM, ahead, frames, packets, sent_frames, source
+from mediaserver.playout.sources.source import Clip, Source
+from tests.playout.pacing.frames import PCM, ahead, frame, frames, packets, sent_frames, source
 from tests.playout.pacing.test_output_gain import WIRES
 from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time
 
@@ -132,16 +132,38 @@ async def test_a_buffer_that_was_reset_forgets_no_mark(loop: VirtualLoop) -> Non
 
 @in_virtual_time
 async def test_so_many_marks_wait_and_no_more(loop: VirtualLoop) -> None:
+    """And as many again, once these were reached."""
     marked = Marked(loop)
-    marked.pacer.play(source(*range(1, 5)))
-    for n in range(MAX_MARKS):
-        marked.marks.add(f"{n}")
-    with pytest.raises(RefusedError, match="100 marks wait on this stream already"):
-        marked.marks.add("x")
+    for begins in (0, 200):
+        await marked.until(begins + 5)
+        marked.pacer.play(source(*range(1, 5)))
+        for n in range(MAX_MARKS):
+            marked.marks.add(f"{n}")
+        with pytest.raises(RefusedError, match="100 marks wait on this stream already") as refused:
+            marked.marks.add("x")
+        assert refused.value.reason is RefusalReason.STREAM_BUSY
+        await marked.until(begins + 150)
+    assert [event[1] for event in marked.events] == [f"{n}" for n in range(MAX_MARKS)] * 2
+    assert [number for number in sent_frames(marked.stream) if number] == frames(1, 2, 3, 4) * 2
+
+
+@in_virtual_time
+async def test_a_mark_behind_a_sound_that_fails_or_is_given_up_is_told_as_incomplete(loop: VirtualLoop) -> None:
+    def broken() -> Iterator[bytes]:
+        yield frame(1)
+        raise OSError(5, "it broke")
+
+    marked = Marked(loop)
+    failing = marked.pacer.play(Source(broken()))
+    marked.marks.add("failed")
     await marked.until(90)
-    assert [event[1] for event in marked.events] == [f"{n}" for n in range(MAX_MARKS)]
-    assert sent_frames(marked.stream) == [*frames(1, 2, 3, 4), None]
-    marked.marks.add("x")
+    given_up = marked.pacer.play(source(2, 3, 4))
+    marked.marks.add("given up")
+    await marked.until(110)
+    given_up.cancel()  # as when the task that waits for it is cancelled
+    await marked.until(190)
+    assert isinstance(failing.exception(), OSError)
+    assert [event[1:] for event in marked.events] == [("failed", False), ("given up", False)]
 
 
 @in_virtual_time

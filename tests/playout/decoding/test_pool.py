@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import uvloop
 
@@ -16,10 +17,11 @@ from mediaserver.audio.pcm import to_bytes
 from mediaserver.errors import PromptError
 from mediaserver.playout.decoding import pool as decode_pool
 from mediaserver.playout.decoding.decoder_process import REQUEST
+from mediaserver.playout.decoding.measuring import Measurement
 from mediaserver.playout.decoding.options import Conditioning
 from mediaserver.playout.decoding.pool import DecodePool
 from tests.playout.decoding.decoders import decoders, open_to_write, pcm_of
-from tests.sound import speechlike, write_wav
+from tests.sound import Pcm, speechlike, write_wav
 from tests.timing import PATIENCE, eventually
 
 
@@ -44,8 +46,15 @@ def test_decoders_found_dead_are_replaced(tmp_path: Path, make_loop, noticed: bo
         runner.run(outlive())
 
 
+@pytest.mark.parametrize(
+    ("by", "why"),
+    [
+        (signal.SIGKILL, "its decoder was killed, most likely because the memory was used up"),
+        (signal.SIGTERM, "the decoder crashed on it"),
+    ],
+)
 async def test_a_file_that_kills_its_decoder_is_reported_and_others_are_decoded(
-    tmp_path: Path, pool: DecodePool
+    tmp_path: Path, pool: DecodePool, by: signal.Signals, why: str
 ) -> None:
     """The file is a pipe: its decoder is known to be at it, and to wait, for as long as we hold the other end."""
     write_wav(tmp_path / "a.wav", speechlike(1600))
@@ -55,10 +64,10 @@ async def test_a_file_that_kills_its_decoder_is_reported_and_others_are_decoded(
         ends: list[int] = []
         await eventually(lambda: ends or open_to_write(tmp_path / "killer.wav", ends))  # noqa: B023
         (decoder,) = decoders()
-        os.kill(decoder, signal.SIGKILL)
+        os.kill(decoder, by)
         await eventually(lambda: not Path(f"/proc/{decoder}").exists())  # noqa: B023
         os.close(ends[0])
-    with pytest.raises(PromptError, match="its decoder was killed, most likely because the memory was used up"):
+    with pytest.raises(PromptError, match=f"^cannot be decoded: {why}"):
         await killing
     assert await pcm_of(pool, tmp_path / "a.wav") == to_bytes(speechlike(1600))
 
@@ -159,3 +168,50 @@ async def test_a_name_of_any_bytes_reaches_the_decoder(tmp_path: Path, pool: Dec
     path = tmp_path / os.fsdecode(b"no utf-8 \xff\n.wav")
     write_wav(path, speechlike(1600))
     assert await pcm_of(pool, path) == to_bytes(speechlike(1600))
+
+
+async def test_a_file_that_is_decoded_for_ever_is_given_up_and_others_are_decoded(
+    tmp_path: Path, pool: DecodePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_wav(tmp_path / "a.wav", speechlike(1600))
+    assert await pcm_of(pool, path) == to_bytes(speechlike(1600))
+    monkeypatch.setattr(decode_pool, "_TIMEOUT", 0.3)
+    os.mkfifo(tmp_path / "endless.wav")
+    with pytest.raises(PromptError, match=r"^takes longer than 0\.3 s to decode$"):
+        await pcm_of(pool, tmp_path / "endless.wav")
+    await eventually(lambda: not decoders())  # what waits for the file would wait for ever
+    monkeypatch.undo()
+    assert await pcm_of(pool, path) == to_bytes(speechlike(1600))
+
+
+async def test_a_prompt_is_measured_and_a_sound_has_the_limit_of_its_request(
+    tmp_path: Path, pool: DecodePool
+) -> None:
+    path = write_wav(tmp_path / "a.wav", speechlike(16_000))
+    measured = await pool.measure(path)
+    assert set(measured) == set(Measurement._fields)
+    assert len(measured["waveform"]) == 240
+    with pytest.raises(PromptError, match=r"^is longer than 1 s: "):
+        await pool.decode(path, Pcm, store=False, longest=1)
+    info, sink = await pool.decode(path, Pcm, store=False, longest=2)
+    assert (info.source, info.warnings) == ("WAV 8000 Hz 16-bit mono", ())
+    assert b"".join(sink.blocks) == to_bytes(speechlike(16_000))
+    (tmp_path / "b.wav").touch()
+    with pytest.raises(PromptError, match=r"^is empty$"):
+        await pool.measure(tmp_path / "b.wav")
+    assert pool.decodes == 4
+    assert pool.decode_seconds > 0
+    assert pool.stored == {"hit": 0, "miss": 0, "failed": 0}  # there is no cache
+
+
+async def test_the_limits_of_the_settings_reach_the_decoders(tmp_path: Path) -> None:
+    pool = DecodePool(longest=1.5, pcm="mulaw", conditioning=Conditioning(trim_silence=True))
+    with pytest.raises(PromptError, match=r"^is longer than 1\.5 s: "):
+        await pcm_of(pool, write_wav(tmp_path / "a.wav", speechlike(12_001)))
+    (tmp_path / "a.pcm").write_bytes(b"\x80" * 800)
+    assert len(await pcm_of(pool, tmp_path / "a.pcm", store=False)) == 1600
+    quiet = np.concatenate((np.zeros(8000, np.int16), speechlike(1600), np.zeros(2000, np.int16)))
+    path = write_wav(tmp_path / "b.wav", quiet)
+    assert 3200 <= len(await pcm_of(pool, path)) < 6000
+    assert await pcm_of(pool, path, store=False) == to_bytes(quiet)
+    await pool.release_decoders()

@@ -58,7 +58,7 @@ class TimedPool(InlinePool):
 def put(path: Path, samples: Samples) -> Path:
     """Write a sound file with a modification time of its own, however soon it follows the one before."""
     write_wav(path, samples)
-    os.utime(path, (next(_ages), 0))
+    os.utime(path, (0, next(_ages)))
     return path
 
 
