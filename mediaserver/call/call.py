@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mediaserver.audio.detection.speech_detector import SpeechDetector
+from mediaserver.audio.level.stream_meter import StreamMeter
 from mediaserver.call.control.call_control import CallControl
 from mediaserver.call.event_sink import EventSink
 from mediaserver.call.inbound.barge_in import BargeIn, SentFrames, play_until_barge_in, wait_for_speech
@@ -106,13 +107,16 @@ class Call(CallControl):
         return iterate_events(self._receiver)
 
     def listen(
-        self, listener: EventListener, detector: SpeechDetector | None = None
+        self, listener: EventListener, detector: SpeechDetector | None = None, meter: StreamMeter | None = None
     ) -> contextlib.AbstractContextManager[None]:
         """Call `listener` with every event as it arrives, within a `with` block. `listener` must not block.
 
-        A speech `detector` that the listener feeds by `Audio.feed_to` is fed together with those of other calls.
+        A speech `detector` that the listener feeds by `Audio.feed_to` is fed together with those of other calls,
+        and so is a `meter`. A listener with a detector and a meter is called with a frame that both were fed
+        already only if something has happened: the detector's `speaking` has changed, there is a key or something
+        like it (DTMF), or the meter is due.
         """
-        return self._receiver.listen(listener, detector)
+        return self._receiver.listen(listener, detector, meter)
 
     def listen_pcm(self, listener: PcmListener) -> contextlib.AbstractContextManager[None]:
         """Call `listener`, which must not block, with the caller's audio as it arrives, within a `with` block.

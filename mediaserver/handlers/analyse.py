@@ -9,6 +9,7 @@ import structlog
 from pydantic import AfterValidator, Field
 
 from mediaserver.audio.level.analysis import Analyser
+from mediaserver.audio.level.stream_meter import NEVER
 from mediaserver.call import Call
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
@@ -43,7 +44,7 @@ class Analyse(files.FileModeSettings, Handler):
         """Analyse the call, and report the figures every `interval` seconds and at the call's end."""
         analysis = _CallAnalysis(self, call)
         path = files.expand_template(self.directory, self.file, call.stream) if self.file is not None else None
-        with call.listen(analysis.on_event, analysis.detector):
+        with call.listen(analysis.on_event, analysis.detector, analysis.meter):
             try:
                 while True:
                     await asyncio.sleep(self.interval)
@@ -67,7 +68,7 @@ class _CallAnalysis:
     def __init__(self, settings: Analyse, call: Call) -> None:
         self._call = call
         self._analyser = Analyser(settings.sensitivity)
-        self.detector = self._analyser.detector
+        self.detector, self.meter = self._analyser.detector, self._analyser.meter
         self._silence_after = settings.silence_after
         self._silence_reported = False  # whether the event `silence` was emitted since the caller last spoke
         self._keypad = call.keypad
@@ -75,7 +76,10 @@ class _CallAnalysis:
         self._packets = call.packets  # the counts of RTP packets at the time of the last report
 
     def on_event(self, event: Event) -> None:
-        """Analyse a received event. The call's keypad has processed the event before, and detected its digits."""
+        """Analyse a received event. The call's keypad has processed the event before, and detected its digits.
+
+        Of the frames that the detector and the meter were fed, this gets those in which something happened.
+        """
         if self._keypad.has_digit:
             digits = self._keypad.drain_digits()
             self._analyser.digits += digits
@@ -83,9 +87,8 @@ class _CallAnalysis:
         if not isinstance(event, Audio):
             return
         analyser = self._analyser
-        levels = event.levels
-        if levels is not None and self.detector in event.fed:
-            changed = analyser.measure(event.pcm, levels.energies[event.row], levels.peaks[event.row])
+        if self.detector in event.fed:
+            changed = analyser.update()
         else:
             changed = analyser.feed(event.pcm, self._keypad.dtmf_active, event.power)
         if changed:
@@ -93,6 +96,8 @@ class _CallAnalysis:
         elif not self._silence_reported and analyser.is_silent_for(self._silence_after):
             self._silence_reported = True
             self._call.notify(EventKind.SILENCE, {"at_s": analyser.seconds, "seconds": analyser.silence_s})
+        awaits_silence = not (analyser.speaking or self._silence_reported)
+        self.meter.set_due(analyser.silent_from(self._silence_after) if awaits_silence else NEVER)
 
     def _on_speech_changed(self) -> None:
         analyser = self._analyser

@@ -18,29 +18,17 @@ class FrameLevels:
         self._samples = samples  # the samples of n frames, shape (n, 160)
 
     @cached_property
-    def _squares(self) -> Signal:
+    def energies(self) -> Signal:
+        """The sum of the squares of each frame's samples, shape (n,)."""
         signal = self._samples.astype(np.float64)
-        squares: Signal = np.vecdot(signal, signal)
-        return squares
+        energies: Signal = np.vecdot(signal, signal)
+        return energies
 
     @cached_property
     def powers(self) -> Signal:
         """The mean square of each frame's samples, shape (n,)."""
-        powers: Signal = self._squares / FRAME_SAMPLES
+        powers: Signal = self.energies / FRAME_SAMPLES
         return powers
-
-    @cached_property
-    def energies(self) -> list[float]:
-        """The sum of the squares of each frame's samples."""
-        energies: list[float] = self._squares.tolist()
-        return energies
-
-    @cached_property
-    def peaks(self) -> list[int]:
-        """The highest magnitude among each frame's samples."""
-        magnitudes = np.abs(self._samples).view(np.uint16)  # that of -32768 is no int16
-        peaks: list[int] = magnitudes.max(axis=1).tolist()
-        return peaks
 
 
 # The class is not frozen: a call has fifty objects of it each second, and making a frozen object takes three times
@@ -52,7 +40,8 @@ class Audio:
     If the frame was decoded in one batch with frames of other calls, `digits` are the DTMF digits that were found
     in the frame, `key_held` tells whether a key was held down at the end of the frame, `levels` has the levels
     of the batch, `row` is the frame's index in `levels`, and `fed` are the speech detectors that were given the
-    frame already. For other frames, `digits` and `levels` are None, and `fed` is empty.
+    frame already, and so were the meters of their listeners. For other frames, `digits` and `levels` are None,
+    and `fed` is empty.
     """
 
     pcm: bytes

@@ -23,7 +23,7 @@ sound may be present if it is weak: a dial tone may sound with the digit if each
 
 import cmath
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -90,6 +90,7 @@ _STATES = StateTable(
         ("recent", np.float32, (_RECENT_FRAMES, WINDOWS, len(HZ))),  # the powers of the latest frames, in turns
         ("frames", np.int64, ()),  # number of frames received so far
         ("active", np.bool_, ()),  # whether the latest window shows two DTMF tones, or a digit is being pressed
+        ("partial", np.bool_, ()),  # whether the audio so far ended amid a frame
     ]
 )
 
@@ -98,7 +99,7 @@ class DtmfDetector:
     """Detects the digits in one stream of 8 kHz, 16-bit little-endian, mono PCM."""
 
     def __init__(self) -> None:
-        self._index = _STATES.add()
+        self.index = _STATES.add()  # the row of its state
         self._chunker = Chunker(FRAME_BYTES)
         self._pair: Pair | None = None  # the two DTMF frequencies that the latest windows show
         self._hits: list[Hit] = []  # the latest windows in a row that show one pair of frequencies, HITS at most
@@ -107,7 +108,7 @@ class DtmfDetector:
         self._misses = 0  # windows in a row without the held digit
 
     def __del__(self) -> None:
-        _STATES.remove(self._index)
+        _STATES.remove(self.index)
 
     @property
     def holding(self) -> bool:
@@ -118,7 +119,7 @@ class DtmfDetector:
     def latest(self) -> tuple[int, bytes]:
         """How many frames the detector has received, and PCM of the last 10 ms of the latest one."""
         states = _STATES.columns
-        return int(states["frames"][self._index]), to_bytes(states["tail"][self._index].astype(np.int16))
+        return int(states["frames"][self.index]), to_bytes(states["tail"][self.index].astype(np.int16))
 
     def feed(self, pcm: bytes) -> str:
         """The digits newly detected in this audio, one character for each press; '' if there are none.
@@ -126,10 +127,11 @@ class DtmfDetector:
         The audio may have any even length. A press is detected 30 to 35 ms after its onset, and reported with the
         frame in which it is detected; frames are counted from the start of the stream.
         """
-        digits = ""
+        digits, at = "", np.array([self.index])
         for frame in self._chunker.feed(pcm):
-            (found,), _ = _detect([self], np.array([self._index]), from_bytes(frame)[None])
-            digits += found
+            for found, _ in _detect(lambda _: self, at, from_bytes(frame)[None]).values():
+                digits += found
+        _STATES.columns["partial"][self.index] = bool(self._chunker.rest)
         return digits
 
     def _on_quiet_frame(self) -> None:
@@ -157,8 +159,8 @@ class DtmfDetector:
 
     def _powers_before(self) -> Matrix:
         """The powers of the windows of the latest frames before this one, in order, shape (12, 8)."""
-        turn = int(_STATES.columns["frames"][self._index]) % _RECENT_FRAMES
-        powers: Matrix = np.roll(_STATES.columns["recent"][self._index], -turn, axis=0)
+        turn = int(_STATES.columns["frames"][self.index]) % _RECENT_FRAMES
+        powers: Matrix = np.roll(_STATES.columns["recent"][self.index], -turn, axis=0)
         return powers.reshape(-1, len(HZ))
 
     def _add_hit(self, pair: Pair, hit: Hit) -> bool:
@@ -199,19 +201,35 @@ def detect_digits(detectors: Sequence[DtmfDetector], frames: Samples) -> tuple[l
     Returns also whether each detector was `holding` after its frame. Row n of `frames`, shape (n, 160), int16, is
     for detector n. No detector may be listed twice.
     """
-    rests = [detector._chunker.rest for detector in detectors]
-    if any(rests):
-        # A stream has had audio of another size than whole frames, so each detector is fed alone.
-        digits = [each.feed(to_bytes(frame)) for each, frame in zip(detectors, frames, strict=True)]
-        return digits, [detector.holding for detector in detectors]
-    return _detect(detectors, np.array([detector._index for detector in detectors]), frames)
+    digits, held = [""] * len(detectors), [False] * len(detectors)
+    rows = np.array([detector.index for detector in detectors], np.intp)
+    for n, found in search_frames(detectors.__getitem__, rows, frames).items():
+        digits[n], held[n] = found
+    return digits, held
+
+
+def search_frames(
+    detector: Callable[[int], DtmfDetector], at: NDArray[np.intp], frames: Samples
+) -> dict[int, tuple[str, bool]]:
+    """Do what `detect_digits` does for detectors whose `index`es are `at`; `detector(n)` is the nth of these.
+
+    Returns the digits of frame n, and whether the detector was `holding` after it, only for a frame in or before
+    which there was a key, or something like it. So most frames need no object.
+    """
+    if not _STATES.columns["partial"].take(at).any():
+        return _detect(detector, at, frames)
+    found = {}
+    for n, frame in enumerate(frames):  # a stream has had audio of another size than whole frames
+        each = detector(n)
+        found[n] = each.feed(to_bytes(frame)), each.holding
+    return found
 
 
 def _detect(
-    detectors: Sequence[DtmfDetector], at: NDArray[np.intp], frames: Samples
-) -> tuple[list[str], list[bool]]:
-    """What `detect_digits` does. `at` has the rows of the detectors' states."""
-    states, count = _STATES.columns, len(detectors)
+    detector: Callable[[int], DtmfDetector], at: NDArray[np.intp], frames: Samples
+) -> dict[int, tuple[str, bool]]:
+    """What `search_frames` does, where all streams have had whole frames."""
+    states, count = _STATES.columns, len(at)
     spans = np.empty((count, SPAN), np.float32)
     spans[:, :TAIL] = states["tail"].take(at, axis=0)
     spans[:, TAIL:] = frames
@@ -227,26 +245,26 @@ def _detect(
         powers = np.zeros((count, WINDOWS, len(HZ)), np.float32)
         powers[loud] = spectra.powers.transpose(1, 0, 2)
         with_tones[loud] = spectra.with_tones
-    digits, held = [""] * count, [False] * count
+    found: dict[int, tuple[str, bool]] = {}
     active = states["active"].take(at) | with_tones
     if active.any():
         rows = loud.cumsum() - 1
         for n in active.nonzero()[0].tolist():
-            detector = detectors[n]
+            each, digits = detector(n), ""
             if not loud[n]:
-                detector._on_quiet_frame()
-            elif with_tones[n] or detector._held is not None:
-                digits[n] = detector._on_frame(spectra, rows[n])
+                each._on_quiet_frame()
+            elif with_tones[n] or each._held is not None:
+                digits = each._on_frame(spectra, rows[n])
             else:
-                detector._hits.clear()
-            held[n] = detector._held is not None
-            active[n] = held[n] or bool(detector._hits)
+                each._hits.clear()
+            found[n] = digits, each._held is not None
+            active[n] = each._held is not None or bool(each._hits)
         states["active"][at] = active
     frames_before = states["frames"].take(at)
     states["recent"][at, frames_before % _RECENT_FRAMES] = powers
     frames_before += 1
     states["frames"][at] = frames_before
-    return digits, held
+    return found
 
 
 def _verify_digit(pair: Pair, hits: list[Hit], recent: Matrix) -> tuple[float, float] | None:

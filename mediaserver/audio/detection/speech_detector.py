@@ -8,7 +8,7 @@ of steady partials, as of a tone, hum or a held note, speaks against it. `speech
 The frames of many streams are weighed together, as one numpy operation for all costs little more than for one.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,8 @@ class SpeechDetector:
         self._index = _STATES.add()
         self._reset_noise()
         self._chunker = Chunker(FRAME_BYTES)
+        # Whether the audio so far was whole frames, so that `detect_speech` may be given the next one.
+        self.at_frame_start = True
         self._evidence = 0.0
         # Whether a frame that is no evidence of speech changes nothing but the number of frames.
         self._at_rest = False
@@ -97,12 +99,9 @@ class SpeechDetector:
 
     def whole_frames(self, pcm: bytes) -> Iterable[bytes]:
         """The frames of 320 bytes that this audio completes. They are to be fed by `feed_frame`."""
-        return self._chunker.feed(pcm)
-
-    @property
-    def at_frame_start(self) -> bool:
-        """Whether the audio so far was whole frames, so that `detect_speech` may be given the next one."""
-        return not self._chunker.rest
+        frames = self._chunker.feed(pcm)
+        self.at_frame_start = not self._chunker.rest
+        return frames
 
     def feed_frame(self, frame: bytes, tone: bool = False, power: float | None = None) -> None:
         """Detect speech in the next whole frame, of 320 bytes."""
@@ -112,16 +111,21 @@ class SpeechDetector:
             power = float(signal.dot(signal)) / FRAME_SAMPLES
         detect_speech([self], samples[None], np.array([power]), [tone])
 
-    def _add_evidence(self, gained: float) -> None:
-        """Add the evidence of speech in the next frame, which is negative if the frame speaks against speech."""
+    def _add_evidence(self, gained: float) -> bool:
+        """Add the evidence of speech in the next frame, which is negative if the frame speaks against speech.
+
+        Returns whether `speaking` has changed.
+        """
         self.frames += 1
         evidence = self._evidence
         if evidence or gained > 0:
             if not evidence:
                 self.began_frame = self.frames
             self._evidence = min(max(0.0, evidence + gained), self._threshold)
+        before = self.speaking
         self._decide(gained > 0)
         self._at_rest = not (self._evidence or self.speaking) and self.frames >= self._FIRST_FRAMES
+        return self.speaking is not before
 
     def _decide(self, voiced: bool) -> None:
         """Update `speaking` after a frame; `voiced` tells whether the frame added evidence of speech."""
@@ -133,42 +137,55 @@ class SpeechDetector:
 
 def detect_speech(
     detectors: Sequence[SpeechDetector], frames: Samples, powers: Signal, tones: Sequence[bool]
-) -> None:
+) -> Collection[int]:
     """Feed the next frame of each of several streams to the stream's detector, with the same effect as its `feed`.
 
     `frames` has shape (n, 160), int16; `powers` are the mean squares of their samples, and `tones` says which of
     them are DTMF tones. No detector may be listed twice, and none may have been fed an incomplete last frame.
+    Returns the indices of the detectors whose `speaking` has changed.
     """
-    if True in tones:
-        for detector, tone in zip(detectors, tones, strict=True):
-            if tone:
-                detector._add_evidence(-AGAINST)
-        rows = [n for n, tone in enumerate(tones) if not tone]
-        detectors, frames, powers = [detectors[n] for n in rows], frames[rows], powers[rows]
     at = np.array([detector._index for detector in detectors], np.intp)
-    silent = powers < _SILENT
-    if silent.any():
-        lasting = _STATES.columns["silent"].take(at) + 1
-        lasting *= silent
-        _STATES.columns["silent"][at] = lasting
-        gains = np.full(len(at), -FADING)
-        news = (lasting <= _SILENCE_KNOWN).nonzero()[0]
-        if len(news):
-            weighed = [detectors[n] for n in news.tolist()]
-            gains[news] = _weigh_all(weighed, at[news], frames[news], powers[news], silent[news])
-        _add_all(detectors, gains.tolist())
-    elif len(at):
-        _STATES.columns["silent"][at] = 0
-        _add_all(detectors, _weigh_all(detectors, at, frames, powers, None))
+    if True not in tones:
+        return _add_all(detectors, _gains(detectors, at, frames, powers))
+    gains = [-AGAINST] * len(detectors)
+    rows = [n for n, tone in enumerate(tones) if not tone]
+    others = _gains([detectors[n] for n in rows], at[rows], frames[rows], powers[rows])
+    for n, gained in zip(rows, others, strict=True):
+        gains[n] = gained
+    return _add_all(detectors, gains)
 
 
-def _add_all(detectors: Sequence[SpeechDetector], gains: Sequence[float]) -> None:
+def _add_all(detectors: Sequence[SpeechDetector], gains: Sequence[float]) -> list[int]:
     """Add the evidence of speech in the next frame of each stream; most frames of most streams have none."""
-    for detector, gained in zip(detectors, gains, strict=True):
+    changed = []
+    for n, detector in enumerate(detectors):
+        gained = gains[n]
         if gained <= 0 and detector._at_rest:
             detector.frames += 1
-        else:
-            detector._add_evidence(gained)
+        elif detector._add_evidence(gained):
+            changed.append(n)
+    return changed
+
+
+def _gains(
+    detectors: Sequence[SpeechDetector], at: NDArray[np.intp], frames: Samples, powers: Signal
+) -> list[float]:
+    """The evidence of speech that each frame adds. `at` has the rows of the detectors' states."""
+    silent = powers < _SILENT
+    if not silent.any():
+        _STATES.columns["silent"][at] = 0
+        return _weigh_all(detectors, at, frames, powers, None) if len(at) else []
+    lasting = _STATES.columns["silent"].take(at) + 1
+    lasting *= silent
+    _STATES.columns["silent"][at] = lasting
+    gains = [-FADING] * len(at)
+    news = (lasting <= _SILENCE_KNOWN).nonzero()[0]
+    if len(news):
+        rows = news.tolist()
+        weighed = _weigh_all([detectors[n] for n in rows], at[news], frames[news], powers[news], silent[news])
+        for n, gained in zip(rows, weighed, strict=True):
+            gains[n] = gained
+    return gains
 
 
 def _weigh_all(

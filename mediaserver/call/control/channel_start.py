@@ -127,4 +127,5 @@ class ChannelStart:
 
     def _set_media_format(self, media_format: chan_websocket.MediaFormat) -> None:
         self._receiver.wire.set_media_format(media_format)
+        self._receiver.on_wire_changed()
         self._pacer.on_wire_changed()

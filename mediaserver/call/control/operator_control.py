@@ -107,7 +107,7 @@ class OperatorControl:
             caller = history.measure(*keypad.detector.latest)
         if us is None and (upcoming := pacer.upcoming) is not None:
             us = pcm_dbfs(upcoming) + self._gain if upcoming and Side.US not in self._muted else SILENCE_DB
-        listeners = len(receiver.listeners_without_keypad) + len(receiver.pcm_listeners)
+        listeners = len(receiver.listeners) - (keypad is not None) + len(receiver.pcm_listeners)
         late = pacer.late_ticks + pacer.skipped_ticks
         counters = (late, pacer.stalls, pacer.underruns, self.lost, receiver.malformed)
         wanted = listeners > receiver.expecting_none

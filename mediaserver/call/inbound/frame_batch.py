@@ -6,16 +6,26 @@ as they would get it alone.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import cast
 
-from mediaserver.audio.detection.dtmf import DtmfDetector, detect_digits
+import numpy as np
+
+from mediaserver.audio.detection.dtmf import DtmfDetector, search_frames
 from mediaserver.audio.detection.speech_detector import SpeechDetector, detect_speech
+from mediaserver.audio.level.stream_meter import StreamMeter, measure_frames
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, Samples, from_bytes, to_bytes
+from mediaserver.call.inbound.keypad import Keypad
 from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.playout.sources.source import SOURCE_FAULTS
 from mediaserver.wire import websocket
 from mediaserver.wire.events import Audio, FrameLevels
 from mediaserver.wire.frame_layout import FrameLayout
+
+# The digits that were found in a frame, None if it was not searched, and whether a key was held down at its end.
+Key = tuple[str | None, bool]
+_NO_KEY: Key = "", False
+_NOT_SEARCHED: Key = None, False
 
 
 def deliver_batch(
@@ -51,8 +61,8 @@ def _rounds(receivers: Sequence[Receiver]) -> Sequence[Sequence[int]]:
 
 def _deliver_each(receivers: Sequence[Receiver], messages: Sequence[bytes], at: float) -> None:
     """Deliver one frame to each receiver. No receiver may come twice."""
-    layouts = [receiver.wire.inbound.layout for receiver in receivers]
-    sizes = [len(message) for message in messages]
+    layouts = [receiver.layout for receiver in receivers]
+    sizes = list(map(len, messages))
     # Usually all messages have the same layout and size.
     if layouts.count(layouts[0]) == len(layouts) and sizes.count(sizes[0]) == len(sizes):
         _deliver_alike(layouts[0], receivers, messages, at)
@@ -80,11 +90,10 @@ def _deliver_alike(
         receivers, payloads = [receivers[n] for n in rest], payloads[rest]
     if layout is not None and receivers:
         for receiver in receivers:
-            inbound = receiver.wire.inbound
             if receiver.irregular:
                 receiver.irregular = False
-                inbound.measure_jitter(at)
-            inbound.samples += FRAME_SAMPLES
+                receiver.measure_jitter(at)
+            receiver.batched += 1
         _deliver_samples(receivers, layout.decode(payloads), [False] * len(receivers))
 
 
@@ -101,77 +110,83 @@ def deliver_frames(receivers: Sequence[Receiver], frames: Sequence[Audio]) -> No
 
 def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, concealed: Sequence[bool]) -> None:
     """Deliver a frame to each receiver; `samples` has shape (n, 160). No receiver may come twice."""
-    pcm, levels = to_bytes(samples), FrameLevels(samples)
-    found, held = _detect(receivers, samples)
-    fed = _feed_detectors(receivers, samples, levels, held)
-    for n, receiver in enumerate(receivers):
-        keypad, listeners = receiver.keypad, receiver.listeners_without_keypad
-        if keypad is not None and (found[n] != "" or keypad.dtmf_active):
-            listeners = receiver.listeners
-        pcm_listeners, awaits_sound = receiver.pcm_listeners, receiver.awaits_sound
-        if not (listeners or pcm_listeners or awaits_sound):
-            continue
-        start = n * FRAME_BYTES
+    levels, keys = FrameLevels(samples), _search(receivers, samples)
+    fed, happened = _feed(receivers, samples, levels, keys)
+    called = [n for n, receiver in enumerate(receivers) if receiver.takes_all or n in happened]
+    pcm = to_bytes(samples) if called else b""
+    for n in called:
+        receiver, start = receivers[n], n * FRAME_BYTES
         frame = pcm[start : start + FRAME_BYTES]
-        if awaits_sound:
-            receiver.push_event(Audio(frame, concealed[n], found[n], held[n], levels, n, fed[n]))
+        listeners = receiver.listeners if n in happened else receiver.constant_listeners
+        digits, held = keys.get(n, _NO_KEY) if receiver.dtmf_row >= 0 else _NOT_SEARCHED
+        if receiver.awaits_sound:
+            receiver.push_event(Audio(frame, concealed[n], digits, held, levels, n, fed[n]))
             continue
         try:
-            for on_pcm in pcm_listeners:
+            for on_pcm in receiver.pcm_listeners:
                 on_pcm(frame)
             if listeners:
-                audio = Audio(frame, concealed[n], found[n], held[n], levels, n, fed[n])
+                audio = Audio(frame, concealed[n], digits, held, levels, n, fed[n])
                 for listener in listeners:
                     listener(audio)
         except SOURCE_FAULTS as error:  # one stream's fault must not reach the others
             receiver.on_listener_error(error)
 
 
-def _detect(receivers: Sequence[Receiver], samples: Samples) -> tuple[Sequence[str | None], Sequence[bool]]:
-    """The digits that each stream's DTMF detector finds in its frame, and whether a key is held down then.
-
-    The digits are None for a stream without a detector.
-    """
-    detectors = [receiver.keypad.detector if receiver.keypad is not None else None for receiver in receivers]
-    if None not in detectors:
-        return detect_digits([detector for detector in detectors if detector is not None], samples)
-    found: list[str | None] = [None] * len(receivers)
-    held = [False] * len(receivers)
-    rows: list[int] = []
-    listening: list[DtmfDetector] = []
-    for n, detector in enumerate(detectors):
-        if detector is not None:
-            rows.append(n)
-            listening.append(detector)
-    if rows:
-        for n, digits, holding in zip(rows, *detect_digits(listening, samples[rows]), strict=True):
-            found[n], held[n] = digits, holding
-    return found, held
+def _search(receivers: Sequence[Receiver], samples: Samples) -> Mapping[int, Key]:
+    """Search the frames of all streams that have a DTMF detector: what `search_frames` finds, by frame."""
+    at = np.array([receiver.dtmf_row for receiver in receivers], np.intp)
+    searched = (at >= 0).nonzero()[0]
+    if len(searched) == len(at):
+        return search_frames(lambda n: _detector_of(receivers[n]), at, samples)
+    if not len(searched):
+        return {}
+    rows = searched.tolist()
+    found = search_frames(lambda n: _detector_of(receivers[rows[n]]), at[searched], samples[searched])
+    return {rows[n]: key for n, key in found.items()}
 
 
-def _feed_detectors(
-    receivers: Sequence[Receiver], samples: Samples, levels: FrameLevels, held: Sequence[bool]
-) -> Sequence[Sequence[SpeechDetector]]:
-    """Feed each frame to the speech detectors of its receiver, all in one operation.
+def _detector_of(receiver: Receiver) -> DtmfDetector:
+    """The DTMF detector of a receiver that has one, as its `dtmf_row` tells."""
+    keypad = cast("Keypad", receiver.keypad)
+    return cast("DtmfDetector", keypad.detector)
+
+
+def _feed(
+    receivers: Sequence[Receiver], samples: Samples, levels: FrameLevels, keys: Mapping[int, Key]
+) -> tuple[Sequence[Sequence[SpeechDetector]], Collection[int]]:
+    """Feed each frame to the speech detectors and the meters of its receiver, each kind in one operation.
 
     Returns, for each receiver, the detectors that were fed. If a detector is not at the start of a frame, its
-    receiver's detectors are not fed: the receiver's listeners feed them.
+    receiver's detectors and meters are not fed: the receiver's listeners feed them. Returns also the receivers to
+    all of whose listeners the frame is to be delivered, by their indices.
     """
-    fed: list[Sequence[SpeechDetector]] = []
-    detectors: list[SpeechDetector] = []
-    rows: list[int] = []
-    for n, receiver in enumerate(receivers):
-        of_one = receiver.speech_detectors
+    fed: list[Sequence[SpeechDetector]] = [receiver.speech_detectors for receiver in receivers]
+    of_each: list[Sequence[StreamMeter]] = [receiver.meters for receiver in receivers]
+    happened = set(keys)
+    for n, of_one in enumerate(fed):
         for detector in of_one:
             if not detector.at_frame_start:
-                of_one = ()
-        fed.append(of_one)
-        for detector in of_one:
-            detectors.append(detector)
-            rows.append(n)
-    if rows:
-        powers = levels.powers
-        if len(rows) != len(receivers) or len(set(rows)) != len(rows):
-            samples, powers, held = samples[rows], powers[rows], [held[n] for n in rows]
-        detect_speech(detectors, samples, powers, held)
-    return fed
+                fed[n] = of_each[n] = ()
+                happened.add(n)
+    detectors = [detector for of_one in fed for detector in of_one]
+    if detectors:
+        rows, at = _rows(fed, len(detectors))
+        tones = [n in keys and keys[n][1] for n in rows] if keys else [False] * len(detectors)
+        happened.update([rows[n] for n in detect_speech(detectors, samples[at], levels.powers[at], tones)])
+    meters = [meter for of_one in of_each for meter in of_one]
+    if meters:
+        rows, at = _rows(of_each, len(meters))
+        happened.update([rows[n] for n in measure_frames(meters, samples[at], levels.energies[at])])
+    return fed, happened
+
+
+def _rows(of_each: Sequence[Sequence[object]], count: int) -> tuple[Sequence[int], Sequence[int] | slice]:
+    """Of `count` things in all, the receiver of each; and what takes these receivers' rows out of an array.
+
+    Usually each receiver has one. Then no row has to be copied.
+    """
+    if count == len(of_each) and () not in of_each:
+        return range(count), slice(None)
+    rows = [n for n, of_one in enumerate(of_each) for _ in of_one]
+    return rows, rows

@@ -44,8 +44,7 @@ class FrameGatherer:
         Before an event that is not kept, all frames of its receiver are delivered. All frames are also delivered
         at once when there are too many, such as after a network was held up.
         """
-        keypad = receiver.keypad
-        searched = receiver.speech_detectors or (keypad is not None and keypad.detector is not None)
+        searched = receiver.speech_detectors or receiver.dtmf_row >= 0
         if not (searched and isinstance(event, Audio) and len(event.pcm) == FRAME_BYTES) or receiver.awaits_sound:
             if receiver in self._waiting:
                 self.deliver()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 DISK_TIMEOUT = 5.0  # seconds to wait for one disk job: fewer than a server's shutdown waits
@@ -31,9 +32,28 @@ class DiskExecutor:
         if work is None:
             return
         if not work.done() and not self._stuck:
-            await asyncio.wait([work], timeout=self._timeout)
+            await self._wait_for(work)
         if not work.done():
             self._stuck = True
             raise TimeoutError("the disk does not answer")
         self._work = None
         work.result()
+
+    async def _wait_for(self, work: asyncio.Future[None]) -> None:
+        """Wait until a job is done, at most for the time-out. `asyncio.wait` would take several times as long."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(self._timeout, _wake, waiter)
+        wake = partial(_wake, waiter)
+        work.add_done_callback(wake)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+            work.remove_done_callback(wake)
+
+
+def _wake(waiter: asyncio.Future[None], done: object = None) -> None:
+    """Set the result of a future on which a task waits, unless the task was cancelled meanwhile."""
+    if not waiter.done():
+        waiter.set_result(None)

@@ -12,6 +12,7 @@ import pytest
 
 from mediaserver.audio import tones
 from mediaserver.audio.detection.speech_detector import SpeechDetector
+from mediaserver.audio.level.stream_meter import NEVER, StreamMeter
 from mediaserver.audio.pcm import FRAME_BYTES, SILENCE
 from mediaserver.call.inbound.frame_batch import deliver_batch
 from mediaserver.call.inbound.keypad import Keypad
@@ -24,6 +25,7 @@ from mediaserver.wire.wire import Wire
 from tests.sound import speechlike, voice
 
 SPEECH = speechlike(160 * 40).astype("<i2").tobytes()
+NOISE = np.random.default_rng(2).normal(0, 500, 160 * 40).astype("<i2").tobytes()
 
 
 def press(digit: str, ms: int = 60) -> bytes:
@@ -313,16 +315,34 @@ def calls_of(streams: list[Listening], frames: list[bytes]) -> int:
     return calls
 
 
-@pytest.mark.parametrize(("also", "most"), [(False, 5), (True, 8)], ids=["the keypad alone", "others as well"])
-def test_one_more_stream_costs_few_calls_a_frame(also: bool, most: int) -> None:
-    frames = cut(SPEECH)
+def meter(stream: Listening) -> None:
+    """Have a listener with a detector and a meter, as `analyse` has."""
+    stream.listening = stream.receiver.listen(stream.events.append, SpeechDetector(), StreamMeter())
+    stream.listening.__enter__()
+
+
+@pytest.mark.parametrize(
+    ("listen", "most"),
+    [
+        (lambda stream: None, 0),
+        (meter, 0.1),
+        (lambda stream: stream.listen("pcm"), 0),
+        (lambda stream: stream.listen(), 1),
+    ],
+    ids=["the keypad alone", "a meter", "PCM", "events"],
+)
+def test_one_more_stream_costs_few_calls_a_frame(listen: Callable[[Listening], None], most: float) -> None:
+    """The listeners are calls of C here."""
     counts = []
     for count in (10, 90):
         streams = [Listening(FORMATS["sln"][0]) for _ in range(count)]
         for stream in streams:
-            for frame in frames[:4]:
+            for frame in cut(NOISE)[:4]:
                 alone(stream, frame)
-            if also:
-                stream.receiver.add_listener(stream.events.append)
-        counts.append(calls_of(streams, frames))
-    assert (counts[1] - counts[0]) / (80 * len(frames)) <= most
+            listen(stream)
+        if listen is meter:
+            calls_of(streams, cut(NOISE)[:20])  # meters are due at first, and the noise is unknown
+            for stream in streams:
+                stream.receiver.meters[0].set_due(NEVER)
+        counts.append(calls_of(streams, cut(NOISE)))
+    assert (counts[1] - counts[0]) / (80 * len(cut(NOISE))) <= most
