@@ -13,11 +13,13 @@
 Any other exception is a bug of ours, and is logged with its traceback.
 """
 
+import contextlib
 import os
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
 from itertools import islice
+from pathlib import Path
 
 # The most letters by which the lengths of two compared words may differ. The most known words with which one
 # misspelt word is compared.
@@ -179,8 +181,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if len(word) > _LONGEST:
         return ""
     alike = islice((name for name in known if abs(len(name) - len(word)) <= _LENGTH_DIFFERENCE), _CANDIDATES)
-    close = get_close_matches(word, list(alike), n=1, cutoff=0.6)
-    return f' (did you mean "{close[0]}"?)' if close else ""
+    by_letters = {
+        name.lower(): name for name in alike
+    }  # PCMU means pcmu, however little the two texts have in common
+    close = get_close_matches(word.lower(), by_letters, n=1, cutoff=0.6)
+    return f' (did you mean "{by_letters[close[0]]}"?)' if close else ""
 
 
 def single_line(text: str) -> str:
@@ -196,6 +201,15 @@ def escape_unprintable(text: str) -> str:
 def escape_unprintable_lines(text: str) -> str:
     """Apply `escape_unprintable` to each line of a text. The line breaks stay."""
     return "\n".join(map(escape_unprintable, text.split("\n")))
+
+
+def unreadable(file: str, error: Exception) -> str:
+    """The message that a file cannot be read. A relative path that leads nowhere is told with its folder."""
+    folder = ""
+    if isinstance(error, FileNotFoundError) and not Path(file).is_absolute():
+        with contextlib.suppress(OSError):  # an OSError means that the working directory was removed
+            folder = f" (looked in {Path.cwd()}, the working directory)"
+    return f"{file} cannot be read: {error_text(error)}{folder}"
 
 
 def error_text(error: Exception) -> str:

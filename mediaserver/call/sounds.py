@@ -21,14 +21,21 @@ Sound = Source | Segment | SpokenText | str | Path  # a `str` names a prompt, a 
 async def open_sound(
     sound: Sound, prompts: PromptSnapshot, decode: Callable[[Path], Awaitable[SoundFile]]
 ) -> Source:
-    """A source that plays a sound; PromptError if there is no such prompt, or the file cannot be played."""
+    """A source that plays a sound; PromptError if there is no such prompt, or the file cannot be played.
+
+    TypeError if the object is no sound.
+    """
     if isinstance(sound, str):
         sound = prompts.get(sound)
     elif isinstance(sound, Path):
         sound = await decode(sound)
     if isinstance(sound, Source):
         return sound
-    return Playlist(sound if isinstance(sound, SpokenText) else [sound])
+    if isinstance(sound, SpokenText):
+        return Playlist(sound)
+    if not hasattr(sound, "get_frames"):  # a user's handler may pass anything, such as bytes
+        raise TypeError(f"{type(sound).__name__} is no sound: give a prompt's name, a Path, or a Source of frames")
+    return Playlist([sound])
 
 
 def start_playback(

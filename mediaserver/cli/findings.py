@@ -14,7 +14,7 @@ from mediaserver.playout.prompts import report
 from mediaserver.playout.prompts.library import Progress
 from mediaserver.routing import folders, spoken_queries
 from mediaserver.routing.configuration import Configuration
-from mediaserver.routing.patterns import MAX_SLOW_PATH
+from mediaserver.routing.patterns import MAX_SLOW_PATH, foreign_variables
 from mediaserver.runtime.disk_caches import open_library
 from mediaserver.runtime.prompt_monitor import NO_PROMPTS
 from mediaserver.server.http import tls
@@ -148,6 +148,12 @@ async def collect_findings(
         f" text, so that matching takes long: paths of more than {MAX_SLOW_PATH} characters are refused, on all"
         " paths; better let each match up to the next slash"
         for path in configuration.table.slow
+    ]
+    notes += [
+        f'{settings.source(where, ("paths", route.pattern))}: paths."{route.pattern}": {segment} matches only'
+        " itself: a variable is written {name}, and {name:.+} where it may have slashes"
+        for route in configuration.table
+        for segment in foreign_variables(route.pattern)
     ]
     notes += [
         f'{settings.source(where, ("paths", route.pattern))}: paths."{route.pattern}": {note}'

@@ -4,11 +4,14 @@ import inspect
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
+
+# The base of all errors of the command line, which typer does not export.
+_UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
 
 ConfigOption = Annotated[
     Path | None,
@@ -55,11 +58,17 @@ class _PlainHelp:
         return found
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments of the command line. Error messages lose the prefixes that pydantic adds."""
+        """Parse the arguments of the command line. Error messages lose the prefixes that pydantic adds.
+
+        A configuration that is given without --config is told of.
+        """
         try:
             parsed: list[str] = super().parse_args(ctx, args)  # type: ignore[misc]
-        except typer.BadParameter as error:
+        except _UsageError as error:
             error.message = re.sub(r"^(Value error, |Input (?=should ))", "", error.message)
+            surplus = re.fullmatch(r"Got unexpected extra argument.*\((\S+\.toml)\)", error.message)
+            if surplus is not None and any("--config" in parameter.opts for parameter in self.get_params(ctx)):
+                error.message = f"a configuration is given by --config {surplus[1]}"
             raise
         return parsed
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mediaserver import config
-from mediaserver.errors import ConfigError, escape_unprintable
+from mediaserver.errors import ConfigError, RefusalReason, RefusedError, escape_unprintable
 from mediaserver.support.credentials import redact_urls
 
 EXIT_WRONG_STREAM, EXIT_BAD_CONFIG = 1, 2
@@ -41,6 +41,16 @@ def hang_up_on_signals() -> asyncio.Event:
 def name_of(file: Path | None) -> str:
     """The name of the configuration in messages: the path of its file, or "defaults" without a file."""
     return str(file or config.default_file() or "defaults")
+
+
+def explain(error: Exception, file: Path | None) -> str:
+    """The message of an error for the operator. Where a path is unknown, it says which file has no such path."""
+    if not isinstance(error, RefusedError) or error.reason is not RefusalReason.UNKNOWN_PATH:
+        return str(error)
+    known = file or config.default_file()
+    if known is None:
+        return f"{error}: there is no config.toml here, and no --config, so the paths are the built-in ones"
+    return f"{known}: {error}"
 
 
 @contextlib.contextmanager

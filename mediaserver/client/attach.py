@@ -140,7 +140,7 @@ async def attach(
     """Attach one stream without running a server, and return how it ended. Setting `hang_up` ends the stream.
 
     `on_audio` is called with the peer's audio (16-bit PCM at 8 kHz) and its arrival in monotonic seconds.
-    ConfigError if the configuration is wrong.
+    ConfigError if the configuration is wrong, RefusedError as of `Attacher.prepare`.
     """
     engine = Engine(settings, where, problems)
     attacher = Attacher(engine, _give_by_options)
@@ -160,8 +160,6 @@ async def attach(
             session.finish(End(EndReason.HUNG_UP, CloseCode.NORMAL))
             hanging_up.cancel()
             return await running
-    except RefusedError as error:
-        return End(EndReason.REFUSED, CloseCode.ABNORMAL, str(error))
     finally:
         await attacher.close()
         await engine.close()

@@ -17,6 +17,7 @@ from mediaserver.config.error_messages import KeyPath, type_at, union_members
 from mediaserver.config.strict_types import RawText
 
 ENV_PREFIX, ENV_DELIMITER = "MEDIASERVER_", "__"
+_DEFAULTS = f"{ENV_PREFIX}DEFAULTS{ENV_DELIMITER}"
 # Environment variables that stand for command-line options, such as --config, and are no settings.
 _OPTIONS = {"MEDIASERVER_CONFIG"}
 # The environment variables that Kubernetes sets in all containers of a namespace with a Service named mediaserver
@@ -102,11 +103,15 @@ def _is_foreign(name: str, text: str) -> bool:
 def _hint(name: str, model: type[BaseModel]) -> str:
     """A hint ` (did you mean …?)` for a misspelt variable; "" if no known variable has a similar name.
 
-    Underscores do not count in the comparison.
+    Underscores do not count in the comparison. A variable that lacks its table means [defaults], or else the first
+    table that has the key.
     """
-    by_letters = {known.removeprefix(ENV_PREFIX).replace("_", ""): known for known in setting_variables(model)}
-    close = get_close_matches(name.removeprefix(ENV_PREFIX).replace("_", ""), by_letters, n=1, cutoff=0.8)
-    return f" (did you mean {by_letters[close[0]]}?)" if close else ""
+    known = sorted([*setting_variables(model), *_OPTIONS], key=lambda each: not each.startswith(_DEFAULTS))
+    by_letters = {each.removeprefix(ENV_PREFIX).replace("_", ""): each for each in known}
+    key = name.removeprefix(ENV_PREFIX)
+    close = get_close_matches(key.replace("_", ""), by_letters, n=1, cutoff=0.8)
+    meant = [by_letters[each] for each in close] or [each for each in known if each.endswith(ENV_DELIMITER + key)]
+    return f" (did you mean {meant[0]}?)" if meant else ""
 
 
 def _json_or_text(text: str) -> Any:

@@ -31,6 +31,8 @@ MESSAGES: dict[str, str] = {
     "finite_number": "should be a finite number",
     "float_parsing": "should be a number",
     "float_type": "should be a number",
+    "frozen_instance": "the class sets an attribute of self, which cannot be changed: declare settings as fields"
+    " of the class, and keep what changes in variables of run",
     "greater_than": "should be more than {gt:g}",
     "greater_than_equal": "should be {ge:g} or more",
     "int_from_float": "should be a whole number",
@@ -113,7 +115,9 @@ def explain_error(details: Any, key: KeyPath, model: type[BaseModel], hint: str 
     if details["type"] == UNKNOWN:
         return [Problem(key, f"unknown setting{hint or did_you_mean(str(key[-1]), known_settings(key, model))}")]
     value = details["input"]
-    shown = isinstance(value, _SCALAR) and not _is_private(key, value, model)
+    shown = (
+        isinstance(value, _SCALAR) and not _is_private(key, value, model) and details["type"] != "frozen_instance"
+    )
     suffix = f" (it is {_as_written(value)})" if shown else ""
     return [Problem(key, f"{line}{suffix}") for line in (_words(details) or "is wrong").splitlines()]
 

@@ -1,5 +1,6 @@
 """The types of settings, with validators: the base class of all tables, and URLs, networks, ports and tokens."""
 
+import contextlib
 import ipaddress
 import math
 import re
@@ -104,6 +105,19 @@ def validate_host_name(name: str) -> str:
     return name.lower().removesuffix(".")
 
 
+def validate_listen_host(host: str) -> str:
+    """Return the address or host name of a listener as it is; ValueError for text that can be neither of them.
+
+    An empty text stands for all addresses.
+    """
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(host)
+        return host
+    if host and (not re.fullmatch(r"[\w.-]+", host) or re.fullmatch(r"[\d.]+", host)):
+        raise ValueError('should be an address or a host name, without scheme and port, such as "127.0.0.1"')
+    return host
+
+
 def validate_language_tag(tag: str) -> str:
     """Return a BCP 47 language tag as it is, checked only by its form; ValueError for text of another form."""
     if not re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", tag):
@@ -166,6 +180,7 @@ WebUrl = Annotated[str, AfterValidator(validate_web_url)]
 WebSocketUrl = Annotated[str, AfterValidator(validate_websocket_url)]
 ApiUrl = Annotated[WebUrl, AfterValidator(validate_no_query)]
 HostName = Annotated[str, AfterValidator(validate_host_name)]
+ListenHost = Annotated[str, AfterValidator(validate_listen_host)]
 JsonValue = Annotated[Any, AfterValidator(_validate_json)]
 LanguageTag = Annotated[str, AfterValidator(validate_language_tag)]
 OptionalLanguageTag = Annotated[str, AfterValidator(lambda tag: tag and validate_language_tag(tag))]

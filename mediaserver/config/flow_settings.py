@@ -6,7 +6,14 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, SecretStr, model_validator
 
-from mediaserver.config.fields import Networks, Table, validate_host_name, validate_no_query, validate_web_url
+from mediaserver.config.fields import (
+    ListenHost,
+    Networks,
+    Table,
+    validate_host_name,
+    validate_no_query,
+    validate_web_url,
+)
 from mediaserver.wire.voipbin.actions import validate_actions
 from mediaserver.wire.voipbin.destination import Destination
 
@@ -45,7 +52,7 @@ OptionalUrl = Annotated[str, AfterValidator(lambda url: url and validate_no_quer
 class FlowSettings(Table):
     """`[flows]`: the endpoint for VoIPBIN's action `fetch`, and for webhooks. Each is off without its secret."""
 
-    host: str = "0.0.0.0"  # noqa: S104 - a proxy on another machine may pass requests on
+    host: ListenHost = "0.0.0.0"  # noqa: S104 - a proxy on another machine may pass requests on
     port: int = Field(8082, ge=0, le=65535)
     public_url: OptionalUrl = Field("", description="The URL at which VoIPBIN reaches /flow of this listener.")
     secret: SecretStr = SecretStr("")

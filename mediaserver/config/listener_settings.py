@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from mediaserver.config.fields import HostName, Networks, PortNumber, Table, validate_web_url
+from mediaserver.config.fields import HostName, ListenHost, Networks, PortNumber, Table, validate_web_url
 
 FRAME_MESSAGE = 340  # the size in bytes of a message with one 20 ms frame, in the largest encapsulation
 
@@ -15,7 +15,7 @@ FRAME_MESSAGE = 340  # the size in bytes of a message with one 20 ms frame, in t
 class ServerSettings(Table):
     """`[server]`: the public listener that VoIPBIN dials, and its limits."""
 
-    host: str = "0.0.0.0"  # noqa: S104 - other machines dial this listener
+    host: ListenHost = "0.0.0.0"  # noqa: S104 - other machines dial this listener
     port: int = Field(8080, ge=0, le=65535)
     reuse_port: bool = False
     trusted_proxies: Networks = ()
@@ -61,7 +61,7 @@ class TlsSettings(Table):
 class AudioSocketSettings(Table):
     """`[audiosocket]`: the listener for Asterisk's AudioSocket over TCP. Without ports, it is off."""
 
-    host: str = "0.0.0.0"  # noqa: S104 - other machines dial this listener
+    host: ListenHost = "0.0.0.0"  # noqa: S104 - other machines dial this listener
     ports: dict[PortNumber, str] = Field(
         default_factory=dict, description="Each port, and the path that its calls get."
     )
@@ -112,7 +112,7 @@ class AdminTokenSettings(Table):
 class AdminSettings(Table):
     """`[admin]`: the listener for health, metrics and streams. Its port is never the public one."""
 
-    host: str = "127.0.0.1"
+    host: ListenHost = "127.0.0.1"
     port: int = Field(8081, ge=0, le=65535)
     token: SecretStr = SecretStr("")
     tokens: dict[TokenName, AdminTokenSettings] = {}  # noqa: RUF012 - pydantic copies a field's default

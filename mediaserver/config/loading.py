@@ -79,6 +79,11 @@ def _read(file: Path) -> tuple[dict[str, Any], list[str]]:
     for name, setting in Settings.model_fields.items():
         is_list = get_origin(setting.annotation) is tuple
         if name in tables and not isinstance(tables[name], list if is_list else dict):
-            wrong[name] = f"is a list of tables, [[{name}]] each" if is_list else f"is a table, [{name}]"
+            shape = (
+                'has a table for each path, such as [paths."/hold"]'
+                if name == "paths"
+                else f"is a table, [{name}]"
+            )
+            wrong[name] = f"is a list of tables, [[{name}]] each" if is_list else shape
             del tables[name]
     return tables, [f"{file}: {name}: {why}" for name, why in wrong.items()]

@@ -18,6 +18,13 @@ def _locations(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, s
             yield key, f"{above}{key}"
 
 
+# What settings are called in menus, by the words that other handlers and other IVRs have for them.
+_IN_MENUS = {
+    "say": 'play = {say = "…"}',
+    "prompt": '"play"',
+    "prompts": '"play"',
+    "goto": '"menu"',
+}
 _BY_NAME: dict[str, str] = {}
 # Keys of [defaults] come first, because a misplaced `tokens` mostly means the tokens of calls, not [admin.tokens].
 for _key, _location in sorted(_locations(Settings), key=lambda found: not found[1].startswith("defaults.")):
@@ -35,8 +42,8 @@ def suggest_key(place: KeyPath, near: str) -> str:
     name = str(key)
     if not above and name.startswith("/"):
         return f' (did you mean [paths."{name}"]?)'
-    if name == "say" and "menus" in above:
-        return ' (did you mean play = {say = "…"}?)'
+    if name in _IN_MENUS and "menus" in above:
+        return f" (did you mean {_IN_MENUS[name]}?)"
     found = _BY_NAME.get(name)
     if found is None or (above and near):
         return near

@@ -77,7 +77,10 @@ class Handler(Table, ABC):
     @property
     def needed_prompts(self) -> list[str]:
         """The names or globs of all prompts that calls need: those of `prompt_names`, and the background."""
-        return list(dict.fromkeys([*self.prompt_names(), *filter(None, [self.background])]))
+        names = self.prompt_names()
+        if isinstance(names, str):  # the mistake of a user's handler, whose letters would be taken for prompts
+            raise TypeError("prompt_names() should return a list")
+        return list(dict.fromkeys([*names, *filter(None, [self.background])]))
 
     def looped_prompts(self) -> Iterable[str]:
         """The names or globs of prompts that play in a loop. `mediaserver check` warns of loops that click."""

@@ -48,8 +48,10 @@ class Playback(RepeatSettings, SpokenPromptSettings, Ending, PlaybackSettings, H
 
     query_settings: ClassVar[frozenset[str]] = PlaybackSettings.query_settings | {"repeat"}
 
-    prompt: str | None = Field(
-        None, description="The name of a prompt: its path in the prompt folder, without the extension."
+    prompt: PromptItem | None = Field(
+        None,
+        description="The name of a prompt: its path in the prompt folder, without the extension; or a text that is"
+        " spoken.",
     )
     prompts: tuple[PromptItem, ...] = Field((), description="In place of `prompt`: several in sequence, gapless.")
 

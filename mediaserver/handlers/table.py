@@ -48,11 +48,13 @@ def resolve_handler(name: str) -> type[Handler]:
         near = did_you_mean(name, HANDLERS) or _with_colon(name)
         raise ValueError(f'no handler "{name}"{near}: {", ".join(HANDLERS)}, or module:Class')
     try:
+        if "/" in module:
+            raise ImportError("a module is named as Python imports it, not by its file")
         imported = user_modules.load_module(module)
         found = getattr(imported, attribute, None)
     except Exception as error:  # a user's module may raise anything while it is imported
-        near = f' (did you mean "{module.removesuffix(".py")}:{attribute}"?)' if module.endswith(".py") else ""
-        why = f"{type(error).__name__}: {error}{_looked_in(module, error)}"
+        near = _without_file_name(module, attribute)
+        why = f"{user_handlers.describe_failure(error)}{_looked_in(module, error)}"
         raise ValueError(f'handler "{name}" cannot be imported{near}: {why}') from error
     if found is None:
         near = did_you_mean(attribute, user_handlers.class_names(imported))
@@ -66,6 +68,13 @@ def _with_colon(name: str) -> str:
     """A hint for a class that is named with a dot, as Python does, in place of the colon; "" without a dot."""
     module, dot, attribute = name.rpartition(".")
     return f' (did you mean "{module}:{attribute}"?)' if dot and module and attribute else ""
+
+
+def _without_file_name(module: str, attribute: str) -> str:
+    """A hint for a module that is named by its file, such as ./lib/greeting.py; "" for any other module."""
+    parts = [part for part in module.removesuffix(".py").split("/") if part not in ("", ".")]
+    meant = ".".join(parts)
+    return f' (did you mean "{meant}:{attribute}"?)' if meant != module else ""
 
 
 def _looked_in(module: str, error: Exception) -> str:

@@ -110,7 +110,8 @@ class Configuration:
         A given `snapshot` replaces the library's own, for example to find what a change would break.
         """
         if library.folder_problem:
-            hint = '; "mediaserver init" makes one with sample prompts' if self.built_in else ""
+            made = self.built_in and library.directory.name == "prompts"
+            hint = '; "mediaserver init" makes one with sample prompts' if made else ""
             by = self.settings.source(self.where, ("prompts", "directory"))
             return [f"{by}: prompts.directory: {library.directory} {library.folder_problem}{hint}"]
         snapshot = snapshot or library.snapshot
@@ -178,10 +179,8 @@ class Configuration:
         """The files that the configuration names and the server reads: certificates, keys and secrets."""
         settings = self.settings
         certificate = [Path(file) for file in (settings.tls.certificate, settings.tls.key) if file]
-        return [
-            *certificate,
-            *credentials.secret_files([*_tokens(settings), *requirements.handler_secrets(settings)]),
-        ]
+        secrets = [*_tokens(settings), *requirements.handler_secrets(settings)]
+        return [*certificate, *credentials.secret_files(secrets)]
 
 
 def _missing_engines(built: Iterable[Route], settings: Settings, where: str) -> list[str]:

@@ -17,6 +17,8 @@ from yarl import URL
 from mediaserver.errors import RefusalReason, RefusedError
 
 PATTERN_VARIABLE = re.compile(r"\{(\w+)(?::[^{}]*(?:\{[^{}]*\}[^{}]*)*)?\}")
+_FOREIGN_VARIABLE = re.compile(r"(?<=/)(?::\w+|<[^/]+>|\*+)(?=/|$)")
+_URL_BEFORE_PATH = re.compile(r"\w+://[^/]*")  # the scheme and host of a URL
 MAX_PATH, MAX_SEGMENTS = 2048, 64  # the maximum numbers of characters and segments of a path, else it is refused
 MAX_SLOW_PATH = 256  # the maximum number of characters of a path if a pattern of the table is slow to match
 MAX_QUERY_KEYS = 100  # the maximum number of keys in a URL's query
@@ -34,10 +36,16 @@ _CATEGORIES = {
 }
 
 
+def foreign_variables(pattern: str) -> list[str]:
+    """The segments of a pattern that are variables or wildcards elsewhere: `:name`, `<name>`, `*`."""
+    return _FOREIGN_VARIABLE.findall(pattern)
+
+
 def pattern_problems(pattern: str, place: str) -> list[str]:
     """One line for each mistake in a pattern. Each line begins with `place`."""
     if not pattern.startswith("/"):
-        return [f'{place}: a path begins with /, as in [paths."/{pattern}"]']
+        meant = _URL_BEFORE_PATH.sub("", pattern).lstrip("/")
+        return [f'{place}: a path begins with /, as in [paths."/{meant}"]']
     if "#" in pattern or "?" in PATTERN_VARIABLE.sub("", pattern):
         return [f"{place}: a path has no query and no fragment"]
     try:

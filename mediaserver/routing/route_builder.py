@@ -96,10 +96,11 @@ def _build_route(
         (HANG_UP,) if path.flow_full is None else path.flow_full,
     )
     problems += [*unresolved, *_variable_problems(route, place)]
-    for problem in route.validated.problems:
-        by = settings.source(where, ("paths", pattern, *problem.key))
-        problems.append(problem.line(single_line(f"{by}: {format_key(('paths', pattern))}")))
-    if failing := _needs_problems(route, path.handler):
+    failing = _validation_problems(route, path.handler)
+    if not failing:
+        problems += _setting_problems(route, settings, where)
+        failing = _needs_problems(route, path.handler)
+    if failing:
         return None, [*problems, *(f'{place}.handler: handler "{path.handler}": {each}' for each in failing)]
     try:
         with route.known_handler() as known:
@@ -114,6 +115,29 @@ def _build_route(
         why = user_handlers.describe_failure(error)
         problems.append(f'{place}.handler: handler "{path.handler}": prepare() fails: {why}')
     return route, problems
+
+
+def _validation_problems(route: Route, name: str) -> list[str]:
+    """A message, in a list, if the class of a handler of a user's, `name`, fails while settings are validated.
+
+    Its validators and its `__init__` may raise anything.
+    """
+    try:
+        _ = route.validated
+    except Exception as error:
+        if name in handler_table.HANDLERS:
+            raise
+        return [f"its settings cannot be validated: {user_handlers.describe_failure(error)}"]
+    return []
+
+
+def _setting_problems(route: Route, settings: Settings, where: str) -> list[str]:
+    """One line for each mistake in a route's settings, with the file or environment variable that sets them."""
+    return [
+        problem.line(single_line(f"{by}: {format_key(('paths', route.pattern))}"))
+        for problem in route.validated.problems
+        for by in (settings.source(where, ("paths", route.pattern, *problem.key)),)
+    ]
 
 
 def _needs_problems(route: Route, name: str) -> list[str]:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ import watchfiles
 from mediaserver.config.settings import Settings
 from mediaserver.errors import ConfigError, error_text
 from mediaserver.handlers.common import user_modules
+from mediaserver.playout.prompts.prompt_store import Prompt
 from mediaserver.routing.configuration import Configuration
 from mediaserver.runtime.engine import Engine
 from mediaserver.server.http import tls
@@ -47,9 +48,15 @@ class Reloader:
         self._files = engine.configuration.files
         # Signatures are taken before the server starts, so that no change during the start is missed.
         self._loaded = self._signatures()
+        # The prompts with which the present configuration was rejected; None if it was not. With other prompts, it
+        # may be right, as when it names a prompt that is copied after it.
+        self._rejected_with: Mapping[str, Prompt] | None = None
 
     async def run(self, requested: asyncio.Event) -> None:
-        """Until cancelled, reload when `requested` is set, or when two polls find the same change of a file."""
+        """Until cancelled, reload when `requested` is set, or when two polls find the same change of a file.
+
+        A configuration that was rejected is also loaded again when prompts have changed.
+        """
         before = self._loaded
         while True:
             with contextlib.suppress(TimeoutError):
@@ -57,7 +64,11 @@ class Reloader:
                     await requested.wait()
             is_requested, now = requested.is_set(), await asyncio.to_thread(self._signatures)
             requested.clear()  # cleared before the reload, so that a request during the reload causes another
-            if is_requested or (now != self._loaded and now == before):
+            is_changed = now != self._loaded and now == before
+            is_retried = (
+                self._rejected_with is not None and self._rejected_with is not self._engine.library.prompts
+            )
+            if is_requested or is_changed or is_retried:
                 await self._reload(prompts=is_requested)
             before = now
 
@@ -74,7 +85,7 @@ class Reloader:
 
     async def reload(self) -> None:
         """Apply the configuration that the files hold now. If it has problems, log them, and keep the old one."""
-        engine = self._engine
+        engine, self._rejected_with = self._engine, None
         try:
             with user_modules.reimported() as modules:
                 configuration = await asyncio.to_thread(self._build)
@@ -87,6 +98,7 @@ class Reloader:
         except ConfigError as error:
             engine.metrics.reloads.labels("failed").inc()
             engine.reloads.add(error.problems)
+            self._rejected_with = engine.library.prompts
             for problem in error.problems:
                 log.error("configuration rejected", why=problem)
             return

@@ -217,8 +217,9 @@ async def serve(
             running.append(asyncio.create_task(watch_handlers(reloading)))
         await stop
         if not await server.drain():
-            streams = [session.stream.id for session in server.engine.streams]
-            log.error("handlers stuck after drain", streams=streams)
+            stuck = [session.stream for session in server.engine.streams]
+            streams, paths = [stream.id for stream in stuck], sorted({stream.path for stream in stuck})
+            log.error("handlers stuck after drain", streams=streams, paths=paths)
             os._exit(EXIT_UNCLEAN)
         log.info("drained", cut=server.engine.streams.closed_by_drain)
     finally:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from mediaserver.errors import ConfigError, error_text
+from mediaserver.errors import ConfigError, unreadable
 
 _URL = re.compile(r"""\b[A-Za-z][A-Za-z0-9+.-]*://[^\s"'`<>\x1b]+""")
 _END = ".,:;)"  # punctuation after a URL, which belongs to the sentence around the URL
@@ -75,7 +75,7 @@ def resolve_secret(setting: SecretStr, key: str) -> str:
         try:
             secret = Path(place).read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as error:
-            raise ConfigError([f"{key}: {place} cannot be read: {error_text(error)}"]) from error
+            raise ConfigError([f"{key}: {unreadable(place, error)}"]) from error
         if not secret:
             raise ConfigError([f"{key}: {place} is empty"])
         return secret

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -165,6 +166,20 @@ async def test_a_prompt_that_cannot_be_played_raises(loop: VirtualLoop, barge_in
     tasks = asyncio.all_tasks()
     await caller.call(run, 100)
     assert [len(left) for left in told] == [1]  # the handler's own
+
+
+@pytest.mark.parametrize("sound", [bytes(320), [bytes(320)], None, 7])
+@in_virtual_time
+async def test_what_is_no_sound_is_told_by_its_type(loop: VirtualLoop, sound: Any) -> None:
+    caller = Caller(loop, library_of())
+
+    async def run(call: Call) -> None:
+        with pytest.raises(
+            TypeError, match=f"^{type(sound).__name__} is no sound: give a prompt's name, a Path, or"
+        ):
+            await call.play(sound)
+
+    await caller.call(run, 100)
 
 
 @in_virtual_time

@@ -104,7 +104,7 @@ async def test_what_is_refused_ends_with_1_and_says_why(config: Path, twin: Twin
 @pytest.mark.parametrize(
     ("arguments", "code", "why"),
     [
-        (["call", "1", "--path", "/nothing"], 1, "no path /nothing"),
+        (["call", "1", "--path", "/nothing"], 1, "config.toml: no path /nothing\n"),
         (["call", "1", "--path", "/play/speach"], 1, 'no prompt "speach" (did you mean "speech"?)'),
         (["call", "../1", "--path", "/silence"], 1, "attach: resource: should be calls/<id> or conferences/<id>"),
         (["call", "1", "--path", "silence"], 1, "attach: path: should be a path of the configuration"),

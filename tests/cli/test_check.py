@@ -93,6 +93,23 @@ async def test_both_files_of_tls_are_told(tmp_path: Path) -> None:
     ]
 
 
+async def test_a_certificate_without_a_key_is_one_mistake(tmp_path: Path) -> None:
+    tls = '[tls]\ncertificate = "/no/such.pem"\n[paths."/silence"]\nhandler = "silence"\n'
+    findings = await found(tmp_path, tls)
+    assert findings.problems == [
+        f"{tmp_path}/config.toml: tls: certificate and key go together: one of them is missing",
+        "c.toml: tls.certificate: /no/such.pem cannot be read: No such file or directory",
+    ]
+
+
+@pytest.mark.parametrize(("directory", "hinted"), [("prompts", True), ("sounds", False)])
+async def test_init_is_advised_for_the_folder_that_it_makes(tmp_path: Path, directory: str, hinted: bool) -> None:
+    settings, problems = config.load(write_config(tmp_path, f'[prompts]\ndirectory = "{directory}"\n'))
+    (tmp_path / "prompts").rmdir()
+    (problem,) = (await collect_findings(settings, "c.toml", problems, lambda done, total: None)).problems
+    assert ('"mediaserver init"' in problem) == hinted
+
+
 async def test_an_event_that_is_almost_one_of_ours_is_worth_a_look(tmp_path: Path) -> None:
     events = '[events]\ntypes = ["digitz", "digits", "bridge.ended", "order.placed"]\n'
     findings = await found(tmp_path, f'{events}[paths."/silence"]\nhandler = "silence"\n')
@@ -108,6 +125,18 @@ async def test_a_path_that_is_slow_to_match_is_worth_a_look(tmp_path: Path) -> N
     assert findings.all_is_well
     (note,) = findings.notes[1:]
     assert note.startswith(f'c.toml: paths."{slow}": several of its variables may match the same text')
+
+
+@pytest.mark.parametrize("segment", [":name", "<name>", "*", "**"])
+async def test_a_variable_of_other_frameworks_is_worth_a_look(tmp_path: Path, segment: str) -> None:
+    silent = 'handler = "silence"\n'
+    paths = f'[paths."/a/{segment}/b"]\n{silent}[paths."/c/{{x:<a>*}}/d:e/f*"]\n{silent}'
+    findings = await found(tmp_path, paths)
+    assert findings.all_is_well
+    assert findings.notes[1:] == [
+        f'c.toml: paths."/a/{segment}/b": {segment} matches only itself: a variable is written {{name}},'
+        " and {name:.+} where it may have slashes"
+    ]
 
 
 async def test_a_file_s_name_writes_nothing_to_a_terminal(tmp_path: Path) -> None:

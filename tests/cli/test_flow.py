@@ -117,7 +117,7 @@ async def test_a_flow_by_fetch_is_created_and_its_secret_is_not_shown(
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (("/meno",), 'no path /meno (did you mean "/menu"?)'),
+        (("/meno",), 'config.toml: no path /meno (did you mean "/menu"?)\n'),
         (("menu",), "menu should be a path of the configuration: it begins with /"),
         (("/menu", "--server", "media.example.com"), "--server should be ws://host or wss://host"),
         (("/menu", "--fetch-url", "here"), "--fetch-url should begin with http:// or https://"),

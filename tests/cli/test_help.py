@@ -115,3 +115,17 @@ def test_completion_is_installed_and_works_in_a_shell(tmp_path: Path) -> None:
         'echo "${COMPREPLY[@]}"'
     )
     assert completed.split() == ["sign"]
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_a_configuration_without_its_option_is_told(command: str) -> None:
+    done = CliRunner().invoke(main.app, [command, "my.toml"])
+    assert done.exit_code == 2
+    assert "a configuration is given by --config my.toml" in done.output
+
+
+@pytest.mark.parametrize("words", [("check", "prompts"), ("call", "ws://x", "my.toml")])
+def test_other_words_too_many_are_told_as_they_are(words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(main.app, words)
+    assert done.exit_code == 2
+    assert f"unexpected extra argument(s) ({words[-1]})" in done.output

@@ -186,6 +186,10 @@ def test_a_whole_table_may_be_a_variable(tmp_path: Path, monkeypatch: pytest.Mon
     [
         ("MEDIASERVER_DEFAULTS_TOKENS", '["s3cret"]', " (did you mean MEDIASERVER_DEFAULTS__TOKENS?)"),
         ("MEDIASERVER_SERVER_PORT", "80", " (did you mean MEDIASERVER_SERVER__PORT?)"),
+        ("MEDIASERVER_PORT", "80", " (did you mean MEDIASERVER_SERVER__PORT?)"),
+        ("MEDIASERVER_TOKENS", "s3cret", " (did you mean MEDIASERVER_DEFAULTS__TOKENS?)"),
+        ("MEDIASERVER_CONFG", "s3cret", " (did you mean MEDIASERVER_CONFIG?)"),
+        ("MEDIASERVER_T", "s3cret", ""),
         ("MEDIASERVER_ADMIN__TOKN", "s3cret", " (did you mean MEDIASERVER_ADMIN__TOKEN?)"),
         ("mediaserver_speech__openai_url", "http://s3cret", " (did you mean MEDIASERVER_SPEECH__OPENAI__URL?)"),
         ("MEDIASERVER_SERVER__PORT__X", "80", " (did you mean MEDIASERVER_SERVER__PORT?)"),

@@ -77,6 +77,23 @@ TABLE = [
         "[server]\ntrusted_proxies = '::1'",
         'server.trusted_proxies: should be a list, such as ["a", "b"] (it is \'::1\')',
     ),
+    *(
+        (
+            f"[server]\nhost = '{host}'",
+            'server.host: should be an address or a host name, without scheme and port, such as "127.0.0.1"'
+            f" (it is '{host}')",
+        )
+        for host in ("0.0.0.0:8080", "999.1.1.1", "[::1]", "media server")
+    ),
+    *((f"[server]\nhost = '{host}'", []) for host in ("", "::1", "0.0.0.0", "media-1.example.com", "media_1")),
+    (
+        "[flows]\nhost = 'http://127.0.0.1'",
+        'flows.host: should be an address or a host name, without scheme and port, such as "127.0.0.1"',
+    ),
+    (
+        "[defaults]\nrtp_payload = 'PCMU'",
+        'defaults.rtp_payload: should be "auto", "pcmu", "pcma" or "l16" (did you mean "pcmu"?) (it is \'PCMU\')',
+    ),
     ("[defaults]\ntime_limit = false", "defaults.time_limit: should be a number (it is false)"),
     ("[prompts]\ndirectory = 5", "prompts.directory: should be a path, in quotes (it is 5)"),
     ("[prompts]\ncache = ''", "prompts.cache: should not be empty (it is '')"),
@@ -96,6 +113,15 @@ TABLE = [
     ("[chat.parameters]\nlogit_bias = { 1 = -inf }", "chat.parameters.logit_bias: 1: should be a finite number"),
     ("[speech]\nopenai = 5", "speech.openai: should be a table, such as { key = value } (it is 5)"),
     ("server = 5", "server: is a table, [server]"),
+    ("[[paths]]\nhandler = 'silence'", 'paths: has a table for each path, such as [paths."/hold"]'),
+    (
+        "[paths.'ws://127.0.0.1:8080/a']\nhandler = 'silence'",
+        'paths."ws://127.0.0.1:8080/a": a path begins with /, as in [paths."/a"]',
+    ),
+    (
+        "[paths.'ws://127.0.0.1']\nhandler = 'silence'",
+        'paths."ws://127.0.0.1": a path begins with /, as in [paths."/"]',
+    ),
     (f"{LATE}lead = true", 'paths."/a".lead: should be a whole number (it is true)'),
     (f"{LATE}linger_ms = true", 'paths."/a": linger_ms: should be a whole number (it is true)'),
     (f"{LATE}gap_ms = '5'", "paths.\"/a\": gap_ms: should be a whole number, without quotes (it is '5')"),
@@ -250,6 +276,23 @@ TABLE = [
         'paths."/p": menus.main.keys.1.say: unknown setting (did you mean play = {say = "…"}?)',
     ),
     (
+        "[paths.'/p']\nhandler = 'menu'\n"
+        "menus.main = { prompt = 'welcome', keys.1 = { goto = 'main', hangup = true } }",
+        [
+            'paths."/p": menus.main.keys.1.goto: unknown setting (did you mean "menu"?)',
+            'paths."/p": menus.main.prompt: unknown setting (did you mean "play"?)',
+        ],
+    ),
+    ("[paths.'/p']\nhandler = 'playback'\nprompt = { say = 'Hello.' }", []),
+    (
+        "[paths.'/p']\nhandler = 'playback'\nprompt = { say = 'Hello {name', rat = 1 }",
+        [
+            "paths.\"/p\": prompt.say: the braces do not match (expected '}' before end of string);"
+            " a brace is written {{ or }} (it is 'Hello {name')",
+            'paths."/p": prompt.rat: unknown setting (did you mean "rate"?)',
+        ],
+    ),
+    (
         f"[audiosocket]\nports = {{ 9000 = '/r' }}\n{LATE}",
         "audiosocket.ports.9000: no path /r: there are /a",
     ),
@@ -295,6 +338,13 @@ async def test_a_mistake_is_one_line_that_says_what_to_do(
     paths = "" if "[paths" in text else f"\n{LATE}"
     found = without_missing_engine(await told(tmp_path, f"{text}{paths}"))
     assert found == ([line] if isinstance(line, str) else line)
+
+
+def test_a_relative_file_that_is_missing_is_told_with_the_folder_that_was_looked_in(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"defaults": {"tokens": ["file:t.txt"]}, "paths": {}})
+    (line,) = Configuration.build(settings, "c").problems
+    why = f"t.txt cannot be read: No such file or directory (looked in {tmp_path}, the working directory)"
+    assert line == f"c: defaults.tokens[0]: {why}"
 
 
 def test_a_variable_of_the_environment_is_told_what_json_cannot_carry(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,6 +112,52 @@ def test_a_field_with_the_name_of_a_setting_that_the_server_reads_is_a_mistake(
     assert list(build(f"{HEAD}    {field}\n").problems) == [f"{MINE} {why}: give it another name"]
 
 
+@pytest.mark.parametrize(
+    ("addition", "why"),
+    [
+        (
+            "thing: 'Order | None' = None",
+            f"{MINE} has a field of a type that is not known when the class is made: Order",
+        ),
+        ("def __init__(self): super().__init__()", f"{MINE}: its settings cannot be validated: TypeError: "),
+        (
+            "def model_post_init(self, _): {}['x']",
+            f"{MINE}: its settings cannot be validated: KeyError: 'x' (users_own.py, line 7)",
+        ),
+        (
+            "def __init__(self, **settings):\n        super().__init__(**settings)\n        self.count = 1",
+            'c.toml: paths."/mine": the class sets an attribute of self, which cannot be changed: declare settings'
+            " as fields of the class, and keep what changes in variables of run",
+        ),
+    ],
+)
+def test_a_class_that_cannot_be_made_is_a_mistake(build: Build, addition: str, why: str) -> None:
+    (problem,) = build(f"{HEAD}    {addition}\n", settings='prompt = "beep"').problems
+    assert problem.startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("{}['x']", "KeyError: 'x' (users_own.py, line 7)"),
+        ("import json\njson.loads('{')", "JSONDecodeError: "),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module' (users_own.py, line 7)"),
+        ("def (", "SyntaxError: invalid syntax (users_own.py, line 7)"),
+    ],
+)
+def test_a_module_that_fails_is_told_with_the_line(build: Build, line: str, why: str) -> None:
+    (problem,) = build(f"{HEAD}{line}\n").problems
+    assert problem.startswith(f"{MINE} cannot be imported: {why}")
+    assert "(users_own.py, line " in problem
+
+
+def test_the_letters_of_a_text_are_not_taken_for_prompts(build: Build) -> None:
+    """Of a class of which a setting is missing, so that it is not asked yet."""
+    built = build(f"{HEAD}    box: int\n    def prompt_names(self): return self.prompt\n")
+    assert list(built.problems) == ['c.toml: paths."/mine": box is missing']
+    assert requirements.missing_prompts(built.table, PromptSnapshot({}), "c.toml") == []
+
+
 def test_a_class_may_give_a_setting_of_every_handler_another_default(build: Build) -> None:
     built = build(f"{HEAD}    background: str | None = 'office'\n    tones: bool = True\n")
     assert not built.problems
@@ -137,6 +183,11 @@ def test_a_run_that_takes_no_call_is_a_mistake(build: Build) -> None:
     [
         ("users_own.Mine", 'no handler "users_own.Mine" (did you mean "users_own:Mine"?): playback, '),
         ("users_own.py:Mine", 'handler "users_own.py:Mine" cannot be imported (did you mean "users_own:Mine"?): '),
+        (
+            "./lib/users_own.py:Mine",
+            'handler "./lib/users_own.py:Mine" cannot be imported (did you mean "lib.users_own:Mine"?):'
+            " ImportError: a module is named as Python imports it, not by its file",
+        ),
         (
             "users_own:mine",
             'handler "users_own:mine": users_own has no class "mine" (did you mean "Mine"?)',

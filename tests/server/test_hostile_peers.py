@@ -119,7 +119,8 @@ async def test_a_handler_that_will_not_end_does_not_hold_up_the_shutdown_for_eve
         await websocket.receive_bytes()
         server.process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(server.process.wait, PATIENCE) == 1
-    assert server.events("handlers stuck after drain")
+    (told,) = server.events("handlers stuck after drain")
+    assert told["paths"] == ["/stubborn"]
 
 
 async def test_few_messages_with_much_in_them_are_a_flood_too(server: ServerProcess) -> None:

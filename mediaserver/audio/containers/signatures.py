@@ -127,7 +127,7 @@ def _identify_text(head: bytes) -> FileKind | None:
         ("<", "an XML document"),
         ("{", "JSON"),
         ("[{", "JSON"),
-        ("version https://git-lfs", "a pointer of Git LFS: fetch the file itself (git lfs pull); it"),
+        ("version https://git-lfs", "a pointer of Git LFS (git lfs pull fetches the file itself)"),
     ):
         if words.startswith(beginning):
             return FileKind(name, is_sound=False)

@@ -15,6 +15,7 @@ from mediaserver.client import attach as attaching
 from mediaserver.client.attach import AttachRequest
 from mediaserver.config import error_messages
 from mediaserver.config.settings import Settings
+from mediaserver.errors import RefusedError
 from mediaserver.playout.prompts.library import Progress
 from mediaserver.support import log
 from mediaserver.wire.encapsulation import Encapsulation
@@ -50,7 +51,11 @@ def attach(
         settings, problems = config.load(file)
         log.configure(settings.log.level, settings.log.format)
         with terminal.progress() as progress:
-            end = terminal.run(_attach(settings, terminal.name_of(file), problems, request, progress))
+            try:
+                end = terminal.run(_attach(settings, terminal.name_of(file), problems, request, progress))
+            except RefusedError as error:
+                terminal.print_errors([terminal.explain(error, file)])
+                raise typer.Exit(EXIT_WRONG_STREAM) from error
     terminal.print_errors([end.text] if end.text else [])
     if not end.normal:
         raise typer.Exit(EXIT_WRONG_STREAM)
@@ -59,7 +64,10 @@ def attach(
 async def _attach(
     settings: Settings, where: str, problems: Sequence[str], request: AttachRequest, progress: Progress
 ) -> End:
-    """Run one stream to its end, with a meter on the terminal. ConfigError if the configuration is invalid."""
+    """Run one stream to its end, with a meter on the terminal.
+
+    ConfigError if the configuration is invalid, RefusedError if it has no such path, or refuses the stream.
+    """
     with draw_meter(err, request.resource) as on_frame:
         hang_up = terminal.hang_up_on_signals()
         return await attaching.attach(settings, where, problems, request, progress, hang_up, on_frame)

@@ -88,7 +88,7 @@ def flow(
         except ConfigError:
             raise
         except (MediaServerError, ValueError) as error:
-            terminal.print_errors([str(error)])
+            terminal.print_errors([terminal.explain(error, file)])
             raise typer.Exit(EXIT_WRONG_STREAM) from error
     if not create:
         typer.echo(json.dumps({"name": name, "detail": _DETAIL, "actions": made.actions}, indent=2))

@@ -34,6 +34,6 @@ def sign(
     try:
         query = terminal.run(configuration.sign(url, int(time.time()) + options.seconds(ttl)))
     except (MediaServerError, ValueError) as error:
-        terminal.print_errors([f"{redact_url(url)}: {error}"])
+        terminal.print_errors([f"{redact_url(url)}: {terminal.explain(error, file)}"])
         raise typer.Exit(EXIT_WRONG_STREAM) from error
     typer.echo(f"{strip_userinfo(url)}{'&' if '?' in url else '?'}{query}")

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.errors import PydanticUndefinedAnnotation
 
 from mediaserver.config.settings import PathSettings
 from mediaserver.handlers.base import Handler, PlaybackSettings
@@ -37,6 +38,10 @@ def class_problem(found: Any) -> str:
         return "is not a subclass of mediaserver.handlers.Handler"
     if inspect.isabstract(found):
         return "has no method run(self, call)"
+    try:
+        found.model_rebuild()
+    except PydanticUndefinedAnnotation as error:  # of a name that is imported later, or for type checkers alone
+        return f"has a field of a type that is not known when the class is made: {error.name}"
     if not inspect.iscoroutinefunction(found.run):
         return "has a method run that is not async: begin it with async def run"
     try:
@@ -85,7 +90,10 @@ def _wrong_part(listed: Any, kind: type) -> str:
 
 def describe_failure(error: Exception) -> str:
     """An exception of a user's code in one line: its type, its text, and the line of code that raised it."""
-    files = user_modules.imported_files()
-    frames = [each for each in traceback.extract_tb(error.__traceback__) if Path(each.filename) in files]
-    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{place}"
+    described = f"{type(error).__name__}: {error}"
+    frames = [
+        each for each in traceback.extract_tb(error.__traceback__) if user_modules.is_editable(each.filename)
+    ]
+    if not frames or isinstance(error, SyntaxError):  # the text of a SyntaxError has the line of the mistake
+        return described
+    return f"{described} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"

@@ -20,6 +20,8 @@ FileSignature = tuple[int, int, int] | None
 FileStates = dict[Path, FileSignature]
 _INSTALLED = {"site-packages", "dist-packages"}  # the names of folders of packages, which users do not edit
 _NOT_USERS = {"mediaserver", "__main__", "sitecustomize", "usercustomize"}
+# The folders of Python's own modules and of this package.
+_NOT_EDITABLE = (Path(os.__file__).parent, Path(__file__).parents[2])
 
 _folders: set[Path] = set()  # the folders that contain the top-level modules and packages of handlers
 _imported_files: FileStates = {}  # the files of users' modules, each with its signature at the import
@@ -39,6 +41,14 @@ def load_module(name: str) -> ModuleType:
         if file not in _imported_files:
             _imported_files[file] = _signature_of(file)
     return module
+
+
+def is_editable(file: str) -> bool:
+    """Whether a file of a traceback is a user's own code: none of Python, of an installed package or of ours."""
+    path = Path(file).absolute()
+    return (
+        path.is_file() and _INSTALLED.isdisjoint(path.parts) and not any(map(path.is_relative_to, _NOT_EDITABLE))
+    )
 
 
 def source_folders() -> set[Path]:

@@ -25,6 +25,12 @@ from mediaserver.transport.server_websocket import ServerWebSocket
 
 RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _REFUSAL_HEADROOM = 50  # number of connections accepted beyond the limit, to tell their peers of the refusal
+# What a peer speaks, by the first bytes that it sends (of TLS: RFC 8446, section 5.1), if it has misdialled.
+_OTHER_PROTOCOLS = {
+    b"\x16\x03": "the peer speaks TLS, and this port does not: let it dial ws://, or set [tls]",
+    b"\x01\x00\x10": "the peer speaks AudioSocket: let it dial a port of [audiosocket]",
+}
+_TELLING = max(map(len, _OTHER_PROTOCOLS))  # number of first bytes that tell what a peer speaks
 _POLL_INTERVAL = 0.005  # seconds between two checks whether handshakes are in progress
 
 log = structlog.get_logger()
@@ -202,7 +208,7 @@ class HttpConnection(HttpProtocol):
     The handshake may take `server.handshake_timeout` seconds.
     """
 
-    __slots__ = ("_owner", "_received", "_timeout")
+    __slots__ = ("_beginning", "_owner", "_received", "_timeout")
 
     def __init__(self, owner: Connections) -> None:
         self._owner, limits = owner, owner.settings()
@@ -214,6 +220,7 @@ class HttpConnection(HttpProtocol):
             lingering_time=0,
         )
         self._received = 0  # number of bytes received from the peer so far
+        self._beginning = b""  # the first bytes of them
         self._timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -235,6 +242,7 @@ class HttpConnection(HttpProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes of the request. Bytes that follow the request count towards its size limit, too."""
+        self._beginning = self._beginning or data[:_TELLING]
         self._received += len(data)
         if self._received >= self._owner.settings().max_header_bytes:
             limit = self._owner.settings().max_header_bytes
@@ -266,7 +274,8 @@ class HttpConnection(HttpProtocol):
         if error is not None:
             error.__traceback__ = None  # breaks a reference cycle: the traceback's frames refer to the error
         self._owner.metrics.peer_faults.labels("malformed-request").inc()
-        refused = RefusedError(RefusalReason.MALFORMED, f"malformed request: {type(error).__name__}")
+        spoken = next((why for begins, why in _OTHER_PROTOCOLS.items() if self._beginning.startswith(begins)), "")
+        refused = RefusedError(RefusalReason.MALFORMED, spoken or f"malformed request: {type(error).__name__}")
         self._owner.refusals.record(refused, self.remote_host)
         return refusals.response(refused)
 

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from mediaserver.config.listener_settings import TlsSettings
 from mediaserver.config.settings import Settings
-from mediaserver.errors import ConfigError, error_text
+from mediaserver.errors import ConfigError, unreadable
 
 _ENCRYPTED = "the key is encrypted: give one without a passphrase"
 
@@ -31,8 +31,9 @@ class Tls:
         """Load the certificate and key from their files, for connections to come; ConfigError if that fails."""
         problems: list[str] = []  # problems of reading the files; OpenSSL would not say which file it cannot read
         certificate_pem = _read(settings.certificate, f"{where}: tls.certificate", problems)
-        _read(settings.key, f"{where}: tls.key", problems)
-        if problems:
+        if settings.key:  # without a key, the settings are told to be incomplete
+            _read(settings.key, f"{where}: tls.key", problems)
+        if problems or not settings.key:
             raise ConfigError(problems)
         try:
             self.context.load_cert_chain(settings.certificate, settings.key, password=_no_password)
@@ -61,7 +62,7 @@ def _read(file: str, key: str, problems: list[str]) -> bytes:
     try:
         return Path(file).read_bytes()
     except (OSError, ValueError) as error:
-        problems.append(f"{key}: {file} cannot be read: {error_text(error)}")
+        problems.append(f"{key}: {unreadable(file, error)}")
         return b""
 
 

@@ -172,6 +172,26 @@ async def test_a_handshake_as_others_write_it(
     assert (b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head) == (status == b"101")  # RFC 6455, 1.3
 
 
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (
+            b"\x16\x03\x01\x02\x00\x01",
+            "the peer speaks TLS, and this port does not: let it dial ws://, or set [tls]",
+        ),
+        (b"\x01\x00\x10" + bytes(16), "the peer speaks AudioSocket: let it dial a port of [audiosocket]"),
+    ],
+)
+async def test_a_peer_that_speaks_something_else_is_told_of(server: ServerProcess, sent: bytes, why: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(sent)
+    assert (await reader.read()).endswith(f"\r\n\r\n{why}\n".encode())
+    writer.close()
+    await writer.wait_closed()
+    told = server.events("refused")[-1]
+    assert (told["reason"], told["why"]) == ("malformed", why)
+
+
 async def test_a_full_server_refuses_and_recovers(server: ServerProcess) -> None:
     async with connected(server.url("/silence")) as first, connected(server.url("/silence")) as second:
         await first.receive_bytes()
