@@ -111,10 +111,8 @@ class Call(CallControl):
     ) -> contextlib.AbstractContextManager[None]:
         """Call `listener` with every event as it arrives, within a `with` block. `listener` must not block.
 
-        A speech `detector` that the listener feeds by `Audio.feed_to` is fed together with those of other calls,
-        and so is a `meter`. A listener with a detector and a meter is called with a frame that both were fed
-        already only if something has happened: the detector's `speaking` has changed, there is a key or something
-        like it (DTMF), or the meter is due.
+        A speech `detector` that the listener feeds by `Audio.feed_to` is fed with those of other calls. With a
+        `meter` also, `listener` gets only frames in which `speaking` changes, a key may sound, or the meter is due.
         """
         return self._receiver.listen(listener, detector, meter)
 
