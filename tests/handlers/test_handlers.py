@@ -435,7 +435,7 @@ def test_a_library_that_a_handlers_module_lacks_is_not_looked_for_in_the_working
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lacking.py").write_text("import no_such_library\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ValueError, match=r"No module named 'no_such_library'$"):
+    with pytest.raises(ValueError, match=r"No module named 'no_such_library' \(lacking\.py, line 1\)$"):
         handler_table.resolve_handler("lacking:Mine")
 
 

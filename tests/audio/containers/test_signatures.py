@@ -64,7 +64,7 @@ def test_sound_in_containers_is_known(head: bytes, name: str) -> None:
 def test_what_is_no_sound_is_known(head: bytes, name: str) -> None:
     kind = identify(head)
     assert kind is not None
-    assert (kind.name.split(":")[0], kind.is_sound) == (name, False)
+    assert (kind.name.split(" (")[0], kind.is_sound) == (name, False)
 
 
 @pytest.mark.parametrize(
