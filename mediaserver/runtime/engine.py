@@ -35,6 +35,7 @@ from mediaserver.runtime.webhook_event_sink import WebhookEventSink
 from mediaserver.speech.engines.requirements import EngineRequirement
 from mediaserver.speech.service import SpeechService
 from mediaserver.support.metrics import Metrics
+from mediaserver.support.timers import Timers
 from mediaserver.transport.frame_poller import FramePoller
 
 log = structlog.get_logger()
@@ -54,6 +55,7 @@ class Engine:
         self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()))
         self.frame_gatherer = FrameGatherer(self.ticker)
         self.frame_poller = FramePoller(self.ticker, self.frame_gatherer.deliver_polled)
+        self.ping_timers = Timers()  # of the pings to all peers
         self.library = open_library(settings)
         self.prompts = PromptMonitor(self.library, lambda: self.configuration, self.metrics)
         self.prompt_editor = PromptEditor(
