@@ -42,8 +42,8 @@ class Listeners:
     ) -> None:
         self._target, self._server = target, server
         self._masked = server is not None  # whether what comes is masked, because it is a client's
-        self._header = websocket.masked_head(payload) if self._masked else websocket.header(payload)
-        self._size = websocket.masked_size(payload) if self._masked else len(self._header) + payload
+        self._header = websocket.message_head(payload, masked=self._masked)
+        self._size = websocket.message_size(payload, masked=self._masked)
         self._payload = payload
         self._epoll = select.epoll()
         self._buffer = bytearray(_BUFFER)

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from functools import partial
-from typing import Any
 
 from aiohttp import WSMsgType
 
@@ -11,8 +10,10 @@ from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.call import CloseCode, End, EndReason
 from mediaserver.errors import PeerError, ProtocolError
 from mediaserver.playout.sources.playout_buffer import PlayoutBuffer
+from mediaserver.support.timers import Timers
 from mediaserver.transport.connection import handle_control
-from mediaserver.transport.dialled import DialledConnection, OpenWebSocket, random_key
+from mediaserver.transport.dialled import OpenWebSocket
+from mediaserver.transport.keepalive import Keepalive
 from mediaserver.wire import websocket as frames
 from mediaserver.wire.dialects.dialect import Clear, Dialect, HangUp, Mark, Message, Play
 
@@ -27,11 +28,11 @@ HEARTBEAT = 10.0  # seconds between pings, and for the answer to a ping
 _CLOSE_TIMEOUT = 2.0  # seconds that the application has to answer the server's close frame
 
 
-class ApplicationConnection(DialledConnection):
+class ApplicationConnection:
     """An open WebSocket connection to an application. `close` must be called in the end."""
 
     def __init__(self, websocket: OpenWebSocket, dialect: Dialect, buffer: PlayoutBuffer) -> None:
-        super().__init__(websocket)
+        self._websocket, self.transport = websocket, websocket.transport
         self._dialect, self._buffer = dialect, buffer
         self._waiting = bytearray()  # audio from the caller that is not sent yet
         self._sent_samples = 0  # number of samples from the caller that were sent or dropped
@@ -41,11 +42,15 @@ class ApplicationConnection(DialledConnection):
         self._abort_reason = ""  # why the server aborted the connection, "" if it did not
         for message in dialect.serialize_start():
             self._write(message)
-        # Reading is a task of its own: if a read is cancelled, aiohttp cannot close the WebSocket properly.
-        self._tasks: list[asyncio.Task[Any]] = [
-            asyncio.create_task(self._read()),
-            asyncio.create_task(self._send_pings()),
-        ]
+        self._keepalive = Keepalive(
+            websocket,
+            Timers(),
+            first_after=HEARTBEAT,
+            interval=HEARTBEAT,
+            timeout=HEARTBEAT,
+            on_timeout=partial(self._abort, "it does not answer pings"),
+        )
+        self._reading: asyncio.Task[str] | None = asyncio.create_task(self._read())
 
     def send_audio(self, pcm: bytes) -> None:
         """Send audio from the caller, 16-bit PCM at 8 kHz, in whole frames, if the transport's buffer has room.
@@ -80,7 +85,7 @@ class ApplicationConnection(DialledConnection):
         if self.transport.is_closing():
             return
         frame = frames.text(message) if isinstance(message, str) else frames.binary(message)
-        self.transport.write(frames.mask(frame, random_key()))
+        self._websocket.write(frame)
         if self.transport.get_write_buffer_size() > _MAX_BUFFERED_BYTES:
             self._abort("it does not read what we send")
 
@@ -90,7 +95,7 @@ class ApplicationConnection(DialledConnection):
         The application may send any amount of data, but its messages are read at a limited rate, so that other
         streams get their turns.
         """
-        if reason := await asyncio.shield(self._tasks[0]):
+        if self._reading is not None and (reason := await asyncio.shield(self._reading)):
             raise PeerError(reason)
 
     async def _read(self) -> str:
@@ -108,18 +113,9 @@ class ApplicationConnection(DialledConnection):
                     malformed += 1
                     if malformed >= _MAX_MALFORMED:
                         return f"it sent an invalid message: {error}"
-            elif (end := await handle_control(self._websocket, message, self._on_pong)) is not None:
+            elif (end := await handle_control(self._websocket, message, self._websocket.on_pong)) is not None:
                 return self._abort_reason or _describe_failure(end)
             await throttle.wait(len(message.data))
-
-    async def _send_pings(self) -> None:
-        """Ping the application regularly; abort the connection if a ping is not answered."""
-        with contextlib.suppress(ConnectionError):
-            while True:
-                await asyncio.sleep(HEARTBEAT)
-                if not await self._ping(b"", HEARTBEAT):
-                    self._abort("it does not answer pings")
-                    return
 
     def _abort(self, reason: str) -> None:
         self._abort_reason = reason
@@ -149,25 +145,22 @@ class ApplicationConnection(DialledConnection):
             if self._websocket.closed:
                 return True
             self._write(self._dialect.serialize_stop())
-            try:
-                # aiohttp's own time-out is not enough, because it begins again with each message that arrives.
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_TIMEOUT):
                     await self._websocket.close(code=code)
-            except TimeoutError:  # aiohttp may not have set its close code by then
-                return False
             return self._websocket.close_code != CloseCode.ABNORMAL
         finally:
             self.transport.abort()
-            await self._stop_tasks()
+            await self._stop()
 
-    async def _stop_tasks(self) -> None:
-        """End the tasks, and break reference cycles that would keep the connection in memory."""
-        tasks, self._tasks = self._tasks, []  # a cancelled task refers to its stack frames, and these to `self`
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if (error := self._websocket.exception()) is not None:  # aiohttp's error would keep stack frames in memory
-            error.__traceback__ = error.__context__ = error.__cause__ = None
+    async def _stop(self) -> None:
+        """Stop reading and pinging, and break reference cycles that would keep the connection in memory."""
+        self._keepalive.stop()
+        self._websocket.release()
+        reading, self._reading = self._reading, None  # a cancelled task's stack frames refer to `self`
+        if reading is not None:
+            reading.cancel()
+            await asyncio.wait((reading,))
 
 
 class _Throttle:

@@ -12,7 +12,6 @@ from mediaserver.transport.connection import bound_send_buffer
 from mediaserver.transport.dialled import DialFailure, DialFailureKind, OpenWebSocket
 
 _MAX_MESSAGE_BYTES = 1 << 19  # the most bytes of one message from the application: half a minute of PCM
-_CLOSE_TIMEOUT = 2.0  # seconds that the application has to answer the server's close frame
 _TEMPORARY_STATUSES = {408, 425, 429}  # HTTP statuses below 500 after which another attempt may succeed
 
 
@@ -68,7 +67,6 @@ async def dial(client: aiohttp.ClientSession, endpoint: ApplicationEndpoint) -> 
         endpoint.url,
         to_error,
         timeout=endpoint.connect_timeout,
-        close_timeout=_CLOSE_TIMEOUT,
         max_message_bytes=_MAX_MESSAGE_BYTES,
         headers={"Authorization": f"Bearer {endpoint.token}"} if endpoint.token else None,
     )

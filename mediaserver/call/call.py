@@ -112,7 +112,7 @@ class Call(CallControl):
         """Call `listener` with every event as it arrives, within a `with` block. `listener` must not block.
 
         A speech `detector` that the listener feeds by `Audio.feed_to` is fed with those of other calls. With a
-        `meter` also, `listener` gets only frames in which `speaking` changes, a key may sound, or the meter is due.
+        `meter`, the listener only gets frames in which `speaking` changes, a key may sound, or the meter is due.
         """
         return self._receiver.listen(listener, detector, meter)
 

@@ -24,8 +24,8 @@ from mediaserver.routing.route import Route
 from mediaserver.runtime import sessions
 from mediaserver.runtime.engine import Engine
 from mediaserver.transport import connection
-from mediaserver.transport.dialled import random_key
 from mediaserver.wire.encapsulation import WireSettings
+from mediaserver.wire.websocket import random_key
 from mediaserver.wire.wire import Wire
 
 _GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)
@@ -199,7 +199,8 @@ class Attachment:
                 self._credential = credential_of(self._engine.settings.voipbin)
                 encapsulation = self._wire_settings.encapsulation
                 websocket = await self._platform.dial(resource, encapsulation, self._credential)
-                return PlatformConnection(websocket, history.had_media)
+                poller, timers = self._engine.frame_poller, self._engine.ping_timers
+                return PlatformConnection(websocket, poller, timers, history.had_media)
         raise AssertionError("stamina returns or raises")
 
     async def _run_connection(self, line: PlatformConnection) -> End:

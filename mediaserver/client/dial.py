@@ -13,7 +13,6 @@ from yarl import URL
 from mediaserver.errors import PeerError, single_line
 from mediaserver.support.credentials import redact_urls
 from mediaserver.transport import dialled
-from mediaserver.transport.connection import CLOSE_TIMEOUT
 from mediaserver.transport.dialled import DialFailure, DialFailureKind, OpenWebSocket
 
 _MAX_REFUSAL = 300  # the maximum number of characters kept of a server's answer that refuses a stream
@@ -126,7 +125,6 @@ async def dial(client: aiohttp.ClientSession, url: str, autoping: bool = True) -
         url,
         partial(_to_error, is_tls=url.startswith("wss://")),
         timeout=_ANSWER_TIMEOUT,
-        close_timeout=CLOSE_TIMEOUT,
         max_message_bytes=_MAX_MESSAGE_BYTES,
         autoping=autoping,
     )

@@ -25,11 +25,12 @@ from mediaserver.client.sound_files import decode_speech, open_recorder
 from mediaserver.errors import PeerError, ProtocolError
 from mediaserver.playout.sources.source import Source
 from mediaserver.transport.connection import CLOSE_TIMEOUT
-from mediaserver.transport.dialled import OpenWebSocket, random_key
+from mediaserver.transport.dialled import OpenWebSocket
 from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.codec import Codec, InboundCodec
 from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpPayload, WireSettings
 from mediaserver.wire.events import Audio, Hangup
+from mediaserver.wire.websocket import random_key
 from mediaserver.wire.wire import Wire
 
 # A function that is called with each frame of 16-bit PCM, and the frame's arrival in monotonic seconds.
@@ -139,10 +140,7 @@ async def _simulate_voipbin(
         finally:
             over = time.monotonic()
             await player.stop()
-            if not websocket.closed:
-                hang_up.set()
-            else:
-                hanging_up.cancel()
+            hang_up.set()  # has no effect on a WebSocket that is closed
             await asyncio.wait([hanging_up])
     return _report(meter, answered, over, close_code or websocket.close_code, player.unsent)
 

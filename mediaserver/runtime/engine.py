@@ -36,6 +36,7 @@ from mediaserver.speech.engines.requirements import EngineRequirement
 from mediaserver.speech.service import SpeechService
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.spread_calls import SpreadCalls
+from mediaserver.support.timers import Timers
 from mediaserver.transport.frame_poller import FramePoller
 
 # The most handlers that are ended in one turn of the event loop. With each ends a stream, whose summary, log line
@@ -60,6 +61,7 @@ class Engine:
         self.frame_gatherer = FrameGatherer(self.ticker)
         self.frame_poller = FramePoller(self.ticker, self.frame_gatherer.deliver_polled)
         self.handler_ends = SpreadCalls(_ENDS_PER_TURN)
+        self.ping_timers = Timers()  # of the pings to all peers
         self.library = open_library(settings)
         self.prompts = PromptMonitor(self.library, lambda: self.configuration, self.metrics)
         self.prompt_editor = PromptEditor(

@@ -25,10 +25,10 @@ __all__ = [
     "TracebackFreeConnector",
     "WebSocketDataQueue",
     "WebSocketReader",
+    "detach_connection",
     "make_websocket_reader",
     "on_request_read",
     "protocol_of",
-    "transport_of",
 ]
 
 SERVER_NAME = "mediaserver"  # the value of the header `Server`, in place of the versions of aiohttp and Python
@@ -135,9 +135,10 @@ class _EarlyData:
     def __init__(self, receive: Callable[[bytes], None]) -> None:
         self._receive = receive
 
-    def feed_data(self, data: bytes) -> None:
-        """Pass the bytes on. Nothing is returned, because aiohttp reads no more from this connection."""
+    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
+        """Pass the bytes on. Returned is what aiohttp's client takes for "not over, nothing left"."""
         self._receive(data)
+        return False, b""
 
     def feed_eof(self) -> None:
         """Do nothing: aiohttp calls this at the end of the request's body, while the connection stays open."""
@@ -195,11 +196,24 @@ def make_websocket_reader(
 # -- the HTTP client ----------------------------------------------------------------------------------------------
 
 
-def transport_of(response: aiohttp.ClientResponse) -> asyncio.Transport:
-    """The transport of a response whose connection is still open, such as a WebSocket handshake's response."""
+def detach_connection(response: aiohttp.ClientResponse, receive: Callable[[bytes], None]) -> asyncio.Transport:
+    """Take the connection of a response that switches protocols out of aiohttp; return the connection's transport.
+
+    The connection stays open; aiohttp is told that it is lost. `receive` is called with bytes that have arrived
+    right after the response. The transport needs a protocol before the event loop's next turn.
+    ServerDisconnectedError if the connection is lost already.
+    """
     connection = response.connection
-    assert connection is not None and connection.transport is not None  # noqa: S101, PT018 - it is still open
-    return connection.transport
+    protocol = connection.protocol if connection is not None else None
+    transport = protocol.transport if protocol is not None else None
+    if protocol is None or transport is None:
+        response.close()
+        raise aiohttp.ServerDisconnectedError
+    protocol.set_parser(_EarlyData(receive), None)
+    protocol.transport = None
+    protocol.connection_lost(None)
+    response.close()
+    return transport
 
 
 class TracebackFreeConnector(aiohttp.TCPConnector):

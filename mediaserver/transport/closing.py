@@ -11,6 +11,7 @@ class CloseCode:
 
     NORMAL = 1000  # the stream's media ended
     GOING_AWAY = 1001  # this server shuts down
+    PROTOCOL_ERROR = 1002  # the peer broke the WebSocket protocol
     NO_STATUS = 1005  # never sent; it stands for a close frame of the peer without a code
     ABNORMAL = 1006  # never sent; it stands for a connection that ended without a close frame
     UNSUPPORTED = 1003  # the peer asks for an audio format that this server does not have

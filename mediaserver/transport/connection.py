@@ -21,7 +21,7 @@ _MESSAGES_PER_TURN = 32  # number of messages read before other tasks get their 
 
 
 class WebSocket(Protocol):
-    """The interface that `ServerWebSocket` and aiohttp's client WebSocket share."""
+    """What reading and closing need of a `WebSocketConnection`."""
 
     @property
     def closed(self) -> bool:

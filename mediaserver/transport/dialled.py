@@ -1,64 +1,49 @@
-"""WebSockets that this server dials: the client session, opening, why opening failed, and pings.
-
-Media is sent over these WebSockets as whole masked messages, which are written to the transport directly.
-"""
+"""WebSockets that this server dials: the client session, the handshake, and why it failed."""
 
 import asyncio
+import base64
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import Any, Literal
 
 import aiohttp
-from aiohttp import ClientWebSocketResponse
-from multidict import CIMultiDictProxy
+from aiohttp import WebSocketError, WSMessage, WSMsgType
 
 from mediaserver.errors import PeerError, error_text
-from mediaserver.support.aiohttp_adapter import transport_of
+from mediaserver.support.aiohttp_adapter import detach_connection
 from mediaserver.support.http_connector import Connector
 from mediaserver.support.tls_errors import describe_tls_error, is_not_tls, is_untrusted
-from mediaserver.wire.websocket import MASK_BYTES
+from mediaserver.transport.websocket_connection import WebSocketConnection
+from mediaserver.wire import websocket
 
 
-class OpenWebSocket(ClientWebSocketResponse[Literal[True]]):
-    """A client's WebSocket with its `transport`, to which messages are written, and which counts unsent bytes."""
+class OpenWebSocket(WebSocketConnection):
+    """A WebSocket that this server has dialled. With `autoping`, `receive` answers pings by itself."""
 
-    def __init__(
-        self, reader: Any, writer: Any, protocol: str | None, response: Any, *args: Any, **kwargs: Any
-    ) -> None:
-        super().__init__(reader, writer, protocol, response, *args, **kwargs)
-        self.transport: asyncio.Transport = transport_of(response)
+    __slots__ = ("_autoping",)
 
+    def __init__(self, transport: asyncio.Transport, max_message_bytes: int, *, autoping: bool) -> None:
+        super().__init__(transport, max_message_bytes, is_client=True)
+        self._autoping = autoping
 
-class UpgradeResponse(aiohttp.ClientResponse):
-    """An HTTP response whose `Connection` header is "upgrade" if the list in that header contains this token.
+    async def receive(self) -> WSMessage:
+        """Wait for the peer's next message, and return it. If the peer breaks the protocol, close the connection.
 
-    RFC 6455, section 4.1, asks for the token, and RFC 9110, section 7.6.1, has a list there, to which proxies add.
-    aiohttp 3.14 refuses a WebSocket if the list has any other token, such as in `keep-alive, Upgrade`.
-    """
-
-    @property
-    def headers(self) -> CIMultiDictProxy[str]:
-        headers = super().headers
-        tokens = ",".join(headers.getall("Connection", ())).lower().split(",")
-        if self.status != HTTPStatus.SWITCHING_PROTOCOLS or "upgrade" not in map(str.strip, tokens):
-            return headers
-        upgraded = headers.copy()
-        upgraded["Connection"] = "upgrade"
-        return CIMultiDictProxy(upgraded)
-
-
-def _random_keys() -> Iterator[bytes]:
-    while True:
-        # Many masking keys at once, because a system call for each would cost more than masking.
-        block = os.urandom(1024)
-        yield from (block[at : at + MASK_BYTES] for at in range(0, len(block), MASK_BYTES))
-
-
-# Returns a masking key: four unpredictable bytes (RFC 6455, section 10.3).
-random_key: Callable[[], bytes] = _random_keys().__next__
+        The message's type is then ERROR.
+        """
+        while True:
+            message = await super().receive()
+            if self._autoping and message.type is WSMsgType.PING:
+                await self.pong(message.data)
+            elif self._autoping and message.type is WSMsgType.PONG:
+                self.on_pong(message.data)
+            else:
+                break
+        if isinstance(error := message.data, WebSocketError):
+            self.fail(error.code)
+        return message
 
 
 def client_session(
@@ -68,7 +53,7 @@ def client_session(
     connect_timeout: float | None = None,
     middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
 ) -> aiohttp.ClientSession:
-    """An aiohttp client session that opens WebSockets as `OpenWebSocket`.
+    """An aiohttp client session for `open_websocket`.
 
     Connecting to one address may take `connect_timeout` seconds; `open_websocket` limits the whole handshake.
     """
@@ -77,9 +62,7 @@ def client_session(
         cookie_jar=cookie_jar,
         headers=headers,
         middlewares=middlewares,
-        response_class=UpgradeResponse,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_timeout),
-        ws_response_class=OpenWebSocket,
     )
 
 
@@ -115,7 +98,6 @@ async def open_websocket(
     to_error: Callable[[DialFailure], PeerError],
     *,
     timeout: float,
-    close_timeout: float,
     max_message_bytes: int,
     headers: Mapping[str, str] | None = None,
     autoping: bool = False,
@@ -123,28 +105,51 @@ async def open_websocket(
     """Open a WebSocket within `timeout` seconds. If that fails, raise the error that `to_error` makes of the
     failure.
 
-    aiohttp's error is not kept as the cause, because its traceback would show the whole URL, with credentials.
-    A later close waits `close_timeout` seconds for the answer to the sent close frame.
+    aiohttp makes the connection, with TLS, and sends the request. The connection then leaves aiohttp. aiohttp's
+    error is not kept as the cause, because its traceback would show the whole URL, with credentials.
     """
+    key = base64.b64encode(os.urandom(websocket.KEY_BYTES)).decode()
+    upgrade = {
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": key,
+        "Sec-WebSocket-Version": "13",
+        "Upgrade": "websocket",
+    }
+    early: list[bytes] = []  # bytes that the peer has sent right behind its answer
     try:
         async with asyncio.timeout(timeout):
-            websocket = await client.ws_connect(
-                url,
-                headers=headers,
-                compress=0,
-                max_msg_size=max_message_bytes,
-                autoping=autoping,
-                timeout=aiohttp.ClientWSTimeout(ws_close=close_timeout),
-            )
+            response = await client.get(url, headers={**(headers or {}), **upgrade}, read_until_eof=False)
+        if why := _why_no_upgrade(response, key):
+            response.close()
+            raise to_error(DialFailure(DialFailureKind.REFUSED, why, response.status)) from None
+        transport = detach_connection(response, early.append)
     except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: an invalid URL or host name
         raise to_error(_classify(error)) from None
-    assert isinstance(websocket, OpenWebSocket)  # noqa: S101 - `client_session` makes no other WebSockets
-    return websocket
+    opened = OpenWebSocket(transport, max_message_bytes, autoping=autoping)
+    for data in early:
+        opened.data_received(data)
+    return opened
+
+
+def _why_no_upgrade(response: aiohttp.ClientResponse, key: str) -> str:
+    """Why a response is not the upgrade to a WebSocket that the request with `key` asks for; "" if it is.
+
+    RFC 6455, section 4.1. `Connection` is a list (RFC 9110, section 7.6.1), to which proxies add.
+    """
+    headers = response.headers
+    if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
+        return "Invalid response status"
+    if headers.get("Upgrade", "").lower() != "websocket":
+        return "Invalid upgrade header"
+    tokens = ",".join(headers.getall("Connection", ())).lower().split(",")
+    if "upgrade" not in map(str.strip, tokens):
+        return "Invalid connection header"
+    if headers.get("Sec-WebSocket-Accept", "") != websocket.accept_key(key):
+        return "Invalid challenge response"
+    return ""
 
 
 def _classify(error: Exception) -> DialFailure:
-    if isinstance(error, aiohttp.WSServerHandshakeError):
-        return DialFailure(DialFailureKind.REFUSED, error.message, error.status)
     if isinstance(error, TimeoutError):
         return DialFailure(DialFailureKind.TIMEOUT, "no answer in time")
     if isinstance(error, aiohttp.ClientSSLError):
@@ -160,31 +165,3 @@ def _classify(error: Exception) -> DialFailure:
     if isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientConnectionResetError):
         return DialFailure(DialFailureKind.BROKEN, "the server closed the connection without an answer")
     return DialFailure(DialFailureKind.BROKEN, error_text(error))
-
-
-class DialledConnection:
-    """A WebSocket that this server dialled, with its transport and its pings. Subclasses read and write it."""
-
-    def __init__(self, websocket: OpenWebSocket) -> None:
-        self._websocket, self.transport = websocket, websocket.transport
-        self._ping_payload = b""
-        self._pong_received = asyncio.Event()
-
-    async def _ping(self, payload: bytes, timeout: float) -> bool:
-        """Send a ping, and wait for its pong; False if no pong comes within `timeout` seconds.
-
-        ConnectionError if the connection is closed. If `payload` is empty, any pong counts as the answer.
-        """
-        self._ping_payload = payload
-        self._pong_received.clear()
-        try:
-            async with asyncio.timeout(timeout):
-                await self._websocket.ping(payload)
-                await self._pong_received.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    def _on_pong(self, payload: bytes) -> None:
-        if not self._ping_payload or payload == self._ping_payload:
-            self._pong_received.set()

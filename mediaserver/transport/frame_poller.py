@@ -1,9 +1,12 @@
-"""Polls connections for media frames: reads their sockets every 20 ms, bypassing event loop and WebSocket parser.
+"""Polls connections for media frames: takes them every 20 ms, bypassing WebSocket parser, queue and task.
 
-A peer sends a frame every 20 ms. If the event loop reads the frame, it wakes the process, makes objects, and
-resumes a task, which costs more than what is done with the audio. So a connection whose peer sends whole frames of
-one known size, each as one binary message, is polled: once in each ptime (20 ms), at a moment at which streams
-send anyway, the poller reads the socket itself. A frame waits up to 20 ms for this moment.
+A peer sends a frame every 20 ms. If each frame is parsed, makes objects, and resumes a task, that costs more than
+what is done with the audio. So a connection whose peer sends whole frames of one known size, each as one binary
+message, is polled: once in each ptime (20 ms), at a moment at which streams send anyway. The poller then reads the
+socket itself, so that the event loop does not wake up for every frame. A frame waits up to 20 ms for this moment.
+
+The socket of a connection over TLS is read by the event loop, whose TLS decrypts. There, whole frames are kept as
+they are until the poll.
 
 All other data, such as a control message, a message of another size, or half a message, goes to the connection's
 own parser, and the event loop reads the connection again until the next whole frame.
@@ -17,11 +20,14 @@ from typing import Generic, Protocol, TypeVar
 
 from mediaserver.wire import websocket
 
-_FRAMES_PER_POLL = 3  # the most frames that one poll reads from a connection; the kernel keeps others for later
+# The most frames that one poll takes from a connection. The kernel keeps others for later; over TLS, all go to the
+# parser then.
+_FRAMES_PER_POLL = 3
 # The number of polls in a row that each read `_FRAMES_PER_POLL` frames, after which the event loop reads the
-# connection again, and ends the stream if its peer exceeds `server.max_message_rate`. A network that was only held
-# up has delivered all waiting frames by then.
-_MAX_FULL_POLLS = 50
+# connection again. If a client exceeds `server.max_message_rate`, the event loop ends the stream. A network that
+# was only held up has delivered all waiting frames by then. A server that was dialled may relay a call without
+# pacing: the event loop reads its burst at once, before the call ends.
+_MAX_FULL_POLLS_OF_CLIENT, _MAX_FULL_POLLS_OF_SERVER = 50, 1
 # The least and the most bytes of payload in a polled message. Within these limits, the WebSocket header always has
 # the same length, and the largest frame, 20 ms at 48 kHz, fits.
 _MIN_PAYLOAD, _MAX_PAYLOAD = 126, 2048
@@ -51,23 +57,27 @@ class PollClock(Protocol):
 
 
 class FrameReader(Generic[Sink]):
-    """Reads the frames of one connection by polls, while the peer sends whole frames of the size `frame_size()`.
+    """Takes the frames of one connection by polls, while the peer sends whole frames of the size `frame_size()`.
 
     `frame_size` returns the number of bytes of a message that holds one frame of audio and nothing else; 0 while
-    the connection cannot be polled. `receive` passes data to the connection's own parser.
+    the connection cannot be polled. `receive` passes data to the connection's own parser. `take_pong` takes a
+    message if it is the pong that is awaited, and else returns False. `masked`: whether the peer masks its frames.
     """
 
     __slots__ = (
         "_frame_size",
         "_full",
         "_group",
+        "_kept",
+        "_masked",
         "_poller",
+        "_receive",
+        "_take_pong",
         "_transport",
         "fd",
         "head",
         "idle",
         "read_bytes",
-        "receive",
         "sink",
         "size",
     )
@@ -79,12 +89,16 @@ class FrameReader(Generic[Sink]):
         sink: Sink,
         frame_size: Callable[[], int],
         receive: Callable[[bytes], None],
+        take_pong: Callable[[bytes], bool],
+        *,
+        masked: bool,
     ) -> None:
         self._poller, self._transport, self._frame_size = poller, transport, frame_size
-        self.sink, self.receive = sink, receive
+        self.sink, self._receive, self._take_pong, self._masked = sink, receive, take_pong, masked
         self._group: _Group[Sink] | None = None
         self.fd = _pollable_fd(transport)
-        self._full = 0  # number of polls in a row that read as many frames as a poll may read
+        self._kept = b""  # whole frames that the event loop has read, if the poller cannot read the socket
+        self._full = 0  # number of polls in a row that took as many frames as a poll may take
         self.read_bytes = 0  # the most bytes that a poll reads: a whole number of frames
         self.size = 0  # bytes of a frame's WebSocket message; 0 while unknown
         self.head = b""  # the first bytes of each frame's WebSocket message
@@ -92,44 +106,68 @@ class FrameReader(Generic[Sink]):
 
     @property
     def polled(self) -> bool:
-        """Whether the poller reads this connection at present, and not the event loop."""
+        """Whether the poller takes this connection's frames at present."""
         return self._group is not None
 
-    def begin(self, data: bytes) -> bool:
-        """If `data` is whole frames, deliver them and begin to poll; returns False for any other data.
+    def offer(self, data: bytes) -> bool:
+        """If the event loop has read whole frames, deliver them or keep them, and poll; False for any other data.
 
-        All earlier data must have been parsed, and its messages received.
+        All earlier data must have been parsed, and its messages received, or be kept.
         """
+        if self._group is not None:
+            return self._keep(data)
         payload = self._frame_size()
-        if self.fd < 0 or not _MIN_PAYLOAD <= payload <= _MAX_PAYLOAD:
+        if not _MIN_PAYLOAD <= payload <= _MAX_PAYLOAD:
             return False
-        self.head = websocket.masked_head(payload)
-        self.size = websocket.masked_size(payload)
+        self.head = websocket.message_head(payload, masked=self._masked)
+        self.size = websocket.message_size(payload, masked=self._masked)
         self.read_bytes = _FRAMES_PER_POLL * self.size
-        if len(data) > _MAX_FIRST_FRAMES * self.size or not (frames := self._frames_in(data)):
+        most = self.read_bytes if self.fd < 0 else _MAX_FIRST_FRAMES * self.size
+        if len(data) > most or not (frames := self._split(data)):
             return False
-        self._transport.pause_reading()
         self.idle = self._full = 0
         self._group = self._poller.add(self)
-        self.sink.received += len(frames)
         self.sink.irregular = True
+        if self.fd < 0:
+            self._kept = b"".join(frames)
+            return True
+        self._transport.pause_reading()
+        self.sink.received += len(frames)
         if self.sink.listening:
             self._poller.deliver([self.sink] * len(frames), frames)
         return True
 
+    def _keep(self, data: bytes) -> bool:
+        """Keep frames until the next poll; for other or too much data, have the parser get what is kept."""
+        frames = self._split(data) if len(self._kept) + len(data) <= self.read_bytes else None
+        if frames is None:
+            self.stop()
+            return False
+        self._kept += b"".join(frames)
+        return True
+
     def stop(self) -> None:
-        """Have the event loop read the connection again, unless the connection is closing."""
+        """Have the parser get what is kept and what comes, unless the connection is closing."""
         if self._group is not None:
             self._group.remove(self)
             self._group = None
-            if not self._transport.is_closing():
+            if self.fd >= 0 and not self._transport.is_closing():
                 self._transport.resume_reading()
+            if self._kept:
+                kept, self._kept = self._kept, b""
+                self._receive(kept)
 
     def drain(self) -> bytes:
-        """The bytes that the kernel still holds for a lost connection; b"" if the connection was not polled."""
+        """The bytes that the kernel still holds for a lost connection.
+
+        b"" for a client's that was not polled. What a server has sent before it reset the connection is read even
+        then, because the event loop reads no more while too many messages wait to be received.
+        """
         data = b""
+        if self.fd < 0 or (self._masked and not self.polled):
+            return data
         with contextlib.suppress(OSError):
-            while self.polled and len(data) < _MAX_DRAINED_BYTES and (part := os.read(self.fd, _DRAINED_AT_ONCE)):
+            while len(data) < _MAX_DRAINED_BYTES and (part := os.read(self.fd, _DRAINED_AT_ONCE)):
                 data += part
         return data
 
@@ -142,25 +180,36 @@ class FrameReader(Generic[Sink]):
         if self.idle >= _MAX_IDLE_POLLS or not isinstance(error, BlockingIOError):
             self.stop()
 
+    def take_kept(self) -> bytes:
+        """The frames that were kept since the last poll. BlockingIOError, as from a socket, if there are none."""
+        if not self._kept:
+            raise BlockingIOError
+        kept, self._kept = self._kept, b""
+        return kept
+
     def on_other(self, data: bytes) -> Sequence[bytes]:
         """Return the frames in `data` if it holds only whole frames; pass any other data to the parser."""
-        frames = self._frames_in(data)
-        self._full = self._full + 1 if len(frames) == _FRAMES_PER_POLL else 0
-        if frames and self._full < _MAX_FULL_POLLS:
-            self.idle = 0
-            return frames
+        frames = self._split(data)
+        if frames is not None:
+            self._full = self._full + 1 if len(frames) == _FRAMES_PER_POLL else 0
+            if self._full < (_MAX_FULL_POLLS_OF_CLIENT if self._masked else _MAX_FULL_POLLS_OF_SERVER):
+                return frames
         self.stop()
         if data:
-            self.receive(data)
+            self._receive(data)
         return ()
 
-    def _frames_in(self, data: bytes) -> Sequence[bytes]:
-        """The frames in `data` if it holds only whole frames; for any other data, no frames."""
+    def _split(self, data: bytes) -> list[bytes] | None:
+        """The frames in `data`; None if it holds anything else. A pong that is awaited may stand among them."""
         size, head = self.size, self.head
-        if len(data) % size:
-            return ()
+        if excess := len(data) % size:
+            for at in range(0, len(data), size):
+                if not data.startswith(head, at):
+                    frames = self._split(data[:at] + data[at + excess :]) if len(data) > excess else []
+                    return frames if frames is not None and self._take_pong(data[at : at + excess]) else None
+            return None
         frames = [data[at : at + size] for at in range(0, len(data), size)]
-        return frames if all(frame.startswith(head) for frame in frames) else ()
+        return frames if frames and all(frame.startswith(head) for frame in frames) else None
 
 
 def _nothing() -> None:
@@ -192,8 +241,9 @@ class _Group(Generic[Sink]):
         frames: list[bytes] = []
         read = os.read
         for reader in self.readers[:]:
+            fd = reader.fd
             try:
-                data = read(reader.fd, reader.read_bytes)
+                data = read(fd, reader.read_bytes) if fd >= 0 else reader.take_kept()
             except OSError as error:
                 reader.on_read_error(error)
                 continue
@@ -206,6 +256,7 @@ class _Group(Generic[Sink]):
                     sinks.append(sink)
                     frames.append(data)
             elif several := reader.on_other(data):
+                reader.idle = 0
                 sink.received += len(several)
                 sink.irregular = True
                 if sink.listening:
@@ -218,8 +269,8 @@ class _Group(Generic[Sink]):
 class FramePoller(Generic[Sink]):
     """Polls the connections of one process.
 
-    `deliver` gets sinks and, for each sink, a frame: a whole WebSocket message as it came, masked. If a connection
-    has sent several frames, its sink comes several times, in the order of the frames.
+    `deliver` gets sinks and, for each sink, a frame: a whole WebSocket message as it came, masked or not. If a
+    connection has sent several frames, its sink comes several times, in the order of the frames.
     """
 
     def __init__(self, clock: PollClock, deliver: Callable[[Sequence[Sink], Sequence[bytes]], None]) -> None:

@@ -9,14 +9,17 @@ import math
 from collections.abc import Callable
 from typing import Protocol
 
+from aiohttp import WebSocketError
+
 from mediaserver.support.aiohttp_adapter import WebSocketReader, make_websocket_reader
 from mediaserver.transport.closing import CloseCode, End, EndReason
 from mediaserver.transport.connection import abort
 
 SLICE_BYTES = 4096  # bytes parsed at a time: at most some 700 tiny frames, which take about a millisecond
 _MAX_UNPARSED_BYTES = 512 * 1024  # the most bytes that may wait to be parsed; more are a flood, and end the stream
-# aiohttp stops reading from the peer if waiting messages hold more than twice this number of bytes.
-_QUEUE_BYTES = 32 * 1024
+# aiohttp stops reading from the peer if waiting messages hold more than twice this number of bytes. A server that
+# was dialled may relay a call without pacing: a minute of audio has room.
+_QUEUE_BYTES, _QUEUE_BYTES_OF_SERVER = 32 * 1024, 256 * 1024
 
 
 class MessageCounter(Protocol):
@@ -34,7 +37,11 @@ def _ignore_eof() -> None:
 
 
 class MessageParser:
-    """The parser of one WebSocket, and the queue of its messages. It takes 1.5 KB of memory."""
+    """The parser of one WebSocket, and the queue of its messages. It takes 1.5 KB of memory.
+
+    With `sliced`, many bytes at once, such as a flood of tiny frames, are parsed in slices, so that other streams
+    get their turns of the event loop in between, and too many are a flood. It is for peers that anybody may be.
+    """
 
     __slots__ = (
         "_check_at",
@@ -45,6 +52,7 @@ class MessageParser:
         "_messages_at_check",
         "_on_eof",
         "_parser",
+        "_slice_bytes",
         "_transport",
         "accounted",
         "queue",
@@ -52,15 +60,18 @@ class MessageParser:
         "unparsed",
     )
 
-    def __init__(self, transport: asyncio.Transport, max_message_bytes: int) -> None:
+    def __init__(self, transport: asyncio.Transport, max_message_bytes: int, *, sliced: bool) -> None:
         self._loop, self._transport = asyncio.get_running_loop(), transport
-        reader, self.queue = make_websocket_reader(transport, max_message_bytes, _QUEUE_BYTES)
+        reader, self.queue = make_websocket_reader(
+            transport, max_message_bytes, _QUEUE_BYTES if sliced else _QUEUE_BYTES_OF_SERVER
+        )
         self._parser: WebSocketReader | None = reader
         self.received = 0  # number of bytes parsed so far
         # Number of bytes of all messages processed so far, which the receiver of messages counts. It equals
         # `received` if no message waits, and none is incomplete.
         self.accounted = 0
         self.unparsed = bytearray()
+        self._slice_bytes = SLICE_BYTES if sliced else math.inf
         self._on_eof = _ignore_eof
         self._message_counter: MessageCounter | None = None
         self._finish: Callable[[End], None] = _ignore_end
@@ -68,20 +79,26 @@ class MessageParser:
         self._check_at, self._messages_at_check = math.inf, 0
 
     def feed(self, data: bytes) -> None:
-        """Parse bytes from the peer.
-
-        Many bytes at once, such as a flood of tiny frames, are parsed in slices, so that other streams get their
-        turns of the event loop in between.
-        """
+        """Parse bytes from the peer."""
         if self.unparsed:
             self.unparsed += data
             if len(self.unparsed) > _MAX_UNPARSED_BYTES:
                 self._abort_stream(EndReason.FLOOD)
-        elif len(data) > SLICE_BYTES:
+        elif len(data) > self._slice_bytes:
             self.unparsed += data
             self._parse_slice()
         else:
             self._parse(data)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that has come is parsed and processed, and the next byte begins a frame."""
+        return self.received == self.accounted and not self.unparsed
+
+    def fail(self, why: str) -> None:
+        """Parse nothing more, because the peer breaks the protocol. The receiver of messages gets the error."""
+        self.queue.set_exception(WebSocketError(CloseCode.PROTOCOL_ERROR, why))
+        self._parser = None
 
     def feed_eof(self, on_eof: Callable[[], None]) -> None:
         """Note that nothing more comes. `on_eof` is called when all bytes that came before are parsed."""

@@ -666,8 +666,7 @@ async def test_a_switch_does_not_wait_for_a_bot_that_does_not_answer_the_close(
         (session,) = lab.server.engine.streams
         switch_stream(lab.server.engine, session, path, "a test")
 
-    for module in (dial, connection_module):
-        monkeypatch.setattr(module, "_CLOSE_TIMEOUT", PATIENCE)
+    monkeypatch.setattr(connection_module, "_CLOSE_TIMEOUT", PATIENCE)
     faults = lab.server.engine.metrics.peer_faults.labels("unanswered-close")
     lab.bots.bots["plain"] = deaf
     async with lab.call("/pcm/plain") as caller:
@@ -682,8 +681,7 @@ async def test_a_switch_does_not_wait_for_a_bot_that_does_not_answer_the_close(
         await eventually(lambda: connection.over and not session.closings)
         assert connection.websocket.close_code == 1000
         assert SPEECH[:320] not in caller.received
-        for module in (dial, connection_module):
-            monkeypatch.setattr(module, "_CLOSE_TIMEOUT", 0.01)
+        monkeypatch.setattr(connection_module, "_CLOSE_TIMEOUT", 0.01)
         for event in (go, said):
             event.clear()
         await switch("/pcm/plain")

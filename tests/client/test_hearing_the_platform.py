@@ -8,7 +8,7 @@ from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.call import EndReason
 from mediaserver.call.inbound import monitor
 from mediaserver.client import connection
-from tests.client.attached import desk
+from tests.client.attached import Attached, desk
 from tests.sound import read_wav, speechlike
 from tests.timing import UNIT, eventually
 from tests.twin import Faults, Twin, coded, oddities, seeded_fates
@@ -57,6 +57,36 @@ async def test_a_relay_that_does_not_pace_is_recorded_whole(tmp_path: Path, twin
         call.hang_up()
         assert (await attached.end()).normal
     assert coded(burst) in to_bytes(read_wav(tmp_path / "a.wav"))
+
+
+def polled(attached: Attached) -> bool:
+    """Whether the frames of a stream are left to the poller now."""
+    line = attached.attachment._line
+    return line is not None and line._websocket._frames is not None and line._websocket._frames.polled
+
+
+async def test_what_is_said_is_recorded_whole_where_connections_break_that_are_polled(
+    tmp_path: Path, twin: Twin
+) -> None:
+    call = twin.call()
+    sounds = [to_bytes(speechlike(3200, seed)) for seed in (1, 2, 3)]
+    async with desk(tmp_path, twin, paths(tmp_path)) as ours:
+        attached = await ours.attach(f"calls/{call.id}", "/record")
+        for sound in sounds:
+            stream = await call.stream()
+            await eventually(lambda: polled(attached))
+            stream.say(sound)
+            await eventually(lambda: not stream.speaking)  # noqa: B023
+            stream.cut()
+        await call.stream()
+        await eventually(lambda: polled(attached))
+        call.hang_up()
+        assert (await attached.end()).normal
+        assert attached.session.reconnects == 3
+    recorded = to_bytes(read_wav(tmp_path / "a.wav"))
+    places = [recorded.find(coded(sound)) for sound in sounds]
+    assert places[0] >= 0
+    assert places == sorted(places)
 
 
 async def test_lost_packets_are_concealed_and_late_ones_are_reordered(tmp_path: Path, twin: Twin) -> None:

@@ -42,7 +42,7 @@ class Tally(Handler):
     async def run(self, call):
         gc.collect()
         held = Counter(type(each).__name__ for each in gc.get_objects())
-        kinds = ("HttpConnection", "Session", "Pacer", "ServerWebSocket", "AudioSocketConnection")
+        kinds = ("HttpConnection", "Session", "Pacer", "WebSocketConnection", "AudioSocketConnection")
         kinds += ("SSLProtocol", "TlsHandshake")
         running = Counter(task.get_coro().__qualname__ for task in asyncio.all_tasks())
         told = [f"{held[kind]} {kind}" for kind in kinds]

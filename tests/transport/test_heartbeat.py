@@ -9,8 +9,10 @@ import pytest
 from mediaserver.call import End, EndReason
 from mediaserver.support.timers import Timers
 from mediaserver.transport.heartbeat import Heartbeat
-from mediaserver.wire.websocket import PING
+from mediaserver.wire.websocket import ping
 from tests.virtual import FakeTransport, VirtualLoop, in_virtual_time
+
+PING = ping()
 
 
 class Peer(FakeTransport):

@@ -80,7 +80,7 @@ def test_the_handshake_of_the_rfc():
 def test_the_control_frames_of_a_server():
     assert websocket.text("é") == b"\x81\x02\xc3\xa9"
     assert websocket.text("x" * 126) == b"\x81\x7e\x00\x7e" + b"x" * 126
-    assert websocket.PING == b"\x89\x00"
+    assert (websocket.ping(), websocket.ping(b"12")) == (b"\x89\x00", b"\x89\x0212")
     assert websocket.pong(b"") == b"\x8a\x00"
     assert websocket.pong(b"abc") == b"\x8a\x03abc"
     assert websocket.close(1000) == b"\x88\x02\x03\xe8"
@@ -96,18 +96,43 @@ def test_a_text_is_masked_as_one(length, head):
 
 
 @pytest.mark.parametrize("length", [126, 160, 163, 172, 320, 323, 643, 65_535])
-def test_many_messages_are_unmasked_at_once(length: int) -> None:
+@pytest.mark.parametrize("masked", [True, False])
+def test_the_payloads_of_many_messages_are_taken_at_once(length: int, masked: bool) -> None:
     payloads = [bytes((n + k) % 256 for k in range(length)) for n in range(3)]
-    keys = (b"\0\0\0\0", b"\1\2\3\4", b"\xff\xfe\0\x80")
-    pairs = zip(payloads, keys, strict=True)
-    messages = [websocket.mask(websocket.binary(payload), key) for payload, key in pairs]
-    assert [row.tobytes() for row in websocket.unmask_all(messages, length)] == payloads
-    for message in messages:
-        assert message.startswith(websocket.masked_head(length))
-        assert websocket.masked_size(length) == len(message)
-        assert websocket.payload_bytes(len(message)) == length
+    messages = [websocket.binary(payload) for payload in payloads]
+    if masked:
+        keys = (b"\0\0\0\0", b"\1\2\3\4", b"\xff\xfe\0\x80")
+        messages = [websocket.mask(message, key) for message, key in zip(messages, keys, strict=True)]
+    assert [row.tobytes() for row in websocket.payloads(messages)] == payloads
+    head = websocket.message_head(length, masked=masked)
+    assert len(head) == websocket.HEADER_BYTES
+    assert all(message.startswith(head) for message in messages)
+    assert {websocket.message_size(length, masked=masked)} == set(map(len, messages))
+    assert {websocket.is_masked(message) for message in messages} == {masked}
 
 
 @pytest.mark.parametrize("length", [0, 1, 125, 126, 65_535, 65_536])
-def test_the_size_of_a_client_s_message(length: int) -> None:
-    assert websocket.masked_size(length) == len(websocket.mask(websocket.binary(bytes(length)), b"abcd"))
+def test_the_size_of_a_message(length: int) -> None:
+    message = websocket.binary(bytes(length))
+    assert websocket.message_size(length, masked=False) == len(message)
+    assert websocket.message_size(length, masked=True) == len(websocket.mask(message, b"abcd"))
+
+
+@pytest.mark.parametrize(
+    ("data", "payload", "masked", "found"),
+    [
+        (b"\x8a\x80abcd", b"", True, True),
+        (b"\x8a\x80abcde", b"", True, False),
+        (b"\x8a\x80abc", b"", True, False),
+        (b"\x8a\x82abcdxy", b"", True, False),
+        (b"\x8a\x80abcd", b"12", True, False),
+        (b"\x8a\x00", b"", True, False),
+        (b"\x8a\x0212", b"12", False, True),
+        (b"\x8a\x00", b"", False, True),
+        (b"\x8a\x0212", b"13", False, False),
+        (b"\x8a\x0212\x8a", b"12", False, False),
+        (b"\x89\x0212", b"12", False, False),
+    ],
+)
+def test_a_pong_is_known_by_its_bytes(data: bytes, payload: bytes, masked: bool, found: bool) -> None:
+    assert websocket.is_pong(data, payload, masked=masked) is found

@@ -33,7 +33,8 @@ def deliver_batch(
 ) -> None:
     """Deliver one frame to each receiver, and several frames to a receiver that is listed several times.
 
-    Each message is a whole WebSocket message as a client sends it, masked, whose payload holds one frame.
+    Each message is a whole WebSocket message as it came, of a client (masked) or of a server (unmasked), whose
+    payload holds one frame.
     """
     at = clock()
     if len(set(receivers)) < len(receivers):
@@ -62,13 +63,14 @@ def _rounds(receivers: Sequence[Receiver]) -> Sequence[Sequence[int]]:
 def _deliver_each(receivers: Sequence[Receiver], messages: Sequence[bytes], at: float) -> None:
     """Deliver one frame to each receiver. No receiver may come twice."""
     layouts = [receiver.layout for receiver in receivers]
-    sizes = list(map(len, messages))
-    # Usually all messages have the same layout and size.
-    if layouts.count(layouts[0]) == len(layouts) and sizes.count(sizes[0]) == len(sizes):
+    # The header tells the size, and whether the message is masked.
+    heads = [message[: websocket.HEADER_BYTES] for message in messages]
+    # Usually all messages have the same layout and header.
+    if layouts.count(layouts[0]) == len(layouts) and heads.count(heads[0]) == len(heads):
         _deliver_alike(layouts[0], receivers, messages, at)
         return
-    groups: dict[tuple[FrameLayout | None, int], list[int]] = {}
-    for n, key in enumerate(zip(layouts, sizes, strict=True)):
+    groups: dict[tuple[FrameLayout | None, bytes], list[int]] = {}
+    for n, key in enumerate(zip(layouts, heads, strict=True)):
         groups.setdefault(key, []).append(n)
     for (layout, _), rows in groups.items():
         _deliver_alike(layout, [receivers[n] for n in rows], [messages[n] for n in rows], at)
@@ -77,8 +79,8 @@ def _deliver_each(receivers: Sequence[Receiver], messages: Sequence[bytes], at: 
 def _deliver_alike(
     layout: FrameLayout | None, receivers: Sequence[Receiver], messages: Sequence[bytes], at: float
 ) -> None:
-    """Deliver frames whose messages all have the same size and are expected to have the same layout."""
-    payloads = websocket.unmask_all(messages, websocket.payload_bytes(len(messages[0])))
+    """Deliver frames whose messages all have the same header and are expected to have the same layout."""
+    payloads = websocket.payloads(messages)
     alike = layout.matches(payloads) if layout is not None else [False] * len(receivers)
     if not all(alike):
         # Some messages have the right size, but not the layout. All messages of their streams are decoded singly.

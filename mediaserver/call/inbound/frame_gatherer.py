@@ -1,9 +1,8 @@
 """Gathers the frames of calls whose connections are not polled, so that they are searched together as well.
 
-These are streams that the server dials, streams over TLS, AudioSocket over TCP, and RTP. Their frames come from
-the event loop, and are decoded one by one. To search each frame alone for digits and speech would cost several
-times as much as to search the frames of many calls at once. So frames wait for that, up to 20 ms, as polled ones
-do.
+These are AudioSocket over TCP, RTP, and frames that are not polled because the peer sent them together with other
+data. They are decoded one by one. To search each frame alone for digits and speech would cost several times as
+much as to search the frames of many calls at once. So frames wait for that, up to 20 ms, as polled ones do.
 """
 
 from collections.abc import Callable, Sequence

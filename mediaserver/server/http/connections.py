@@ -1,7 +1,7 @@
 """The TCP connections of the media ports: how many there may be, and how long a handshake may take.
 
 aiohttp reads the HTTP request. This module limits the request's size and time, which aiohttp does not. After the
-WebSocket handshake, a connection leaves aiohttp, and goes on as a `ServerWebSocket`.
+WebSocket handshake, a connection leaves aiohttp, and goes on as a `WebSocketConnection`.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from mediaserver.support.aiohttp_adapter import HttpProtocol, HttpServer
 from mediaserver.support.metrics import Metrics
 from mediaserver.support.rate_limit import RateLimiter
 from mediaserver.transport.connection import abort, bound_send_buffer
-from mediaserver.transport.server_websocket import ServerWebSocket
+from mediaserver.transport.websocket_connection import WebSocketConnection
 
 RequestHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _REFUSAL_HEADROOM = 50  # number of connections accepted beyond the limit, to tell their peers of the refusal
@@ -58,7 +58,7 @@ class Connections(HttpServer):
         self.awaiting_tls: EvictionQueue = {}  # connections to a TLS port whose peers have sent nothing yet
         self.refused: EvictionQueue = {}  # refused connections that their peers have not closed yet
         self._http: set[object] = set()  # connections that speak HTTP; aiohttp's own list keeps closed ones longer
-        self._websockets: set[ServerWebSocket] = set()
+        self._websockets: set[WebSocketConnection] = set()
         self._stream_tasks: dict[asyncio.Task[None], Callable[[], None]] = {}  # with what is called at the end
         self._tracked: set[TrackedConnection] = set()
         self._accepted: dict[
@@ -120,7 +120,7 @@ class Connections(HttpServer):
         for waiting in (self.awaiting_tls, self.handshaking, self.refused, self._accepted):
             waiting.pop(connection, None)
 
-    def upgrade(self, http: HttpProtocol, response: bytes) -> ServerWebSocket:
+    def upgrade(self, http: HttpProtocol, response: bytes) -> WebSocketConnection:
         """Make an HTTP connection a WebSocket: send the handshake's `response`, and count it among the WebSockets.
 
         The connection belongs to a media port, or to the admin port. ConnectionResetError if the peer is gone.
@@ -131,7 +131,7 @@ class Connections(HttpServer):
         bound_send_buffer(transport)
         transport.write(response)
         limit = self.settings().max_message_bytes
-        websocket = ServerWebSocket(transport, limit, self._websockets.discard, self._run_overdue)
+        websocket = WebSocketConnection(transport, limit, self._websockets.discard, run_overdue=self._run_overdue)
         self._websockets.add(websocket)
         http.detach(websocket.data_received)
         return websocket
@@ -158,8 +158,7 @@ class Connections(HttpServer):
         if self._stream_tasks:
             await asyncio.wait(self._stream_tasks, timeout=timeout)
         for websocket in self._websockets:
-            if websocket.transport is not None:
-                abort(websocket.transport)
+            abort(websocket.transport)
         for connection in self._tracked:
             connection.abort()
         await super().shutdown(timeout)

@@ -18,10 +18,9 @@ from mediaserver.server.http.admission import Admission, AdmissionControl
 from mediaserver.server.http.connections import Connections, HttpConnection
 from mediaserver.server.http.peers import Peer, resolve_peer
 from mediaserver.support.aiohttp_adapter import protocol_of
-from mediaserver.support.timers import Timers
 from mediaserver.transport import connection
 from mediaserver.transport.heartbeat import Heartbeat
-from mediaserver.transport.server_websocket import ServerWebSocket
+from mediaserver.transport.websocket_connection import WebSocketConnection
 from mediaserver.wire.encapsulation import Encapsulation
 from mediaserver.wire.wire import Wire
 
@@ -35,7 +34,7 @@ class MediaEndpoint:
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self._streams = engine, engine.streams
-        self._warned_of_proxy, self._heartbeats = False, Timers()
+        self._warned_of_proxy = False
         self.connections = Connections(
             self._handle, lambda: engine.settings.server, engine.metrics, engine.ticker.run_overdue
         )
@@ -73,7 +72,7 @@ class MediaEndpoint:
         return peer
 
     def begin(
-        self, admitted: Admission, websocket: ServerWebSocket, *, has_media_start: bool = False
+        self, admitted: Admission, websocket: WebSocketConnection, *, has_media_start: bool = False
     ) -> tuple[Session, asyncio.Task[None]]:
         """Begin a session on a WebSocket that was just made; return it, and the task that serves it to its end.
 
@@ -81,7 +80,6 @@ class MediaEndpoint:
         admission and this call, or another stream could take the place.
         """
         transport = websocket.transport
-        assert transport is not None  # noqa: S101 - the upgrade was written to it in this turn of the event loop
         wire = Wire(admitted.wire)
         session = sessions.open_session(self._engine, admitted.stream, wire, transport)
         session.write_text = websocket.write_text
@@ -94,12 +92,12 @@ class MediaEndpoint:
         return session, self.connections.run_stream(serving, partial(self._streams.unregister, session))
 
     async def _serve(
-        self, session: Session, handler: Handler, websocket: ServerWebSocket, transport: asyncio.Transport
+        self, session: Session, handler: Handler, websocket: WebSocketConnection, transport: asyncio.Transport
     ) -> None:
         """Run a stream from the start of its handler to the close of its WebSocket."""
         inbound = _Inbound(self._engine, session, websocket)
         interval = self._engine.settings.server.heartbeat
-        heartbeat = Heartbeat(websocket, transport, interval, session.finish, self._heartbeats)
+        heartbeat = Heartbeat(websocket, transport, interval, session.finish, self._engine.ping_timers)
         try:
             await session.wait_for_media_start()
             session.call.notify(EventKind.STREAM_STARTED, session.wire_facts)
@@ -119,7 +117,7 @@ class _Inbound:
 
     __slots__ = ("_limits", "_poller", "_reading", "_session", "_websocket")
 
-    def __init__(self, engine: Engine, session: Session, websocket: ServerWebSocket) -> None:
+    def __init__(self, engine: Engine, session: Session, websocket: WebSocketConnection) -> None:
         self._session, self._websocket = session, websocket
         self._limits, self._poller = engine.settings.server, engine.frame_poller
         self._reading: asyncio.Task[None] | None = None

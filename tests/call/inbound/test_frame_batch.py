@@ -61,7 +61,8 @@ FORMATS: dict[str, tuple[WireSettings, Callable[[bytes], bytes]]] = {
 class Listening:
     """A receiver with a keypad and a listener, which keeps all events."""
 
-    def __init__(self, settings: WireSettings, *, keypad: bool = True) -> None:
+    def __init__(self, settings: WireSettings, *, keypad: bool = True, masked: bool = True) -> None:
+        self.masked = masked  # whether the peer is a client, which masks its messages
         self.receiver = Receiver(Wire(settings), lambda: 50.0)
         self.keypad = Keypad(lambda: 50.0)
         if keypad:
@@ -84,9 +85,12 @@ def alone(stream: Listening, message: bytes) -> None:
 def together(frames: list[tuple[Listening, bytes]]) -> None:
     for stream, _ in frames:
         stream.receiver.received += 1
-    masked = [websocket.mask(websocket.binary(message), os.urandom(4)) for _, message in frames]
+    messages = [
+        websocket.mask(websocket.binary(message), os.urandom(4)) if stream.masked else websocket.binary(message)
+        for stream, message in frames
+    ]
     if frames:
-        deliver_batch([stream.receiver for stream, _ in frames], masked, lambda: 50.0)
+        deliver_batch([stream.receiver for stream, _ in frames], messages, lambda: 50.0)
 
 
 SOUNDS = {
@@ -104,7 +108,8 @@ SOUNDS = {
 def test_each_stream_gets_what_it_would_get_alone(formats: list[str], also: str, at_once: int) -> None:
     pairs = list(product(formats, SOUNDS))
     reference = [Listening(FORMATS[name][0]) for name, _ in pairs]
-    streams = [Listening(FORMATS[name][0]) for name, _ in pairs]
+    masked = [at_once == 1 or k % 2 == 0 for k in range(len(pairs))]  # all of them, or every other one
+    streams = [Listening(FORMATS[name][0], masked=masks) for (name, _), masks in zip(pairs, masked, strict=True)]
     sounds = [cut(SOUNDS[sound]) for _, sound in pairs]
     for stream in (*reference, *streams):
         stream.listen(also)
@@ -348,3 +353,14 @@ def test_one_more_stream_costs_few_calls_a_frame(listen: Callable[[Listening], N
                 stream.receiver.meters[0].set_due(NEVER)
         counts.append(calls_of(streams, cut(NOISE)))
     assert (counts[1] - counts[0]) / (80 * len(cut(NOISE))) <= most
+
+
+def test_messages_of_one_size_are_told_apart_by_their_masks() -> None:
+    """A client's RTP packet without a contributing source, and a server's with one, which is as long as a mask."""
+    streams = [Listening(WireSettings(encapsulation=Encapsulation.RTP), masked=masked) for masked in (True, False)]
+    sound = PCMU.compand(SPEECH[:320])
+    for stream in streams:
+        stream.listen("pcm")
+    packets = [bytes([0x80, 0]) + bytes(10) + sound, bytes([0x81, 0]) + bytes(14) + sound]
+    together(list(zip(streams, packets, strict=True)))
+    assert [stream.pcm for stream in streams] == [[PCMU.expand(sound)]] * 2

@@ -18,7 +18,7 @@ from mediaserver.server.http.media import MediaEndpoint
 from mediaserver.server.http.upgrade import upgrade_response
 from mediaserver.support.aiohttp_adapter import protocol_of
 from mediaserver.transport import connection
-from mediaserver.transport.server_websocket import ServerWebSocket
+from mediaserver.transport.websocket_connection import WebSocketConnection
 
 # The close code of a call that is refused is this number plus the HTTP status (RFC 6455, section 7.4.2: codes from
 # 4000 on are for private use). A browser does not tell a page why a handshake failed, so the handshake succeeds,
@@ -83,10 +83,9 @@ def _url(path: str) -> URL:
     return url
 
 
-async def _close(websocket: ServerWebSocket, error: RefusedError) -> None:
+async def _close(websocket: WebSocketConnection, error: RefusedError) -> None:
     """Tell the peer of a new WebSocket that its call is refused, and why."""
     transport = websocket.transport
-    assert transport is not None  # noqa: S101 - the upgrade was written to it in this turn of the event loop
     try:
         await connection.close(websocket, transport, End(EndReason.REFUSED, REFUSED + error.status, str(error)))
     finally:

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import WSMsgType
 
 from mediaserver.call import End, EndReason
-from mediaserver.transport.server_websocket import ServerWebSocket
+from mediaserver.transport.websocket_connection import WebSocketConnection
 from mediaserver.wire import websocket
 from tests.transport.fake_transport import FakeTransport
 from tests.virtual import VirtualLoop, in_virtual_time
@@ -27,12 +27,12 @@ def numbered(count: int) -> bytes:
 
 def make_websocket(
     max_message_bytes: int = 65_536,
-) -> tuple[ServerWebSocket, FakeTransport, list[ServerWebSocket]]:
+) -> tuple[WebSocketConnection, FakeTransport, list[WebSocketConnection]]:
     transport, lost = FakeTransport(), []
-    return ServerWebSocket(transport, max_message_bytes, lost.append), transport, lost
+    return WebSocketConnection(transport, max_message_bytes, lost.append), transport, lost
 
 
-async def receive_all(connection: ServerWebSocket) -> list[tuple[WSMsgType, Any]]:
+async def receive_all(connection: WebSocketConnection) -> list[tuple[WSMsgType, Any]]:
     """All messages to the end."""
     found = []
     while not found or found[-1][0] not in (WSMsgType.CLOSED, WSMsgType.CLOSE):
@@ -145,7 +145,7 @@ async def test_a_peer_that_only_answers_pings_needs_no_reader(loop: VirtualLoop)
         connection.ping()
         connection.data_received(PONG)
         assert (connection.pongs, connection.activity) == (n, n * len(PONG))
-    assert transport.written == websocket.PING * 3
+    assert transport.written == websocket.ping() * 3
     assert begun == []
     await asyncio.sleep(1)
     connection.connection_lost(None)
