@@ -5,8 +5,9 @@ what is done with the audio. So a connection whose peer sends whole frames of on
 message, is polled: once in each ptime (20 ms), at a moment at which streams send anyway. The poller then reads the
 socket itself, so that the event loop does not wake up for every frame. A frame waits up to 20 ms for this moment.
 
-The socket of a connection over TLS is read by the event loop, whose TLS decrypts. There, whole frames are kept as
-they are until the poll.
+The event loop reads the socket of a connection over TLS, whose TLS decrypts, and of a connection that this server
+has dialled: the platform may relay a call without pacing, and end it at once without a close frame. There, whole
+frames are kept as they are until the poll.
 
 All other data, such as a control message, a message of another size, or half a message, goes to the connection's
 own parser, and the event loop reads the connection again until the next whole frame.
@@ -20,14 +21,13 @@ from typing import Generic, Protocol, TypeVar
 
 from mediaserver.wire import websocket
 
-# The most frames that one poll takes from a connection. The kernel keeps others for later; over TLS, all go to the
-# parser then.
+# The most frames that one poll takes from a connection. The kernel keeps others for later; where the event loop
+# reads, all go to the parser then.
 _FRAMES_PER_POLL = 3
 # The number of polls in a row that each read `_FRAMES_PER_POLL` frames, after which the event loop reads the
-# connection again. If a client exceeds `server.max_message_rate`, the event loop ends the stream. A network that
-# was only held up has delivered all waiting frames by then. A server that was dialled may relay a call without
-# pacing: the event loop reads its burst at once, before the call ends.
-_MAX_FULL_POLLS_OF_CLIENT, _MAX_FULL_POLLS_OF_SERVER = 50, 1
+# connection again, and ends the stream if its peer exceeds `server.max_message_rate`. A network that was only held
+# up has delivered all waiting frames by then.
+_MAX_FULL_POLLS = 50
 # The least and the most bytes of payload in a polled message. Within these limits, the WebSocket header always has
 # the same length, and the largest frame, 20 ms at 48 kHz, fits.
 _MIN_PAYLOAD, _MAX_PAYLOAD = 126, 2048
@@ -96,7 +96,7 @@ class FrameReader(Generic[Sink]):
         self._poller, self._transport, self._frame_size = poller, transport, frame_size
         self.sink, self._receive, self._take_pong, self._masked = sink, receive, take_pong, masked
         self._group: _Group[Sink] | None = None
-        self.fd = _pollable_fd(transport)
+        self.fd = _pollable_fd(transport) if masked else -1
         self._kept = b""  # whole frames that the event loop has read, if the poller cannot read the socket
         self._full = 0  # number of polls in a row that took as many frames as a poll may take
         self.read_bytes = 0  # the most bytes that a poll reads: a whole number of frames
@@ -158,13 +158,9 @@ class FrameReader(Generic[Sink]):
                 self._receive(kept)
 
     def drain(self) -> bytes:
-        """The bytes that the kernel still holds for a lost connection.
-
-        b"" for a client's that was not polled. What a server has sent before it reset the connection is read even
-        then, because the event loop reads no more while too many messages wait to be received.
-        """
+        """The bytes that the kernel still holds for a lost connection; b"" if the event loop reads its socket."""
         data = b""
-        if self.fd < 0 or (self._masked and not self.polled):
+        if self.fd < 0 or not self.polled:
             return data
         with contextlib.suppress(OSError):
             while len(data) < _MAX_DRAINED_BYTES and (part := os.read(self.fd, _DRAINED_AT_ONCE)):
@@ -192,7 +188,7 @@ class FrameReader(Generic[Sink]):
         frames = self._split(data)
         if frames is not None:
             self._full = self._full + 1 if len(frames) == _FRAMES_PER_POLL else 0
-            if self._full < (_MAX_FULL_POLLS_OF_CLIENT if self._masked else _MAX_FULL_POLLS_OF_SERVER):
+            if self._full < _MAX_FULL_POLLS:
                 return frames
         self.stop()
         if data:
@@ -287,7 +283,7 @@ class FramePoller(Generic[Sink]):
 
 
 def _pollable_fd(transport: asyncio.Transport) -> int:
-    """The file descriptor of a connection's socket, to read it directly; -1 for a connection over TLS."""
+    """The file descriptor of a connection's socket, to read it directly; -1 if there is none, or TLS is spoken."""
     connection = transport.get_extra_info("socket")
     if connection is None or transport.get_extra_info("sslcontext") is not None:
         return -1

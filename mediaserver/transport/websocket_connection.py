@@ -29,7 +29,7 @@ class WebSocketConnection(asyncio.Protocol):
 
     `on_lost` is called when the connection is lost and all bytes received before are parsed. The peer's frames are
     masked, and this side's are not, unless `is_client` says that this side has dialled (RFC 6455, section 5.1).
-    `run_overdue` sends overdue frames of all streams. Whenever something comes it is called, as much may come at once.
+    `run_overdue` sends overdue frames of all streams. Each event calls it first: many may come in one moment.
     """
 
     __slots__ = (
@@ -146,7 +146,7 @@ class WebSocketConnection(asyncio.Protocol):
             self._on_data = begin
 
     def poll_frames(self, poller: FramePoller[Sink], sink: Sink, frame_size: Callable[[], int]) -> None:
-        """From now on, let `poller` read whole frames of `frame_size()` bytes for `sink`, and answered pings' pongs."""
+        """From now on, let `poller` read whole frames of `frame_size()` bytes, and pongs, for `sink`."""
         self._frames = FrameReader(
             poller, self.transport, sink, frame_size, self._parse, self._take_pong, masked=not self._is_client
         )
