@@ -131,9 +131,10 @@ def texts(channel: ChanWebSocket) -> list[str]:
 
 
 def assert_unbroken(channel: ChanWebSocket) -> None:
-    """Assert that no frame was lost, and that the caller's audio has no gap."""
+    """Assert that no frame was lost, and that the audio has no gap but where the machine itself was late."""
     assert channel.errors == []
-    assert (channel.holes, channel.lost_bytes, channel.overflowed, channel.cut_frames) == (0, 0, 0, 0)
+    assert (channel.lost_bytes, channel.overflowed, channel.cut_frames) == (0, 0, 0)
+    assert channel.holes <= late() / 0.02
 
 
 def likeness(heard: np.ndarray, expected: np.ndarray, rate: int) -> tuple[float, float]:
