@@ -409,7 +409,8 @@ async def test_a_process_that_is_killed_leaves_a_playable_file(tmp_path: Path) -
         process.wait(PATIENCE)
     sound = wav.parse(part.read_bytes())
     assert sound.native
-    assert len(sound.data) >= 100_000 - 44
+    # The kill may come when sound is written, and the header does not count it yet.
+    assert len(sound.data) >= 100_000 - 44 - 40 * 256
     assert sound.data == (bytes(range(256)) * 10_000)[: len(sound.data)]
 
 
