@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +37,13 @@ class ConfigSource(NamedTuple):
     file: Path | None  # None if settings come only from environment variables and defaults
 
 
+class Rejection(NamedTuple):
+    """Why a configuration was rejected, and with which prompts."""
+
+    prompts: Mapping[str, Prompt]
+    problems: Sequence[str]
+
+
 class Reloader:
     """Polls the files that a configuration is read from, and reloads the configuration when they change.
 
@@ -48,9 +55,9 @@ class Reloader:
         self._files = engine.configuration.files
         # Signatures are taken before the server starts, so that no change during the start is missed.
         self._loaded = self._signatures()
-        # The prompts with which the present configuration was rejected; None if it was not. With other prompts, it
-        # may be right, as when it names a prompt that is copied after it.
-        self._rejected_with: Mapping[str, Prompt] | None = None
+        # How the present configuration was rejected; None if it was not. With other prompts, it may be right, as
+        # when it names a prompt that is copied after it.
+        self._rejection: Rejection | None = None
 
     async def run(self, requested: asyncio.Event) -> None:
         """Until cancelled, reload when `requested` is set, or when two polls find the same change of a file.
@@ -65,11 +72,11 @@ class Reloader:
             is_requested, now = requested.is_set(), await asyncio.to_thread(self._signatures)
             requested.clear()  # cleared before the reload, so that a request during the reload causes another
             is_changed = now != self._loaded and now == before
-            is_retried = (
-                self._rejected_with is not None and self._rejected_with is not self._engine.library.prompts
-            )
-            if is_requested or is_changed or is_retried:
+            if is_requested or is_changed:
+                self._rejection = None
                 await self._reload(prompts=is_requested)
+            elif self._rejection is not None and self._rejection.prompts is not self._engine.library.prompts:
+                await self._reload(prompts=False)
             before = now
 
     async def _reload(self, *, prompts: bool) -> None:
@@ -84,8 +91,11 @@ class Reloader:
             log.exception("reload failed")
 
     async def reload(self) -> None:
-        """Apply the configuration that the files hold now. If it has problems, log them, and keep the old one."""
-        engine, self._rejected_with = self._engine, None
+        """Apply the configuration that the files hold now. If it has problems, log them, and keep the old one.
+
+        Problems for which it was rejected before, with other prompts, are not told again.
+        """
+        engine, told, self._rejection = self._engine, self._rejection, None
         try:
             with user_modules.reimported() as modules:
                 configuration = await asyncio.to_thread(self._build)
@@ -96,9 +106,11 @@ class Reloader:
                     self._tls.log_expiry()
                 engine.apply_configuration(configuration)
         except ConfigError as error:
+            self._rejection = Rejection(engine.library.prompts, error.problems)
+            if told is not None and told.problems == error.problems:
+                return
             engine.metrics.reloads.labels("failed").inc()
             engine.reloads.add(error.problems)
-            self._rejected_with = engine.library.prompts
             for problem in error.problems:
                 log.error("configuration rejected", why=problem)
             return

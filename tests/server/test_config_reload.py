@@ -77,11 +77,13 @@ async def test_a_prompt_that_comes_after_the_configuration_that_names_it_has_tha
     configured.write(f'{BEFORE}[paths."/late"]\nhandler = "playback"\nprompt = "late"\nlinger_ms = 0\n')
     await eventually(configured.told)
     assert [why.partition(": ")[2] for why in configured.told()] == ['paths."/late": no prompt "late"']
+    write_wav(configured.directory / "prompts/early.wav", from_bytes(SOUND))  # its mistake is not told again
+    await eventually(lambda: len(configured.server.events("prompts reloaded")) == 1)
     write_wav(configured.directory / "prompts/late.wav", from_bytes(SOUND))
     await eventually(configured.taken)
     assert (await listen(configured.server.url("/late"))).close_code == 1000
     write_wav(configured.directory / "prompts/other.wav", from_bytes(SOUND))
-    await eventually(lambda: len(configured.server.events("prompts reloaded")) == 2)
+    await eventually(lambda: len(configured.server.events("prompts reloaded")) == 3)
     assert (configured.taken(), len(configured.told())) == (1, 1)  # what is in force is not loaded again
 
 
