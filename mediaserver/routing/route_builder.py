@@ -133,11 +133,11 @@ def _validation_problems(route: Route, name: str) -> list[str]:
 
 def _setting_problems(route: Route, settings: Settings, where: str) -> list[str]:
     """One line for each mistake in a route's settings, with the file or environment variable that sets them."""
-    return [
-        problem.line(single_line(f"{by}: {format_key(('paths', route.pattern))}"))
-        for problem in route.validated.problems
-        for by in (settings.source(where, ("paths", route.pattern, *problem.key)),)
-    ]
+    problems: list[str] = []
+    for problem in route.validated.problems:
+        by = settings.source(where, ("paths", route.pattern, *problem.key))
+        problems.append(problem.line(single_line(f"{by}: {format_key(('paths', route.pattern))}")))
+    return problems
 
 
 def _needs_problems(route: Route, name: str) -> list[str]:
