@@ -16,6 +16,7 @@ from mediaserver.playout.prompts.library import Progress
 from mediaserver.routing.configuration import Configuration
 from mediaserver.runtime.disk_caches import MEGABYTE
 from mediaserver.runtime.engine import Engine
+from mediaserver.server import signals
 from mediaserver.server.admin.endpoint import AdminEndpoint
 from mediaserver.server.audiosocket import AudioSocketEndpoint
 from mediaserver.server.flows import FlowEndpoint
@@ -198,39 +199,41 @@ async def serve(
     ConfigError lists all problems with settings and prompts.
     """
     stopping, reloading = asyncio.Event(), asyncio.Event()
-    _install_signal_handlers(stopping, reloading)
-    raise_descriptor_limit(settings.server.max_streams)
-    server = Server(settings, source.name, problems)
-    reloader = Reloader(server.engine, source, server.tls)
-    running: list[asyncio.Task[None]] = []
-    try:
-        running.append(starting := asyncio.create_task(server.start(progress)))
-        stop = asyncio.create_task(stopping.wait())
-        await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
-        if not starting.done():
-            return
-        await starting
-        on_listening(server)
-        server.engine.prompts.start_watching()
-        running.append(asyncio.create_task(reloader.run(reloading)))
-        if follow_handlers:
-            running.append(asyncio.create_task(watch_handlers(reloading)))
-        await stop
-        if not await server.drain():
-            stuck = [session.stream for session in server.engine.streams]
-            streams, paths = [stream.id for stream in stuck], sorted({stream.path for stream in stuck})
-            log.error("handlers stuck after drain", streams=streams, paths=paths)
-            os._exit(EXIT_UNCLEAN)
-        log.info("drained", cut=server.engine.streams.closed_by_drain)
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.wait(running)
-        await server.close()
+    with signals.handling(_signal_handlers(stopping, reloading)):
+        raise_descriptor_limit(settings.server.max_streams)
+        server = Server(settings, source.name, problems)
+        reloader = Reloader(server.engine, source, server.tls)
+        running: list[asyncio.Task[None]] = []
+        try:
+            running.append(starting := asyncio.create_task(server.start(progress)))
+            stop = asyncio.create_task(stopping.wait())
+            await asyncio.wait((starting, stop), return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                return
+            await starting
+            on_listening(server)
+            server.engine.prompts.start_watching()
+            running.append(asyncio.create_task(reloader.run(reloading)))
+            if follow_handlers:
+                running.append(asyncio.create_task(watch_handlers(reloading)))
+            await stop
+            if not await server.drain():
+                stuck = [session.stream for session in server.engine.streams]
+                streams, paths = [stream.id for stream in stuck], sorted({stream.path for stream in stuck})
+                log.error("handlers stuck after drain", streams=streams, paths=paths)
+                os._exit(EXIT_UNCLEAN)
+            log.info("drained", cut=server.engine.streams.closed_by_drain)
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running)
+            await server.close()
 
 
-def _install_signal_handlers(stopping: asyncio.Event, reloading: asyncio.Event) -> None:
-    """Have SIGTERM and SIGINT set `stopping`, and SIGHUP set `reloading`."""
+def _signal_handlers(
+    stopping: asyncio.Event, reloading: asyncio.Event
+) -> dict[signal.Signals, Callable[[], None]]:
+    """Return handlers of signals: SIGTERM and SIGINT set `stopping`, and SIGHUP sets `reloading`."""
 
     def on_signal() -> None:
         if stopping.is_set():
@@ -248,7 +251,4 @@ def _install_signal_handlers(stopping: asyncio.Event, reloading: asyncio.Event) 
             log.info("terminal closed")
             stopping.set()
 
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    loop.add_signal_handler(signal.SIGHUP, on_hangup)
+    return {signal.SIGTERM: on_signal, signal.SIGINT: on_signal, signal.SIGHUP: on_hangup}
