@@ -9,7 +9,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 UNIT = float(os.environ.get("TEST_TIME_UNIT", "1"))  # seconds that are ample on any machine this is run on
@@ -34,6 +34,13 @@ async def eventually(condition: Callable[[], object], patience: float = PATIENCE
         assert time.monotonic() < deadline, "it never came true"
         await asyncio.sleep(max(_LOOK, _LOOK_SHARE * (time.thread_time() - began)))
         began = time.thread_time()
+
+
+def lengths(seconds: float) -> Iterator[float]:
+    """Seconds for a call in which a certain sound is said and heard: ever more, for a machine that is late."""
+    while seconds < PATIENCE:
+        yield seconds
+        seconds *= 4
 
 
 class Witness:

@@ -14,7 +14,6 @@ own parser, and the event loop reads the connection again until the next whole f
 """
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
@@ -33,8 +32,6 @@ _MAX_FULL_POLLS = 50
 _MIN_PAYLOAD, _MAX_PAYLOAD = 126, 2048
 _MAX_FIRST_FRAMES = 8  # the most frames that the event loop may have read at once when polling begins
 _MAX_IDLE_POLLS = 5  # number of polls in a row without a frame, after which the event loop reads the connection
-_MAX_DRAINED_BYTES = 256 * 1024  # the most bytes that are read from a lost connection
-_DRAINED_AT_ONCE = 16 * 1024  # bytes of a lost connection that are read at a time
 _READERS_PER_POLL = 100  # the most connections that are polled at the same moment
 
 
@@ -156,16 +153,6 @@ class FrameReader(Generic[Sink]):
             if self._kept:
                 kept, self._kept = self._kept, b""
                 self._receive(kept)
-
-    def drain(self) -> bytes:
-        """The bytes that the kernel still holds for a lost connection; b"" if the event loop reads its socket."""
-        data = b""
-        if self.fd < 0 or not self.polled:
-            return data
-        with contextlib.suppress(OSError):
-            while len(data) < _MAX_DRAINED_BYTES and (part := os.read(self.fd, _DRAINED_AT_ONCE)):
-                data += part
-        return data
 
     def on_read_error(self, error: OSError) -> None:
         """Handle a failed read: stop polling after several polls without data, or if the connection broke.

@@ -10,6 +10,8 @@ import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from mediaserver.transport.unread import read_unread
+
 _READ_BYTES = 64 * 1024  # the most bytes that are decrypted at a time
 _SHUTDOWN_TIMEOUT = 1.0  # seconds for the peer to answer close_notify, which ends TLS
 
@@ -61,7 +63,9 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         """Do nothing: the TCP connection's transport then closes itself. TLS knows no half-closed connections."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the protocol that the connection is lost."""
+        """Tell the protocol that the connection is lost, after what the peer has sent before."""
+        if exc is not None and self._on_handshake is None and (unread := read_unread(self._transport)):
+            self.data_received(unread)
         self._closing = True
         if self._shutdown_timer is not None:
             self._shutdown_timer.cancel()

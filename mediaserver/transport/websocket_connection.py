@@ -14,6 +14,7 @@ from aiohttp import EofStream, WebSocketError, WSMessage, WSMsgType
 from mediaserver.transport.closing import CloseCode, End
 from mediaserver.transport.frame_poller import FramePoller, FrameReader, Sink
 from mediaserver.transport.message_parser import MessageCounter, MessageParser
+from mediaserver.transport.unread import read_unread
 from mediaserver.wire import websocket
 
 _COUNTED = (WSMsgType.BINARY, WSMsgType.TEXT, WSMsgType.PING, WSMsgType.PONG)
@@ -106,9 +107,8 @@ class WebSocketConnection(asyncio.Protocol):
         """Note that the connection is lost. Bytes that the peer sent before are still parsed and received."""
         self._run_overdue()
         parser = self._parser or self._begin_parsing()
-        unread = self._frames.drain() if self._frames is not None else b""
         self.stop_polling()
-        if unread:
+        if exc is not None and (unread := read_unread(self.transport)):
             parser.feed(unread)
         parser.feed_eof(partial(self._on_lost, self))
 

@@ -280,7 +280,8 @@ async def test_what_the_kernel_holds_of_a_connection_that_our_write_finds_broken
         await eventually(lambda: peer.polled)
         numbers = range(1, 30)
         peer.send(*(peer.frame(_BINARY, numbered(number)) for number in numbers), peer.frame(_TEXT, b"the last"))
-        peer.connection.transport.abort()
+        peer.far_end.close()
+        peer.connection.transport.write(b"which fails")
         await eventually(lambda: peer.sink.ended)
         assert peer.sink.payloads == [numbered(0), *map(numbered, numbers)]
         assert peer.sink.texts == ["the last"]

@@ -12,6 +12,7 @@ from mediaserver.server.http.connections import Connections
 from mediaserver.server.http.eviction import NO_ROOM
 from mediaserver.server.http.peers import Peer, resolve_peer
 from mediaserver.transport.connection import CLOSE_TIMEOUT, abort, bound_send_buffer
+from mediaserver.transport.unread import read_unread
 from mediaserver.wire import audiosocket
 
 _UUID_BYTES = 16
@@ -127,6 +128,8 @@ class AudioSocketConnection(MessageReceiver):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Note that the connection is lost. The session still gets all messages that the peer sent before."""
+        if exc is not None and self.transport is not None and (unread := read_unread(self.transport)):
+            self.data_received(unread)
         self.transport, self._error = None, exc
         if not self._has_backlog:
             self._on_lost()

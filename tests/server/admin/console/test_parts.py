@@ -52,6 +52,7 @@ async def test_of_thousands_of_streams_some_are_rendered_and_all_are_found(open_
         socket.send(json.dumps({"now": 9.0, "total": MANY, "ended": [], "columns": COLUMNS, "rows": rows}))
 
     await page.route_web_socket(re.compile("/v1/overview"), answer)
+    await page.reload()  # Playwright promises no route for WebSockets of a page that was loaded before
     await page.goto(page.url.replace("health", "live"))
     summary = page.locator(".summary")
     await expect(summary).to_have_text("1,500 streams, of which the first 200 are shown: 1,300 more")
