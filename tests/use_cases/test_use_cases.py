@@ -132,10 +132,8 @@ handler = "menu"
 play = "long"
 keys.5 = { menu = "quiet" }
 [paths."/m".menus.quiet]
-timeout = 0.6
-retries = 0
-keys.0 = { hangup = true }
-on_timeout = { menu = "main" }
+timeout = 60
+keys.0 = { menu = "main" }
 """
 
 
@@ -163,7 +161,7 @@ async def test_2_a_digit_stops_a_prompt_within_60_ms_of_its_end(
     with serve(BARGE_IN) as server:
         await attach(server, f"calls/{call.id}", "/m")
         stream = await call.stream()
-        for count in range(1, 6):
+        for count in range(1, 10, 2):
             await eventually(lambda: sounding(stream)[-10:].any())
             begun = int(np.flatnonzero(sounding(stream))[-1])
             stream.press("5")
@@ -171,6 +169,7 @@ async def test_2_a_digit_stops_a_prompt_within_60_ms_of_its_end(
             last = stopped(stream, begun)
             assert last is not None
             latencies.append(stream.heard_at[last] - stream.pressed[-1].at)
+            stream.press("0")
         call.hang_up()
     record_property("latency_ms", [round(latency * 1000) for latency in latencies])
     assert max(latencies) <= 0.060 * UNIT + late()
