@@ -13,6 +13,7 @@ from yarl import URL
 from mediaserver.call import CloseCode
 from mediaserver.errors import PeerError, error_text
 from mediaserver.transport.connection import CLOSE_TIMEOUT
+from mediaserver.transport.unread import read_unread
 from mediaserver.wire import audiosocket
 from mediaserver.wire.audiosocket import Kind, Message
 from mediaserver.wire.codec import Codec
@@ -75,6 +76,10 @@ class AsteriskConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the connection is gone. It was reset, unless the server had closed its half before that."""
+        if exc is not None and (unread := read_unread(self.transport)):
+            self.data_received(unread)
+            if unread.endswith(audiosocket.HANGUP):  # what we sent after it broke the connection
+                self.eof_received()
         self.over.set()
         self._gone.set()
 

@@ -221,6 +221,27 @@ async def test_a_connection_is_gone_when_it_has_hung_up(monkeypatch: pytest.Monk
         gone.set()
 
 
+async def test_what_the_server_sent_before_it_closed_is_heard_though_our_writes_fail() -> None:
+    heard: list[bytes] = []
+
+    async def speak(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"".join(FRAMES) + HANGUP)
+        writer.close()
+        await writer.wait_closed()
+        spoken.set()
+
+    spoken = asyncio.Event()
+    async with answering(speak) as (_, url):
+        connection = await asterisk.dial(url, lambda message, at: heard.append(message))
+        connection.transport.pause_reading()
+        await asyncio.wait_for(spoken.wait(), PATIENCE)
+        while not connection.over.is_set():
+            connection.transport.write(FRAMES[0])
+            await asyncio.sleep(0)
+    assert heard == FRAMES
+    assert connection.close_code == 1000
+
+
 async def test_a_call_given_up_in_the_moment_of_its_answer_is_aborted() -> None:
     async def dialling() -> asterisk.AsteriskConnection:
         connection = await asterisk.dial(url, lambda message, at: None)
