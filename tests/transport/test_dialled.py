@@ -182,6 +182,31 @@ async def test_what_comes_together_with_the_answer_is_received(rest: bytes) -> N
     assert (last.type, websocket_.close_code, websocket_.closed) == (WSMsgType.CLOSED, 1006, True)
 
 
+async def test_what_a_server_sends_last_is_received_though_our_writes_fail() -> None:
+    """It closes while we are late, and so write before we read."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(upgrade(await reader.readuntil(b"\r\n\r\n")) + websocket.binary(b"first"))
+        await paused.wait()
+        writer.write(websocket.binary(b"last") + websocket.close(1000))
+        writer.close()
+        await writer.wait_closed()
+        gone.set()
+
+    paused, gone = asyncio.Event(), asyncio.Event()
+    async with opened(serve) as ours:
+        assert (await ours.receive()).data == b"first"
+        ours.transport.pause_reading()
+        paused.set()
+        await asyncio.wait_for(gone.wait(), PATIENCE)
+        while not ours.transport.is_closing():
+            ours.write(websocket.binary(b"ours"))
+            await asyncio.sleep(0)
+        *messages, end = await receive_all(ours)
+    assert [message.data for message in messages] == [b"last"]
+    assert (end.type, ours.close_code) == (WSMsgType.CLOSE, 1000)
+
+
 async def test_an_accept_of_another_key_is_a_failure() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(upgrade(await reader.readuntil(b"\r\n\r\n"), accept=b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="))
