@@ -38,9 +38,9 @@ async def eventually(condition: Callable[[], object], patience: float = PATIENCE
 
 def lengths(seconds: float) -> Iterator[float]:
     """Seconds for a call in which a certain sound is said and heard: ever more, for a machine that is late."""
-    while seconds < PATIENCE:
+    yield seconds
+    while (seconds := 4 * seconds) < PATIENCE:
         yield seconds
-        seconds *= 4
 
 
 class Witness:

@@ -76,7 +76,7 @@ class AsteriskConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the connection is gone. It was reset, unless the server had closed its half before that."""
-        if exc is not None and (unread := read_unread(self.transport)):
+        if unread := read_unread(self.transport, exc):
             self.data_received(unread)
             if unread.endswith(audiosocket.HANGUP):  # what we sent after it broke the connection
                 self.eof_received()

@@ -64,7 +64,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the protocol that the connection is lost, after what the peer has sent before."""
-        if exc is not None and self._on_handshake is None and (unread := read_unread(self._transport)):
+        if self._on_handshake is None and (unread := read_unread(self._transport, exc)):
             self.data_received(unread)
         self._closing = True
         if self._shutdown_timer is not None:

@@ -108,7 +108,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._run_overdue()
         parser = self._parser or self._begin_parsing()
         self.stop_polling()
-        if exc is not None and (unread := read_unread(self.transport)):
+        if unread := read_unread(self.transport, exc):
             parser.feed(unread)
         parser.feed_eof(partial(self._on_lost, self))
 

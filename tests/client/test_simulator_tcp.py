@@ -7,8 +7,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from itertools import repeat
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,21 +68,26 @@ async def answering(script: Script) -> AsyncIterator[tuple[Server, str]]:
         await asyncio.wait_for(server.over.wait(), PATIENCE)
 
 
-def playing(frames: Iterable[bytes], end: bytes = HANGUP, enough: Callable[[], bool] = lambda: False) -> Script:
-    """Send these frames, one every 20 ms, then end; or end once `enough` is true."""
+def playing(frames: Iterable[bytes], end: bytes = HANGUP) -> Script:
+    """Send these frames, one every 20 ms, then end."""
 
     async def play(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         begun = time.monotonic()
         for n, frame in enumerate(frames):
             await asyncio.sleep(begun + n * 0.02 - time.monotonic())
-            if enough():
-                break
             writer.write(frame)
         writer.write(end)
         writer.write_eof()
         await asyncio.sleep(0.1)
 
     return play
+
+
+def until(enough: Callable[[], bool], sent: list[bytes]) -> Iterator[bytes]:
+    """A frame again and again until `enough` is true; `sent` gets them."""
+    while not enough():
+        sent.append(FRAMES[0])
+        yield FRAMES[0]
 
 
 async def test_the_uuid_is_sent_first_and_then_silence_without_a_break() -> None:
@@ -116,12 +120,12 @@ async def test_each_call_has_a_uuid_of_its_own() -> None:
 
 
 async def test_a_file_is_sent_once_and_silence_behind_it(tmp_path: Path) -> None:
-    until = playing(repeat(FRAMES[0]), enough=lambda: len(server.heard) > 19 + 323 * 26)
-    async with answering(until) as (server, url):
+    sent: list[bytes] = []
+    async with answering(playing(until(lambda: len(server.heard) > 19 + 323 * 26, sent))) as (server, url):
         report = await simulator.simulate(
             SimulatedCall(url, send=write_wav(tmp_path / "in.wav", SAMPLES), after=0)
         )
-    assert report.problems == []
+    assert (report.frames, report.problems) == (len(sent), [])
     said = server.heard[19:]
     assert said.startswith(b"".join(FRAMES))
     assert not any(said[323 * 25 + 3 : 323 * 26])
@@ -347,8 +351,7 @@ async def test_an_asterisk_may_send_another_codec(codec: Codec) -> None:
     """As one that was asked for it does: 160 bytes of kind 0x10, without a break."""
     voice = LiveSource(0, slack_ms=10_000)
     voice.push_audio(to_bytes(SAMPLES))
-    until = playing(repeat(FRAMES[0]), enough=lambda: len(server.heard) > 19 + 163 * 26)
-    async with answering(until) as (server, url):
+    async with answering(playing(until(lambda: len(server.heard) > 19 + 163 * 26, []))) as (server, url):
         await simulator.simulate(SimulatedCall(url, voice=voice, codec=codec))
     said = server.heard[19:]
     frames = [said[at : at + 163] for at in range(0, len(said) - len(HANGUP), 163)]

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from mediaserver import config
 from mediaserver.audio.pcm import PTIME
 from mediaserver.events.hub import HubEvent
 from mediaserver.events.kinds import EventKind
 from mediaserver.server.server import Server
 from mediaserver.wire import websocket
-from tests.server.process import upgrade_request, write_config
+from tests.server.in_process import running
+from tests.server.process import upgrade_request
 from tests.timing import eventually
 
 STREAMS = 60
@@ -26,21 +26,18 @@ GOODBYE = websocket.mask(websocket.close(1000), bytes(4))
 @contextlib.asynccontextmanager
 async def playing(folder: Path, count: int) -> AsyncIterator[tuple[Server, list[asyncio.StreamWriter]]]:
     """A server that sends silence to so many peers, and their connections."""
-    settings, problems = config.load(write_config(folder, '[paths."/"]\nhandler = "silence"\n'))
-    server = Server(settings, "config.toml", problems)
     peers: list[asyncio.StreamWriter] = []
-    try:
-        await server.start()
-        for _ in range(count):
-            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-            peers.append(writer)
-            writer.write(upgrade_request("/"))
-        await eventually(lambda: len(server.engine.streams) == count)
-        yield server, peers
-    finally:
-        for writer in peers:
-            writer.transport.abort()
-        await server.close()
+    async with running(folder, '[paths."/"]\nhandler = "silence"\n') as server:
+        try:
+            for _ in range(count):
+                _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                peers.append(writer)
+                writer.write(upgrade_request("/"))
+            await eventually(lambda: len(server.engine.streams) == count)
+            yield server, peers
+        finally:
+            for writer in peers:
+                writer.transport.abort()
 
 
 @pytest.mark.parametrize("how", ["goodbye", "reset"])

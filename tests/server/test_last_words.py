@@ -4,23 +4,22 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import uvloop
 
-from mediaserver import config
 from mediaserver.audio.pcm import FRAME_BYTES, to_bytes
 from mediaserver.events.hub import HubEvent
 from mediaserver.events.kinds import EventKind
-from mediaserver.server.server import Server
 from mediaserver.transport.websocket_connection import WebSocketConnection
 from mediaserver.wire import websocket
 from tests.server.http.test_tls import Certified
+from tests.server.in_process import running
 from tests.server.plain_peer import HANGUP, UUID_MESSAGE, message
-from tests.server.process import audiosocket_ports, upgrade_request, write_config
+from tests.server.process import audiosocket_ports, upgrade_request
 from tests.sound import read_wav, speechlike
 from tests.timing import PATIENCE, eventually
 
@@ -36,26 +35,6 @@ def as_message(frame: bytes) -> bytes:
 
 def as_websocket(frame: bytes) -> bytes:
     return websocket.mask(websocket.binary(frame), b"keys")
-
-
-@contextlib.asynccontextmanager
-async def running(folder: Path, settings: str) -> AsyncIterator[tuple[Server, list[Mapping[str, Any]]]]:
-    """A server, and the events of streams that have ended."""
-    loaded, problems = config.load(write_config(folder, settings + PATH.format(folder / "recordings")))
-    server = Server(loaded, "config.toml", problems)
-    ended: list[Mapping[str, Any]] = []
-
-    def note(event: HubEvent) -> bool:
-        if event.kind == EventKind.STREAM_ENDED:
-            ended.append(event.data)
-        return False
-
-    try:
-        await server.start()
-        server.engine.events.subscribe(wanted=note)
-        yield server, ended
-    finally:
-        await server.close()
 
 
 def dial(port: int, first: bytes, context: ssl.SSLContext | None) -> socket.socket:
@@ -83,7 +62,15 @@ async def record(folder: Path, transport: str) -> None:
     tcp = transport == "audiosocket"
     settings = {"tls": certified.settings, "audiosocket": audiosocket_ports("/record")}.get(transport, "")
     pack: Callable[[bytes], bytes] = as_message if tcp else as_websocket
-    async with running(folder, settings) as (server, ended):
+    ended: list[Mapping[str, Any]] = []
+
+    def note(event: HubEvent) -> bool:
+        if event.kind == EventKind.STREAM_ENDED:
+            ended.append(event.data)
+        return False
+
+    async with running(folder, settings + PATH.format(folder / "recordings")) as server:
+        server.engine.events.subscribe(wanted=note)
         connections = server.endpoint.connections
         port = next(iter(server.audiosocket.bound)) if tcp else server.port
         first = UUID_MESSAGE if tcp else upgrade_request("/record")

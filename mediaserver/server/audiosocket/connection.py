@@ -128,7 +128,7 @@ class AudioSocketConnection(MessageReceiver):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Note that the connection is lost. The session still gets all messages that the peer sent before."""
-        if exc is not None and self.transport is not None and (unread := read_unread(self.transport)):
+        if self.transport is not None and (unread := read_unread(self.transport, exc)):
             self.data_received(unread)
         self.transport, self._error = None, exc
         if not self._has_backlog:
