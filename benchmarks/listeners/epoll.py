@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle
 
+from mediaserver.transport.masking import mask
 from mediaserver.wire import websocket
 
 from .answering import Answering
@@ -28,7 +29,7 @@ _DIAL_TURN = 0.001  # seconds that one turn waits for events at most while there
 _MASK = bytes(4)  # the key with which a client's frames are masked; the server accepts any
 # Listeners that hang up in one turn. A thousand in one turn would take 10 ms, by which frames would look late.
 _HANG_UP_AT_ONCE = 20
-_GOODBYE = websocket.mask(websocket.close(1000), _MASK)
+_GOODBYE = mask(websocket.close(1000), _MASK)
 
 
 class Listeners:
@@ -162,7 +163,7 @@ class Listeners:
                 break
             if frame.opcode == PING:
                 pong = websocket.pong(frame.payload)
-                self._send[descriptor](pong if self._masked else websocket.mask(pong, _MASK))
+                self._send[descriptor](pong if self._masked else mask(pong, _MASK))
             elif frame.opcode != PONG:
                 heard += 1
                 self.bad += frame.opcode != BINARY or not frame.final or len(frame.payload) != self._payload

@@ -3,6 +3,7 @@
 import struct
 from dataclasses import dataclass
 
+from mediaserver.transport.masking import mask
 from mediaserver.wire import websocket
 
 BINARY, CLOSE, PING, PONG = 2, 8, 9, 10
@@ -54,5 +55,5 @@ def _span(data: bytes, at: int, masked: bool) -> tuple[int, int] | None:
 
 def _unmask(payload: bytes, key: bytes) -> bytes:
     """A payload without its masking key: to mask it once more takes the key away."""
-    message = websocket.mask(websocket.binary(payload), key)
+    message = mask(websocket.binary(payload), key)
     return message[len(message) - len(payload) :]

@@ -9,6 +9,7 @@ from pathlib import Path
 from benchmarks.yardsticks import SLOTS
 from mediaserver.audio import g711
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES, PTIME
+from mediaserver.transport.masking import mask
 from mediaserver.wire import rtp, websocket
 
 Send = Callable[[bytes], int]
@@ -45,7 +46,7 @@ class Speech:
 
     def _message(self, number: int) -> bytes:
         message = websocket.binary(self.payload(number))
-        return websocket.mask(message, _KEY) if self._masked else message
+        return mask(message, _KEY) if self._masked else message
 
 
 class Talkers:

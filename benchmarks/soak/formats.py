@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mediaserver.audio.pcm import FRAME_BYTES, FRAME_SAMPLES
 from mediaserver.errors import ProtocolError
+from mediaserver.transport.masking import mask
 from mediaserver.wire import audiosocket, rtp, websocket
 from mediaserver.wire.encapsulation import L16, PCM, PCMA, PCMU, Encoding
 
@@ -62,7 +63,7 @@ class Wire:
             self._sequence = self._sequence + 1 & 0xFFFF
             timestamp = self._sequence * FRAME_SAMPLES
             payload = rtp.serialize(rtp.Packet(kind, self._sequence, timestamp, self._ssrc, payload))
-        return websocket.mask(websocket.binary(payload), os.urandom(4))
+        return mask(websocket.binary(payload), os.urandom(4))
 
     def _follow(self, packet: rtp.Packet) -> bytes:
         before, self._heard = self._heard, packet
@@ -77,7 +78,7 @@ class Wire:
 def digit(key: str) -> bytes:
     """A key press as a masked AudioSocket message."""
     message = audiosocket.Message(audiosocket.Kind.DTMF, key.encode())
-    return websocket.mask(websocket.binary(audiosocket.serialize(message)), os.urandom(4))
+    return mask(websocket.binary(audiosocket.serialize(message)), os.urandom(4))
 
 
 def noise(rng: random.Random, frames: int, samples: int = 0) -> bytes:

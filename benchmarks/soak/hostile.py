@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from mediaserver.audio.pcm import FRAME_BYTES
+from mediaserver.transport.masking import mask
 from mediaserver.wire import websocket
 
 from .prompts import passed
@@ -83,7 +84,7 @@ async def _flood(line: Line) -> None:
     reading = asyncio.ensure_future(line.until_closed())
     try:
         while not reading.done():
-            await line.send(websocket.mask(websocket.binary(b""), bytes(4)) * 100)
+            await line.send(mask(websocket.binary(b""), bytes(4)) * 100)
     finally:
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
@@ -91,7 +92,7 @@ async def _flood(line: Line) -> None:
 
 async def _oversize(line: Line) -> None:
     await line.upgrade()
-    await line.send(websocket.mask(websocket.binary(bytes(line.rng.choice((66_000, 1_000_000)))), bytes(4)))
+    await line.send(mask(websocket.binary(bytes(line.rng.choice((66_000, 1_000_000)))), bytes(4)))
     await line.until_closed()
 
 
@@ -107,7 +108,7 @@ async def _text(line: Line) -> None:
 async def _vanish(line: Line) -> None:
     """Disconnect in the middle of a WebSocket frame."""
     await line.upgrade()
-    await line.send(websocket.mask(_FRAME, bytes(4))[: line.rng.randrange(1, 300)])
+    await line.send(mask(_FRAME, bytes(4))[: line.rng.randrange(1, 300)])
     line.writer.close()
 
 

@@ -24,8 +24,8 @@ from mediaserver.routing.route import Route
 from mediaserver.runtime import sessions
 from mediaserver.runtime.engine import Engine
 from mediaserver.transport import connection
+from mediaserver.transport.masking import mask_with_random_key
 from mediaserver.wire.encapsulation import WireSettings
-from mediaserver.wire.websocket import random_key
 from mediaserver.wire.wire import Wire
 
 _GONE_AWAY = End(EndReason.DRAINED, CloseCode.GOING_AWAY)
@@ -92,7 +92,7 @@ class Attachment:
         self._wire_settings = wire
         self._line: PlatformConnection | None = None  # the present connection to the platform, if there is one
         self._credential: Credential | None = None  # the credential that was used for dialling the last time
-        first = Wire(wire, random_key)
+        first = Wire(wire, mask_with_random_key)
         self.session = sessions.open_session(engine, stream, first, dial.NOT_CONNECTED, self._abort_connection)
         self.session.connected = False
         self._control = PlatformControl(platform, stream.resource, engine.settings.flows.source)
@@ -205,7 +205,7 @@ class Attachment:
 
     async def _run_connection(self, line: PlatformConnection) -> End:
         """Receive and send over one connection, to its end."""
-        session, wire = self.session, Wire(self._wire_settings, random_key)
+        session, wire = self.session, Wire(self._wire_settings, mask_with_random_key)
         connection.bound_send_buffer(line.transport)
         session.connect(wire, line.transport, self._engine.settings.voipbin.start_timeout)
         self._line = line

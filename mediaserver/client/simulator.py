@@ -26,11 +26,11 @@ from mediaserver.errors import PeerError, ProtocolError
 from mediaserver.playout.sources.source import Source
 from mediaserver.transport.connection import CLOSE_TIMEOUT
 from mediaserver.transport.dialled import OpenWebSocket
+from mediaserver.transport.masking import mask_with_random_key
 from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.codec import Codec, InboundCodec
 from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpPayload, WireSettings
 from mediaserver.wire.events import Audio, Hangup
-from mediaserver.wire.websocket import random_key
 from mediaserver.wire.wire import Wire
 
 # A function that is called with each frame of 16-bit PCM, and the frame's arrival in monotonic seconds.
@@ -253,7 +253,7 @@ def _outbound_wire(call: SimulatedCall) -> Wire:
     encapsulation = call.encapsulation or _encapsulation_of(call.url) or Encapsulation.AUDIOSOCKET
     asked = URL(call.url).query.get("framing", "") if call.framing == Framing.AUTO else call.framing
     framing = Framing.PCM if asked == Framing.PCM else Framing.MESSAGE
-    return Wire(WireSettings(encapsulation, framing, RtpPayload.PCMU), random_key)
+    return Wire(WireSettings(encapsulation, framing, RtpPayload.PCMU), mask_with_random_key)
 
 
 def _encapsulation_of(url: str) -> Encapsulation | None:

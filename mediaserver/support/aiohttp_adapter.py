@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import aiohttp
 from aiohttp import web
+from aiohttp._websocket.helpers import websocket_mask
 from aiohttp._websocket.reader import WebSocketDataQueue
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.connector import Connection
@@ -27,6 +28,7 @@ __all__ = [
     "WebSocketReader",
     "detach_connection",
     "make_websocket_reader",
+    "mask_payload",
     "on_request_read",
     "protocol_of",
 ]
@@ -191,6 +193,10 @@ def make_websocket_reader(
         cast("BaseProtocol", _ReadFlow(transport)), queue_bytes, loop=asyncio.get_running_loop()
     )
     return WebSocketReader(queue, max_message_bytes, compress=False, decode_text=True), queue
+
+
+# Masks or unmasks a payload, the second argument, by a key of four bytes (RFC 6455, section 5.3).
+mask_payload: Callable[[bytes, bytearray], None] = websocket_mask
 
 
 # -- the HTTP client ----------------------------------------------------------------------------------------------

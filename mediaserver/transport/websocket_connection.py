@@ -13,6 +13,7 @@ from aiohttp import EofStream, WebSocketError, WSMessage, WSMsgType
 
 from mediaserver.transport.closing import CloseCode, End
 from mediaserver.transport.frame_poller import FramePoller, FrameReader, Sink
+from mediaserver.transport.masking import mask_with_random_key
 from mediaserver.transport.message_parser import MessageCounter, MessageParser
 from mediaserver.transport.unread import read_unread
 from mediaserver.wire import websocket
@@ -282,7 +283,7 @@ class WebSocketConnection(asyncio.Protocol):
     def write(self, frame: bytes) -> None:
         """Send a whole unmasked WebSocket frame, masked if need be, unless the connection is gone or closing."""
         if not self.transport.is_closing():
-            self.transport.write(websocket.mask(frame, websocket.random_key()) if self._is_client else frame)
+            self.transport.write(mask_with_random_key(frame) if self._is_client else frame)
 
     def _close_transport(self) -> None:
         self.stop_polling()

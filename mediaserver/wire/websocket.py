@@ -1,21 +1,18 @@
 """WebSocket framing (RFC 6455): each frame of media as one unfragmented message, and control frames.
 
 WebSocket frames from server to client are unmasked, so the message of a cached frame is the same bytes for every
-peer. Frames from client to server are masked, each with a fresh random key (RFC 6455, section 5.3).
+peer. Frames from client to server are masked (RFC 6455, section 5.3): see `transport.masking`.
 """
 
 import base64
-import functools
 import hashlib
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 _FIN_TEXT, _FIN_BINARY, _FIN_CLOSE, _FIN_PING, _FIN_PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
-_MASKED = 0x80
-_HEADER_SIZES = {126: 4, 127: 10}  # size of an unmasked message's header, by its second byte; 2 for any other
+MASKED = 0x80  # the bit of a frame's second byte that says that the frame is masked
 _WORD = 4  # number of bytes of payload that are unmasked in one operation
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 HEADER_BYTES = 4  # size of the header of a message with 126 to 65 535 bytes of payload, up to a masking key
@@ -41,13 +38,13 @@ def pong(payload: bytes) -> bytes:
 def is_pong(data: bytes, payload: bytes, *, masked: bool) -> bool:
     """Whether `data` is one whole pong frame with this payload; masked, only without a payload."""
     if masked:
-        return not payload and len(data) == 2 + MASK_BYTES and data.startswith(bytes((_FIN_PONG, _MASKED)))
+        return not payload and len(data) == 2 + MASK_BYTES and data.startswith(bytes((_FIN_PONG, MASKED)))
     return data == pong(payload)
 
 
 def is_masked(message: bytes) -> bool:
     """Whether the frame that begins with these bytes, two at least, is masked, as all frames of a client are."""
-    return message[1] >= _MASKED
+    return message[1] >= MASKED
 
 
 def close(code: int, reason: bytes = b"") -> bytes:
@@ -75,47 +72,15 @@ def text(payload: str) -> bytes:
     return header(len(data), _FIN_TEXT) + data
 
 
-def _random_keys() -> Iterator[bytes]:
-    while True:
-        # Many masking keys at once, because a system call for each would cost more than masking.
-        block = os.urandom(1024)
-        yield from (block[at : at + MASK_BYTES] for at in range(0, len(block), MASK_BYTES))
-
-
-# Returns a masking key: four unpredictable bytes (RFC 6455, section 10.3).
-random_key: Callable[[], bytes] = _random_keys().__next__
-
-
 def message_head(length: int, *, masked: bool) -> bytes:
     """The first bytes of a whole binary message with `length` bytes of payload, up to a masking key."""
     head = header(length)
-    return bytes((head[0], head[1] | _MASKED)) + head[2:] if masked else head
+    return bytes((head[0], head[1] | MASKED)) + head[2:] if masked else head
 
 
 def message_size(length: int, *, masked: bool) -> int:
     """The size in bytes of a whole message with `length` bytes of payload."""
     return len(header(length)) + masked * MASK_BYTES + length
-
-
-@functools.lru_cache(maxsize=64)
-def _masking(head: bytes) -> tuple[bytes, int, int, int]:
-    """What it takes to mask the payload behind the header `head` of an unmasked message by integer arithmetic.
-
-    These are: the header of the masked message; a factor which, multiplied by a masking key (four bytes as an
-    integer), gives the key repeated over the payload, and up to three bytes more; a number with all bits of the
-    payload set, with which a bitwise AND cuts off the bytes beyond the payload; the payload's size.
-    """
-    size = int.from_bytes(head[2:], "big") if len(head) > 2 else head[1]
-    repeat = int.from_bytes((b"\1\0\0\0" * (size // MASK_BYTES + 1))[:size], "little")
-    return bytes((head[0], head[1] | _MASKED)) + head[2:], repeat, (1 << 8 * size) - 1, size
-
-
-def mask(message: bytes, key: bytes) -> bytes:
-    """A whole unmasked message, masked with the four bytes of `key` as a client must send it."""
-    start = _HEADER_SIZES.get(message[1], 2)
-    head, repeat, limit, size = _masking(message[:start])
-    pad = int.from_bytes(key, "little") * repeat & limit
-    return head + key + (int.from_bytes(message[start:], "little") ^ pad).to_bytes(size, "little")
 
 
 def payloads(messages: Sequence[bytes]) -> NDArray[np.uint8]:

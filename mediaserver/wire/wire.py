@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from mediaserver.audio.pcm import FRAME_BYTES, FRAMES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.errors import ProtocolError
-from mediaserver.wire import audiosocket, depacketizers, rtp, websocket
+from mediaserver.wire import audiosocket, depacketizers, rtp
 from mediaserver.wire.chan_websocket import MediaFormat
 from mediaserver.wire.codec import Codec, CodecDetector
 from mediaserver.wire.encapsulation import (
@@ -37,15 +37,15 @@ class Wire:
     At first the format is as the settings say. Where a setting is `auto`, `negotiate` decides by what the peer
     sends. `encoding` is the present encoding of sent frames, and `inbound` decodes what is received.
 
-    `random_key`, which returns four random bytes, is given if the server dialled the WebSocket. In this case every
-    message is masked with a fresh key, a framing of `auto` means `message` until the peer's first message, and the
-    peer is assumed to be the platform (VoIPBIN), which sends µ-law.
+    `mask` masks a message with a fresh key. It is given if the server dialled the WebSocket: every message is then
+    masked, a framing of `auto` means `message` until the peer's first message, and the peer is assumed to be the
+    platform (VoIPBIN), which sends µ-law.
     """
 
     def __init__(
         self,
         settings: WireSettings,
-        random_key: Callable[[], bytes] | None = None,
+        mask: Callable[[bytes], bytes] | None = None,
         carrier: Carrier = Carrier.WEBSOCKET,
     ) -> None:
         self.settings = settings
@@ -53,8 +53,7 @@ class Wire:
         self.media_format: MediaFormat | None = None
         # Name of an audio format that Asterisk asks for, and this server does not support.
         self.unsupported_format = ""
-        self._carrier, self._dialled = carrier, random_key is not None
-        self._mask = (lambda message: websocket.mask(message, random_key())) if random_key else None
+        self._carrier, self._mask, self._dialled = carrier, mask, mask is not None
         self._repacketizer: Repacketizer | None = None
         self._wideband = ""  # the suffix of `name` for AudioSocket on TCP at another sample rate than 8 kHz
         self._rtp: rtp.Packetizer | None = None

@@ -24,6 +24,7 @@ from benchmarks.listeners.measure import MEASURING, Plan, measure
 from benchmarks.listeners.report import Report
 from benchmarks.listeners.speech import MULAW, PCM, RTP, Speech
 from mediaserver.audio.pcm import PTIME
+from mediaserver.transport.masking import mask
 from mediaserver.wire import rtp, websocket
 from tests.benchmarks.scripted import Script, served, upgrade
 from tests.timing import PATIENCE, late
@@ -239,7 +240,7 @@ async def test_those_who_hang_up_are_gone_at_once_and_told_of_no_more() -> None:
         ends.append(await listen_on(reader))
 
     report = await heard_of(script, replace(SHORT, streams=60, leavers=40, leavers_after=0.2))
-    goodbye = websocket.mask(websocket.close(1000), bytes(4))
+    goodbye = mask(websocket.close(1000), bytes(4))
     assert Counter(ends)[goodbye] == 20
     assert len(ends) >= 40  # the others may be told at the end that the listeners are gone
     assert (report.streams, report.closed) == (20, 0)
@@ -302,8 +303,8 @@ async def test_listeners_that_are_dialled() -> None:
         writer.write(b"GET /calls/1 HTTP/1.1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
         head = await reader.readuntil(b"\r\n\r\n")
         assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in head  # RFC 6455, section 1.3
-        writer.write(websocket.mask(b"\x89\x02ab", b"key!"))
-        playing = asyncio.create_task(paced(writer, [websocket.mask(FRAME, b"key!")] * 400))
+        writer.write(mask(b"\x89\x02ab", b"key!"))
+        playing = asyncio.create_task(paced(writer, [mask(FRAME, b"key!")] * 400))
         heard = bytearray()
         await keep(reader, heard)
         frames, _ = take_frames(bytes(heard))

@@ -19,7 +19,7 @@ from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, Wire
 from mediaserver.wire.events import Audio, Digit
 from mediaserver.wire.wire import Wire
 from tests.call.caller import Backend
-from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time
+from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time, mask_with_zeros
 
 ENDLESS = Playlist(Repeated([Clip(bytes([1]) * 320)], None))
 
@@ -351,7 +351,7 @@ async def test_a_peer_s_first_message_settles_our_wire_format_in_mid_prompt(
     """Where we dialled; else our own first frame has settled it."""
     stage = VirtualStream(loop, WireSettings())
     session = session_on(stage, tmp_path)
-    session.connect(Wire(WireSettings(), random_key=lambda: bytes(4)), stage.transport)
+    session.connect(Wire(WireSettings(), mask=mask_with_zeros), stage.transport)
     running = asyncio.create_task(session.run(session.call.silence()))
     await stage.until(50)
     session.receive_binary(first)

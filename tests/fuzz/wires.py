@@ -2,12 +2,14 @@
 
 import struct
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 
 from mediaserver.audio.level.analysis import Analyser
 from mediaserver.call.inbound.keypad import Keypad
 from mediaserver.call.inbound.receiver import Receiver
+from mediaserver.transport.masking import mask
 from mediaserver.wire import rtp
 from mediaserver.wire.encapsulation import Encapsulation, Framing, RtpPayload, WireSettings
 from mediaserver.wire.events import Audio, Digit, Event, Fault, Hangup, Identity
@@ -86,7 +88,7 @@ def _rtp(rng: Random, sequence: int) -> bytes:
 def check(conversation: Conversation, _: Path) -> None:
     """Hear it all, speak after each message, and hold what comes out against what it must look like."""
     settings = conversation.settings
-    wire = Wire(settings, (lambda: b"\x01\x02\x03\x04") if conversation.dialled else None)
+    wire = Wire(settings, partial(mask, key=b"\x01\x02\x03\x04") if conversation.dialled else None)
     now, heard = 0.0, []
     keypad, analyser = Keypad(lambda: now), Analyser()
 

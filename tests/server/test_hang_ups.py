@@ -14,13 +14,14 @@ from mediaserver.audio.pcm import PTIME
 from mediaserver.events.hub import HubEvent
 from mediaserver.events.kinds import EventKind
 from mediaserver.server.server import Server
+from mediaserver.transport.masking import mask
 from mediaserver.wire import websocket
 from tests.server.in_process import running
 from tests.server.process import upgrade_request
 from tests.timing import eventually
 
 STREAMS = 60
-GOODBYE = websocket.mask(websocket.close(1000), bytes(4))
+GOODBYE = mask(websocket.close(1000), bytes(4))
 
 
 @contextlib.asynccontextmanager

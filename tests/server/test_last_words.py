@@ -14,6 +14,7 @@ import uvloop
 from mediaserver.audio.pcm import FRAME_BYTES, to_bytes
 from mediaserver.events.hub import HubEvent
 from mediaserver.events.kinds import EventKind
+from mediaserver.transport.masking import mask
 from mediaserver.transport.websocket_connection import WebSocketConnection
 from mediaserver.wire import websocket
 from tests.server.http.test_tls import Certified
@@ -26,7 +27,7 @@ from tests.timing import PATIENCE, eventually
 WORDS = to_bytes(speechlike(160 * 12))
 FRAMES = [WORDS[at : at + FRAME_BYTES] for at in range(0, len(WORDS), FRAME_BYTES)]
 PATH = '[paths."/record"]\nhandler = "record"\ndirectory = "{}"\nfile = "words.wav"\nframing = "pcm"\n'
-GOODBYE = websocket.mask(websocket.close(1000), b"keys")
+GOODBYE = mask(websocket.close(1000), b"keys")
 
 
 def as_message(frame: bytes) -> bytes:
@@ -34,7 +35,7 @@ def as_message(frame: bytes) -> bytes:
 
 
 def as_websocket(frame: bytes) -> bytes:
-    return websocket.mask(websocket.binary(frame), b"keys")
+    return mask(websocket.binary(frame), b"keys")
 
 
 def dial(port: int, first: bytes, context: ssl.SSLContext | None) -> socket.socket:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediaserver.errors import ProtocolError
+from mediaserver.transport.masking import mask, mask_with_random_key
 from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.encapsulation import (
     L16,
@@ -120,9 +121,10 @@ def unmask(message):
 
 
 @pytest.mark.parametrize("settings", [AUDIOSOCKET, audiosocket_as(Framing.MESSAGE), SLN, RTP])
-def test_a_client_masks_every_message_with_a_fresh_key(settings):
+def test_every_message_of_a_client_is_masked(settings):
     keys = [b"\x01\x02\x03\x04", b"\xaa\xbb\xcc\xdd", b"\x00\xff\x00\xff"]
-    wire = Wire(settings, random_key=iter(keys).__next__)
+    given = iter(keys)
+    wire = Wire(settings, mask=lambda frame: mask(frame, next(given)))
     sent = [unmask(message) for message in wire.messages(wire.encoding.packetize(FRAME) * 3)]
     assert [key for key, _ in sent] == keys
     for _, payload in sent:
@@ -246,9 +248,9 @@ EXPLICIT = [
 
 @pytest.mark.parametrize(("settings", "encoding"), EXPLICIT)
 @pytest.mark.parametrize("heard", [SOUND_MESSAGE, FRAME, packet(0), packet(8), packet(96)])
-@pytest.mark.parametrize("random_key", [None, lambda: b"abcd"], ids=["taken", "dialled"])
-def test_explicit_settings_never_change(settings, encoding, heard, random_key):
-    wire = Wire(settings, random_key)
+@pytest.mark.parametrize("masking", [None, mask_with_random_key], ids=["taken", "dialled"])
+def test_explicit_settings_never_change(settings, encoding, heard, masking):
+    wire = Wire(settings, masking)
     assert first_encoding(settings) is encoding
     assert wire.encoding is encoding
     assert wire.awaits_first_message is False

@@ -18,6 +18,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SILENCE
 from mediaserver.call.inbound.frame_batch import deliver_batch
 from mediaserver.call.inbound.keypad import Keypad
 from mediaserver.call.inbound.receiver import Receiver
+from mediaserver.transport.masking import mask
 from mediaserver.wire import audiosocket, websocket
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import PCMA, PCMU, Encapsulation, Framing, WireSettings
@@ -86,7 +87,7 @@ def together(frames: list[tuple[Listening, bytes]]) -> None:
     for stream, _ in frames:
         stream.receiver.received += 1
     messages = [
-        websocket.mask(websocket.binary(message), os.urandom(4)) if stream.masked else websocket.binary(message)
+        mask(websocket.binary(message), os.urandom(4)) if stream.masked else websocket.binary(message)
         for stream, message in frames
     ]
     if frames:
@@ -201,7 +202,7 @@ def test_only_what_exceeds_a_ptime_is_jitter_of_polled_frames() -> None:
     now = 0.0
     receiver = Receiver(Wire(FORMATS["sln"][0]), lambda: now)
     receiver.add_listener(lambda event: None)
-    message = websocket.mask(websocket.binary(cut(SPEECH)[5]), b"abcd")
+    message = mask(websocket.binary(cut(SPEECH)[5]), b"abcd")
 
     def frame_at(at: float, *, irregular: bool) -> None:
         receiver.irregular = irregular
@@ -309,7 +310,7 @@ def calls_of(streams: list[Listening], frames: list[bytes]) -> int:
         nonlocal calls
         calls += event == "call"
 
-    masked = [[websocket.mask(websocket.binary(frame), b"abcd")] * len(streams) for frame in frames]
+    masked = [[mask(websocket.binary(frame), b"abcd")] * len(streams) for frame in frames]
     receivers = [stream.receiver for stream in streams]
     gc.collect()  # earlier streams' detectors give their rows back now, and not amid the count
     profiler = sys.getprofile()

@@ -9,6 +9,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SILENCE
 from mediaserver.call.inbound.frame_gatherer import FrameGatherer
 from mediaserver.call.inbound.keypad import Keypad
 from mediaserver.call.inbound.receiver import Receiver
+from mediaserver.transport.masking import mask
 from mediaserver.wire import audiosocket, websocket
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 from mediaserver.wire.events import Audio, Digit, Event
@@ -125,7 +126,7 @@ def test_polled_frames_come_after_gathered_ones() -> None:
     stream = Gathered(gatherer)
     stream.hear(*FRAMES[:3])
     message = audiosocket.serialize(audiosocket.Message(audiosocket.Kind.SLIN, FRAMES[3]))
-    gatherer.deliver_polled([stream.receiver], [websocket.mask(websocket.binary(message), b"abcd")])
+    gatherer.deliver_polled([stream.receiver], [mask(websocket.binary(message), b"abcd")])
     assert stream.events == [Audio(frame) for frame in FRAMES[:4]]
 
 
@@ -136,7 +137,7 @@ def test_polled_packets_of_rtp_are_delivered_at_once() -> None:
     packets = [bytes((0x80, 0, 0, n)) + bytes(8) + bytes([16 * n + 5]) * 160 for n in range(4)]
     for packet in packets[:2]:
         stream.receiver.decode_message(packet)
-    gatherer.deliver_polled([stream.receiver], [websocket.mask(websocket.binary(packets[2]), b"abcd")])
+    gatherer.deliver_polled([stream.receiver], [mask(websocket.binary(packets[2]), b"abcd")])
     assert len(stream.events) == 3
 
 

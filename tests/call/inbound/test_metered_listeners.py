@@ -17,6 +17,7 @@ from mediaserver.audio.pcm import FRAME_BYTES, SILENCE, Samples, to_bytes
 from mediaserver.call import Call
 from mediaserver.call.inbound.frame_batch import deliver_batch
 from mediaserver.handlers.analyse import Analyse
+from mediaserver.transport.masking import mask
 from mediaserver.wire import websocket
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import Framing, WireSettings
@@ -50,7 +51,7 @@ class BatchedCaller(Caller):
             return
         receiver.received += 1
         frames = (to_bytes(VOICE[:160]), (frame or SILENCE).ljust(FRAME_BYTES, b"\0"))
-        masked = [websocket.mask(websocket.binary(each), b"abcd") for each in frames]
+        masked = [mask(websocket.binary(each), b"abcd") for each in frames]
         deliver_batch([self.other.receiver, receiver], masked, self.loop.time)
 
 

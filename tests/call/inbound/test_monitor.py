@@ -15,16 +15,15 @@ from mediaserver.wire.events import Audio
 from mediaserver.wire.wire import Wire
 from tests.call.caller import Backend, Caller
 from tests.handlers.test_handlers import library_of
-from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time
+from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time, mask_with_zeros
 
 MESSAGE = WireSettings(framing=Framing.MESSAGE)
 SOUND = bytes(range(1, 161))
 CLIP = Clip(b"\x01" * 1600)  # five frames
-KEY = bytes(4)  # masks nothing
 
 
 def dialled(settings: WireSettings) -> Wire:
-    return Wire(settings, random_key=lambda: KEY)
+    return Wire(settings, mask=mask_with_zeros)
 
 
 def session_that_dials(loop: VirtualLoop, settings: WireSettings) -> tuple[Session, VirtualStream, Backend]:
