@@ -10,7 +10,7 @@ import numpy as np
 from mediaserver.audio.detection.speech_detector import SpeechDetector
 from mediaserver.audio.level.levels import pcm_dbfs
 from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENCE, Samples, from_bytes, to_bytes
-from mediaserver.call.recording.disk import DiskExecutor
+from mediaserver.call.recording.disk import GATHER_TIME, DiskExecutor
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
 from mediaserver.call.recording.states import Progress, Recording, StopReason
 from mediaserver.call.recording.tracks import Tracks
@@ -19,7 +19,10 @@ from mediaserver.errors import error_text
 from mediaserver.wire.encapsulation import Encoding
 from mediaserver.wire.events import Audio, Event
 
-_FLUSH_INTERVAL = 1.0  # seconds between writes to the disk: the most that a killed process loses
+# The most seconds between two writes to the disk: a process that is killed loses a second of sound.
+_FLUSH_INTERVAL = 1.0 - GATHER_TIME
+# All recordings write at multiples of so many seconds, so that one thread writes for many of them.
+_FLUSH_GRID = 0.05
 _JITTER_ALLOWANCE = 1.0  # seconds by which a limit is extended, for audio that the network may have delayed
 _TIMER_ROUNDING = 1e-6  # seconds by which a timer may be early, because sums of times are rounded
 _MAX_PENDING = 10 * SAMPLE_RATE * SAMPLE_BYTES  # the most bytes of unwritten audio; with more, the recording fails
@@ -55,7 +58,8 @@ class Recorder:
         on_result: Callable[[Recording], None] = _ignore,
     ) -> None:
         self.path = path  # the path that was asked for; if it is taken, the file's own path gets a number
-        self._within, self._trim_silence, self._clock = within, trim_silence, clock
+        self._within, self._folder = within, within or path.parent
+        self._trim_silence, self._clock = trim_silence, clock
         self._on_result, self._reported, self._modes = on_result, False, modes
         self._max_samples = round(max_duration * SAMPLE_RATE) if max_duration is not None else None
         self.stereo = stereo  # whether what is sent is recorded as well
@@ -136,6 +140,7 @@ class Recorder:
         """End the recording. Only the first call has an effect."""
         if not self._stopped:
             self._reason, self._stopped = reason, True
+            self._disk.hurry()
             self._wake_up.set()
 
     # -- called by the handler's task ----------------------------------------------------------------------------
@@ -146,7 +151,9 @@ class Recorder:
             await self._disk.run_blocking(self._open)
             while not self._stopped and not self._error:
                 await self._wait_until_due()
-                await self._disk.run_blocking(self._append, self._take_unwritten(last=self._stopped))
+                if not self._stopped:  # `close` writes the rest
+                    unwritten = self._take_unwritten(last=False)
+                    await self._disk.run_gathered(self._folder, self._append, unwritten)
         except OSError as error:
             self._fail(error_text(error))
         if self._error:
@@ -234,8 +241,9 @@ class Recorder:
         due = min(
             self._deadline(self._began, self._max_duration), self._deadline(self._last_voice_at, self._max_silence)
         )
-        delay = min(_FLUSH_INTERVAL, due - self._clock())
-        timer = asyncio.get_running_loop().call_later(delay, self._wake_up.set)
+        now = self._clock()
+        flush_at = (now + _FLUSH_INTERVAL + _TIMER_ROUNDING) // _FLUSH_GRID * _FLUSH_GRID
+        timer = asyncio.get_running_loop().call_later(min(flush_at, due) - now, self._wake_up.set)
         try:
             await self._wake_up.wait()
         finally:

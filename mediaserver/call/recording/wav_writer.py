@@ -41,6 +41,7 @@ class WavFile:
             self._file.close()
             self._part.unlink()
         self._write_header()
+        self._seek_end()
 
     @property
     def samples(self) -> int:
@@ -51,12 +52,13 @@ class WavFile:
         """Append PCM to the file, its channels interleaved."""
         block = 2 * self._channels
         try:
-            os.lseek(self._file.fileno(), wav.HEADER_BYTES + self._size, os.SEEK_SET)
             written = 0
             while written < len(pcm):
                 written += self._file.write(memoryview(pcm)[written:])
         finally:  # if the disk becomes full, the header still counts the audio that was written before
             self._size += written - written % block
+            if written % block:
+                self._seek_end()
             self._write_header()
 
     def close(self, samples: int | None = None) -> None:
@@ -69,6 +71,9 @@ class WavFile:
         finally:
             self._file.close()
         self._part.replace(self.path)
+
+    def _seek_end(self) -> None:
+        os.lseek(self._file.fileno(), wav.HEADER_BYTES + self._size, os.SEEK_SET)
 
     def _write_header(self) -> None:
         os.pwrite(self._file.fileno(), wav.header(self._channels, self._size), 0)

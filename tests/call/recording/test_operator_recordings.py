@@ -153,8 +153,8 @@ async def test_those_being_finished_are_listed_with_their_duration_until_they_ar
     caller = Caller(loop, library_of({}))
     recordings, listed, begun = caller.session.operator.recordings, list[list[object]](), list[tuple[str, Path]]()
     caller.say(b"\1\0" * 16_000)
-    # Two files are made. Of the first one, the audio and then the rest are written, and the file is closed.
-    loop.jobs_last = iter([0.0, 0.0, 0.0, 0.0, 0.5, *[0.0] * 50])
+    # Two files are made. Of the first one, the audio is written, and the file is closed.
+    loop.jobs_last = iter([0.0, 0.0, 0.0, 0.5, *[0.0] * 50])
 
     async def record(call: Call) -> None:
         await call.record(tmp_path / "handler.wav", max_duration=0.4)
@@ -165,7 +165,7 @@ async def test_those_being_finished_are_listed_with_their_duration_until_they_ar
         listed.append([(row["id"] and row["id"] == begun[0][0], row["seconds"]) for row in rows])
 
     def stop() -> None:
-        loop.jobs_last = iter([0.0, 0.0, 0.5, *[0.0] * 50])
+        loop.jobs_last = iter([0.0, 0.5, *[0.0] * 50])
         recordings.stop(begun[0][0])
 
     await caller.call(

@@ -414,6 +414,31 @@ async def test_a_process_that_is_killed_leaves_a_playable_file(tmp_path: Path) -
     assert sound.data == (bytes(range(256)) * 10_000)[: len(sound.data)]
 
 
+@in_virtual_time
+async def test_recordings_in_one_folder_are_written_together(loop: VirtualLoop, tmp_path: Path) -> None:
+    """By one thread, whenever they began, as long as it is not another twentieth of a second."""
+    began: list[int] = []
+
+    def lasts() -> Iterator[float]:
+        while True:
+            began.append(round(loop.time() * 1000))
+            yield 0.0
+
+    loop.jobs_last = lasts()
+    recorders = [recorder(tmp_path) for _ in range(3)]
+    for each in recorders:
+        each.push_pcm(PCM)
+        task = asyncio.create_task(each.run())
+        task.add_done_callback(lambda done: done.result())
+        await asyncio.sleep(0.013)
+    await asyncio.sleep(2)
+    assert began == [0, 13, 26, 960, 1010, 1960, 2010]
+    for each in recorders:
+        await each.close()
+    paths = [tmp_path / name for name in ("a.wav", "a-1.wav", "a-2.wav")]
+    assert [read_wav(path).tobytes() for path in paths] == [PCM] * 3
+
+
 def recorder(tmp_path: Path, **options) -> Recorder:
     plain: dict[str, Any] = dict.fromkeys(("within", "max_duration", "max_silence"))
     plain |= {"stereo": False, "trim_silence": False, "dtmf_active": lambda: False}
