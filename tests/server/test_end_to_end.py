@@ -140,11 +140,9 @@ async def test_framing_auto_answers_in_the_peer_s_framing(
     lag = lag_from_now(server.process.pid)
     heard = await listen(server.url("/play/speech"), say_first=said)
     assert b"".join(message.removeprefix(header) for message in heard.messages) == PADDED
-    sizes = [len(message) for message in heard.messages]
-    first = first_of(320 + len(header), sizes)
-    assert first <= lag() / 0.02  # without a header for as long as nothing had come
-    assert set(sizes[:first]) <= {320}
-    assert set(sizes[first:]) <= {320 + len(header)}
+    sizes = {len(message) for message in heard.messages}
+    # The first frame waits for what the peer says for 10 ms. If nothing has come by then, no frame has a header.
+    assert sizes == {320 + len(header)} or (sizes == {320} and lag() > 0.01)
 
 
 @pytest.mark.parametrize("query", ["?encapsulation=rtp", "?encapsulation=rtp&rtp_payload=pcmu"])
