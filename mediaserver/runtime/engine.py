@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from mediaserver.audio.pcm import PTIME
 from mediaserver.call.inbound.frame_gatherer import FrameGatherer
 from mediaserver.call.problems import UNDELIVERED
 from mediaserver.config.settings import EventSettings, Settings
@@ -61,7 +62,7 @@ class Engine:
         self.frame_gatherer = FrameGatherer(self.ticker)
         self.frame_poller = FramePoller(self.ticker, self.frame_gatherer.deliver_polled)
         self.handler_ends = SpreadCalls(_ENDS_PER_TURN)
-        self.ping_timers = Timers()  # of the pings to all peers
+        self.ping_timers = Timers(grid=PTIME)  # of the pings to all peers
         self.library = open_library(settings)
         self.prompts = PromptMonitor(self.library, lambda: self.configuration, self.metrics)
         self.prompt_editor = PromptEditor(

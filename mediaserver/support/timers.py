@@ -46,9 +46,14 @@ class Timer:
 
 
 class Timers:
-    """All timers of one kind. They must be used within one event loop."""
+    """All timers of one kind. They must be used within one event loop.
 
-    def __init__(self) -> None:
+    With `grid`, each timer fires together with others, at the multiple of `grid` seconds that is nearest to its
+    time and yet to come. To wake for each alone would cost the event loop more than what most of them do.
+    """
+
+    def __init__(self, grid: float = 0.0) -> None:
+        self._grid = grid
         self._heap: list[Timer] = []  # the timer that fires first is the first one
         self._cancelled = 0  # number of timers in the heap that are cancelled
         self._handle: asyncio.TimerHandle | None = None  # the event loop's timer, for the first timer of the heap
@@ -59,7 +64,11 @@ class Timers:
 
     def call_later(self, seconds: float, callback: Callable[..., object], *arguments: Any) -> Timer:
         """Call a function in so many seconds."""
-        timer = Timer(self, asyncio.get_running_loop().time() + seconds, callback, arguments)
+        now = asyncio.get_running_loop().time()
+        at, grid = now + seconds, self._grid
+        if grid:
+            at = max(round(at / grid), int(now / grid) + 1) * grid
+        timer = Timer(self, at, callback, arguments)
         heappush(self._heap, timer)
         if self._heap[0] is timer:
             self._set()

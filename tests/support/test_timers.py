@@ -24,6 +24,27 @@ async def test_timers_fire_at_their_times_whatever_the_order_in_which_they_are_s
 
 
 @in_virtual_time
+async def test_on_a_grid_timers_fire_together_and_none_drifts(loop: VirtualLoop) -> None:
+    timers, fired = Timers(grid=0.02), list[tuple[str, int]]()
+
+    def fire(name: str, times: int) -> None:
+        fired.append((name, round(loop.time() * 1000)))
+        if times:
+            timers.call_later(0.5, fire, name, times - 1)
+
+    await asyncio.sleep(0.003)
+    for name, seconds in (("a", 0.498), ("b", 0.506), ("c", 0.51), ("now", 0.0)):
+        timers.call_later(seconds, fire, name, 2)
+    await asyncio.sleep(2)
+    assert [(name, ms) for name, ms in fired if name == "now"] == [("now", 20), ("now", 520), ("now", 1020)]
+    assert sorted(each for each in fired if each[0] != "now") == [
+        *(("a", 500), ("a", 1000), ("a", 1500)),
+        *(("b", 500), ("b", 1000), ("b", 1500)),
+        *(("c", 520), ("c", 1020), ("c", 1520)),
+    ]
+
+
+@in_virtual_time
 async def test_a_cancelled_timer_does_not_fire_and_the_last_one_leaves_nothing(loop: VirtualLoop) -> None:
     timers, fired = Timers(), list[int]()
     made = [timers.call_later(n, fired.append, n) for n in range(1, 11)]
