@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from mediaserver.audio.pcm import to_bytes
 from mediaserver.call import EndReason, Session
 from tests.client.attached import Attached, Desk
 from tests.sound import read_wav, speechlike, voice
-from tests.timing import UNIT, eventually, late
+from tests.timing import UNIT, eventually, lag_from_now, late
 from tests.twin import PTIME, Conference, Twin, TwinStream
 from tests.twin.resources import Resource
 
@@ -29,6 +30,7 @@ class Line:
     resource: Resource
     attached: Attached
     stream: TwinStream
+    lag: Callable[[], float]  # seconds by which both may have been late since we dialled
 
     @property
     def session(self) -> Session:
@@ -79,7 +81,7 @@ class Line:
         assert stream.heard.strip(b"\0") == GREETING
         began = stream.heard_at[stream.heard.index(GREETING) // FRAME_BYTES]
         # Both may wait for a core: the far end until it reads, and we before that, until we have read and sent.
-        assert not at_once or began - stream.said_at[0] <= PTIME + 0.1 * UNIT + 2 * late()
+        assert not at_once or began - stream.said_at[0] <= PTIME + 0.1 * UNIT + late() + self.lag()
 
 
 def queues(times: Sequence[float]) -> list[float]:
@@ -94,9 +96,10 @@ def queues(times: Sequence[float]) -> list[float]:
 
 async def dial(ours: Desk, twin: Twin, kind: str, encapsulation: str, path: str, **options: Any) -> Line:
     """A new call or conference with these options, and a stream of ours on it."""
+    lag = lag_from_now(os.getpid())
     resource: Resource = twin.call(**options) if kind == "calls" else twin.conference(**options)
     attached = await ours.attach(f"{kind}/{resource.id}", path, encapsulation=encapsulation)
-    return Line(resource, attached, await resource.stream())
+    return Line(resource, attached, await resource.stream(), lag)
 
 
 async def everywhere(
