@@ -19,10 +19,8 @@ from mediaserver.errors import error_text
 from mediaserver.wire.encapsulation import Encoding
 from mediaserver.wire.events import Audio, Event
 
-# The most seconds between two writes to the disk: a process that is killed loses a second of sound.
-_FLUSH_INTERVAL = 1.0 - GATHER_TIME
-# All recordings write at multiples of so many seconds, so that one thread writes for many of them.
-_FLUSH_GRID = 0.05
+_FLUSH_INTERVAL = 1.0 - GATHER_TIME  # the most seconds between two writes: a killed process loses a second
+_FLUSH_GRID = 0.05  # seconds: all recordings write at multiples of it, so that one thread writes for many
 _JITTER_ALLOWANCE = 1.0  # seconds by which a limit is extended, for audio that the network may have delayed
 _TIMER_ROUNDING = 1e-6  # seconds by which a timer may be early, because sums of times are rounded
 _MAX_PENDING = 10 * SAMPLE_RATE * SAMPLE_BYTES  # the most bytes of unwritten audio; with more, the recording fails
@@ -152,8 +150,7 @@ class Recorder:
             while not self._stopped and not self._error:
                 await self._wait_until_due()
                 if not self._stopped:  # `close` writes the rest
-                    unwritten = self._take_unwritten(last=False)
-                    await self._disk.run_gathered(self._folder, self._append, unwritten)
+                    await self._disk.run_gathered(self._folder, self._append, self._take_unwritten(last=False))
         except OSError as error:
             self._fail(error_text(error))
         if self._error:
