@@ -73,13 +73,19 @@ class Contender:
     dialled: bool = False
 
     def measure(self, plan: Plan, streams: int) -> Report:
-        """Start the server, make one run with this number of streams, and return the report."""
+        """Start the server, make one run with this number of streams, and return the report.
+
+        SystemExit, which names the contender, if there is no report.
+        """
         plan = dataclasses.replace(plan, streams=streams, payload=self.payload, says=self.says)
-        with tempfile.TemporaryDirectory() as folder:
-            if self.dialled:
-                return self._measure_dialled(plan, Path(folder))
-            with self._serving(Path(folder)) as (port, pid):
-                return listen(port, self.path, pid, plan, tls=self.tls)
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                if self.dialled:
+                    return self._measure_dialled(plan, Path(folder))
+                with self._serving(Path(folder)) as (port, pid):
+                    return listen(port, self.path, pid, plan, tls=self.tls)
+        except SystemExit as why:
+            raise SystemExit(f"{self.name}, {streams} streams: {why}") from None
 
     def _measure_dialled(self, plan: Plan, folder: Path) -> Report:
         """The listeners are the platform, and the server dials them, because it is asked to on its admin port."""

@@ -11,6 +11,7 @@ from benchmarks.contest.contender import Contender, present
 from benchmarks.contest.results import sweep_table
 from benchmarks.inbound.contenders import FORMATS, contest
 from benchmarks.inbound.results import in_short, picture, table, write_docs
+from benchmarks.listeners.measure import Plan
 from benchmarks.tables import Results, write_section
 from benchmarks.yardsticks import golang
 from tests.benchmarks.reports import measured_of, report_of
@@ -138,3 +139,8 @@ def test_yardsticks_are_what_the_help_says() -> None:
         return f"\n    {contender.name} " in told
 
     assert [each.name for each in CONTEST.all if not is_told(each)] == []
+
+
+def test_a_contender_that_cannot_be_measured_is_named() -> None:
+    with pytest.raises(SystemExit, match=r"^mute, 7 streams: nobody listens on port"):
+        Contender("mute", "no_such_yardstick").measure(Plan(), 7)
