@@ -80,11 +80,8 @@ A, B = Path("a"), Path("b")
 async def at(loop: VirtualLoop, seconds: float, owner: DiskExecutor, folder: Path, *job: Any) -> float:
     """Have a job gathered at a time; returns when it was done, in milliseconds."""
     await asyncio.sleep(seconds)
-    try:
-        await owner.run_gathered(folder, *job)
-    finally:
-        done = round(loop.time() * 1000)
-    return done
+    await owner.run_gathered(folder, *job)
+    return round(loop.time() * 1000)
 
 
 def owners(count: int) -> list[DiskExecutor]:
