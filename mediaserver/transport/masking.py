@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import chain
 
 from mediaserver.support.aiohttp_adapter import mask_payload
-from mediaserver.wire.websocket import MASK_BYTES, MASKED
+from mediaserver.wire.websocket import MASK_BYTES, masked_header
 
 _HEADER_SIZES = {126: 4, 127: 10}  # size of an unmasked frame's header, by its second byte; 2 for any other
 _KEYS_AT_ONCE = 256  # a system call for each key would cost more than masking
@@ -21,9 +21,7 @@ def _random_keys() -> list[bytes]:
 _random_key: Callable[[], bytes] = chain.from_iterable(iter(_random_keys, [])).__next__
 
 
-@functools.lru_cache(maxsize=64)
-def _masked_header(header: bytes) -> bytes:
-    return bytes((header[0], header[1] | MASKED)) + header[2:]
+_masked_header = functools.lru_cache(maxsize=64)(masked_header)
 
 
 def mask(frame: bytes, key: bytes) -> bytes:

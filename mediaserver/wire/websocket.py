@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FIN_TEXT, _FIN_BINARY, _FIN_CLOSE, _FIN_PING, _FIN_PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
-MASKED = 0x80  # the bit of a frame's second byte that says that the frame is masked
+_MASKED = 0x80
 _WORD = 4  # number of bytes of payload that are unmasked in one operation
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 HEADER_BYTES = 4  # size of the header of a message with 126 to 65 535 bytes of payload, up to a masking key
@@ -38,13 +38,13 @@ def pong(payload: bytes) -> bytes:
 def is_pong(data: bytes, payload: bytes, *, masked: bool) -> bool:
     """Whether `data` is one whole pong frame with this payload; masked, only without a payload."""
     if masked:
-        return not payload and len(data) == 2 + MASK_BYTES and data.startswith(bytes((_FIN_PONG, MASKED)))
+        return not payload and len(data) == 2 + MASK_BYTES and data.startswith(bytes((_FIN_PONG, _MASKED)))
     return data == pong(payload)
 
 
 def is_masked(message: bytes) -> bool:
     """Whether the frame that begins with these bytes, two at least, is masked, as all frames of a client are."""
-    return message[1] >= MASKED
+    return message[1] >= _MASKED
 
 
 def close(code: int, reason: bytes = b"") -> bytes:
@@ -72,10 +72,15 @@ def text(payload: str) -> bytes:
     return header(len(data), _FIN_TEXT) + data
 
 
+def masked_header(unmasked: bytes) -> bytes:
+    """The header of a masked frame, up to its key, from that of the unmasked frame."""
+    return bytes((unmasked[0], unmasked[1] | _MASKED)) + unmasked[2:]
+
+
 def message_head(length: int, *, masked: bool) -> bytes:
     """The first bytes of a whole binary message with `length` bytes of payload, up to a masking key."""
     head = header(length)
-    return bytes((head[0], head[1] | MASKED)) + head[2:] if masked else head
+    return masked_header(head) if masked else head
 
 
 def message_size(length: int, *, masked: bool) -> int:
