@@ -23,7 +23,6 @@ _FLUSH_INTERVAL = 1.0 - GATHER_TIME  # the most seconds between two writes: a ki
 _FLUSH_GRID = 0.05  # seconds: all recordings write at multiples of it, so that one thread writes for many
 _JITTER_ALLOWANCE = 1.0  # seconds by which a limit is extended, for audio that the network may have delayed
 _TIMER_ROUNDING = 1e-6  # seconds by which a timer may be early, because sums of times are rounded
-_MAX_PENDING = 10 * SAMPLE_RATE * SAMPLE_BYTES  # the most bytes of unwritten audio; with more, the recording fails
 _SILENCE_PEAK = 180  # amplitude (-45 dBFS) up to which samples at the end are trimmed as silence
 _LOOK_BYTES = SAMPLE_RATE // 10 * SAMPLE_BYTES  # bytes (100 ms) of each write of which the level is measured
 _KEPT_SILENCE = SAMPLE_RATE // 5  # number of silent samples that trimming leaves at the end
@@ -36,6 +35,7 @@ def _ignore(recording: Recording) -> None:
 class Recorder:
     """Collects audio in memory and has a thread write it once a second, so that a slow disk delays no call.
 
+    The disk has `DISK_TIMEOUT` for each write. Memory holds what comes meanwhile, which `max_message_rate` limits.
     `on_result` is called once: if the disk fails, at once with the recording so far, and otherwise when the
     recording is closed. After a failure, audio is counted but not kept. The limits apply to the counted audio, so
     that the recording ends when it would have ended without the failure.
@@ -76,7 +76,7 @@ class Recorder:
         self.detector = SpeechDetector() if max_silence is not None else None
         self._max_duration, self._max_silence, self._dtmf_active = max_duration, max_silence, dtmf_active
         self._last_voice_at = self._began = clock()
-        self._check_at, self._check_bytes = 0.0, 0  # the time, and bytes of unwritten audio, to check limits at
+        self._check_at, self._check_bytes = 0.0, 0.0  # the time, and bytes of unwritten audio, to check limits at
         self._last_audio_at = self._began - _JITTER_ALLOWANCE  # so no limit is extended before audio comes
 
     @property
@@ -260,15 +260,13 @@ class Recorder:
         return min(max(over, self._last_audio_at + _JITTER_ALLOWANCE), over + _JITTER_ALLOWANCE)
 
     def _check_limits(self) -> None:
-        """Stop where the received audio, or the clock, has reached a limit. Fail where the disk is too slow."""
+        """Stop where the received audio, or the clock, has reached a limit."""
         samples, now = self._samples + self._unwritten_bytes // SAMPLE_BYTES, self._clock() + _TIMER_ROUNDING
         enough = self._max_samples is not None and samples >= self._max_samples
         if enough or now >= self._deadline(self._began, self._max_duration):
             self.stop(StopReason.MAX_DURATION)
         elif now >= self._deadline(self._last_voice_at, self._max_silence):
             self.stop(StopReason.SILENCE)
-        elif self._unwritten_bytes > _MAX_PENDING and self._disk.busy:
-            self._fail("the disk is too slow")
         self._plan_check()
 
     def _plan_check(self) -> None:
@@ -276,9 +274,9 @@ class Recorder:
         limits = [self._began + self._max_duration] if self._max_duration is not None else []
         limits += [self._last_voice_at + self._max_silence] if self._max_silence is not None else []
         self._check_at = min(limits, default=math.inf) - _TIMER_ROUNDING
-        self._check_bytes = 0 if self._error else _MAX_PENDING + 1  # no unwritten audio is kept after a failure
-        if self._max_samples is not None:
-            self._check_bytes = min(self._check_bytes, (self._max_samples - self._samples) * SAMPLE_BYTES)
+        self._check_bytes = math.inf
+        if self._max_samples is not None:  # after a failure no unwritten audio is kept, so every frame is checked
+            self._check_bytes = 0 if self._error else (self._max_samples - self._samples) * SAMPLE_BYTES
 
     def _take_unwritten(self, last: bool) -> list[bytes]:
         """Remove and return the PCM that is to be written now: one channel, or two of the same length."""
