@@ -45,7 +45,8 @@ async def served(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIter
         except Exception as error:
             faults.append(error)
         finally:
-            writer.close()
+            if not writer.is_closing():  # with TLS, Python 3.11.2 cannot abort what was closed once it was lost
+                writer.close()
 
     def called(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         calls[writer] = asyncio.get_running_loop().create_task(call(reader, writer))
