@@ -18,6 +18,7 @@ from mediaserver.call.recording.states import Recording
 from mediaserver.call.recording.wav_writer import ensure_within
 from mediaserver.call.session import Session
 from mediaserver.call.stream import Stream
+from mediaserver.call.summary import wire_facts
 from mediaserver.transport.closing import CloseCode, End, EndReason
 
 __all__ = [
@@ -42,4 +43,5 @@ __all__ = [
     "create_file",
     "ensure_within",
     "make_folders",
+    "wire_facts",
 ]

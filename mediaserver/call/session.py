@@ -17,13 +17,14 @@ from mediaserver.call.inbound.receiver import Receiver
 from mediaserver.call.lifetime import CallSoon, Lifetime
 from mediaserver.call.playout_hold import PlayoutHold
 from mediaserver.call.stream import Clock, Stream
-from mediaserver.call.summary import SessionFacts, summarise, wire_facts
+from mediaserver.call.summary import SessionFacts, summarise
 from mediaserver.errors import ProtocolError
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.speech.service import SpeechService
+from mediaserver.support.timers import Timers
 from mediaserver.transport.closing import CloseCode, End, EndReason
 from mediaserver.wire.events import Digit, Event, Hangup, Identity
 from mediaserver.wire.wire import Wire
@@ -49,6 +50,7 @@ class Session:
         event_sink: EventSink | None = None,
         speech: SpeechService | None = None,
         call_soon: CallSoon | None = None,
+        timers: Timers | None = None,
     ) -> None:
         self._pacer, self._clock, self.started = pacer, clock, clock()
         self.receiver = Receiver(wire, clock, self._on_listener_error, self._on_signal, self._on_audio_expected)
@@ -63,6 +65,7 @@ class Session:
         self.reconnects = self.lost = 0  # number of reconnections, and of frames that broken connections may lose
         self._inspecting = wire.negotiating  # whether a message may still be buffered or change the wire format
         self._monitor: InboundMonitor | None = None
+        self._timers = timers if timers is not None else Timers()
         self._start, self._playout_hold = ChannelStart(self.receiver, pacer), PlayoutHold(pacer, self.receiver)
         self.inbound_problems: list[InboundProblem] = []  # problems with received audio, in the order of finding
 
@@ -152,7 +155,7 @@ class Session:
             return
         self.receiver.decode_message(data)
         if self._monitor is None and self.end is None:
-            self._monitor = InboundMonitor(self.receiver, self._on_problem, self.operator.look)
+            self._monitor_inbound()
 
     def frame_size(self) -> int:
         """Bytes of a binary message that holds one frame; 0 while a message may still change the wire format."""
@@ -161,8 +164,12 @@ class Session:
     def _on_audio_expected(self) -> None:
         """Have a silent peer reported from now on, because a handler listens, or the server dialled the peer."""
         if self.connected and self.end is None and not self.receiver.samples:
-            self._monitor = self._monitor or InboundMonitor(self.receiver, self._on_problem, self.operator.look)
-            self._monitor.expect_audio()
+            self._monitor_inbound().expect_audio()
+
+    def _monitor_inbound(self) -> InboundMonitor:
+        if self._monitor is None:
+            self._monitor = InboundMonitor(self.receiver, self._timers, self._on_problem, self.operator.look)
+        return self._monitor
 
     def push_digits(self, digits: str) -> None:
         """Process digits that came by another way, such as the admin API, as if the caller had pressed them."""
@@ -218,11 +225,9 @@ class Session:
     def _receive_held(self) -> None:
         """Process the messages that were buffered before the handler could listen."""
         held, self._inspecting = self._start.take_buffered(), self.receiver.wire.negotiating
-        for message in held:
-            if isinstance(message, bytes):
-                self.receive_binary(message)
-            else:
-                self.receive_text(message)
+        for item in held:
+            receive: Callable[[Any], None] = self.receive_binary if isinstance(item, bytes) else self.receive_text
+            receive(item)
 
     def _on_signal(self, event: Event) -> None:
         """Process an event that is not audio."""
@@ -286,11 +291,6 @@ class Session:
     def frames(self) -> int:
         """Number of frames sent so far."""
         return self._pacer.frames
-
-    @property
-    def wire_facts(self) -> dict[str, str]:
-        """The wire format of sent audio, and the codec of received audio, as far as they are known by now."""
-        return wire_facts(self.receiver.wire)
 
     def summary(self) -> dict[str, Any]:
         """The facts of the stream for its log line and its `stream.ended` event."""

@@ -24,7 +24,7 @@ class SessionFacts(NamedTuple):
 
 
 def wire_facts(wire: Wire) -> dict[str, str]:
-    """The wire format of sent audio, and the codec of received audio, as fields of a log line."""
+    """The wire format of sent audio, and the codec of received audio, as far as known by now, for a log line."""
     return {"wire": wire.name, "inbound": str(wire.inbound.codec)}
 
 

@@ -11,7 +11,7 @@ from functools import partial
 import stamina
 import structlog
 
-from mediaserver.call import CloseCode, End, EndReason, Stream
+from mediaserver.call import CloseCode, End, EndReason, Stream, wire_facts
 from mediaserver.client import advice, dial
 from mediaserver.client.connection import CALL_OVER, PlatformConnection
 from mediaserver.client.dial import UpgradeRefusedError
@@ -199,7 +199,7 @@ class Attachment:
                 self._credential = credential_of(self._engine.settings.voipbin)
                 encapsulation = self._wire_settings.encapsulation
                 websocket = await self._platform.dial(resource, encapsulation, self._credential)
-                poller, timers = self._engine.frame_poller, self._engine.ping_timers
+                poller, timers = self._engine.frame_poller, self._engine.timers
                 return PlatformConnection(websocket, poller, timers, history.had_media)
         raise AssertionError("stamina returns or raises")
 
@@ -217,7 +217,7 @@ class Attachment:
                 log.info("stream reconnected", resource=session.stream.resource, lost=session.lost)
             else:
                 self._handling = asyncio.create_task(sessions.run_handler(session, self._handler))
-                session.call.notify(EventKind.STREAM_STARTED, session.wire_facts)
+                session.call.notify(EventKind.STREAM_STARTED, wire_facts(session.receiver.wire))
                 log.info("stream attached", resource=session.stream.resource, path=session.stream.path)
             return await reading
         finally:

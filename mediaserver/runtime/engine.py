@@ -62,7 +62,7 @@ class Engine:
         self.frame_gatherer = FrameGatherer(self.ticker)
         self.frame_poller = FramePoller(self.ticker, self.frame_gatherer.deliver_polled)
         self.handler_ends = SpreadCalls(_ENDS_PER_TURN)
-        self.ping_timers = Timers(grid=PTIME)  # of the pings to all peers
+        self.timers = Timers(grid=PTIME)  # of the pings to all peers, and of the checks of what they send
         self.library = open_library(settings)
         self.prompts = PromptMonitor(self.library, lambda: self.configuration, self.metrics)
         self.prompt_editor = PromptEditor(

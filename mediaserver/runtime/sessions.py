@@ -43,6 +43,7 @@ def open_session(
         event_sink=engine.event_sink,
         speech=engine.speech,
         call_soon=engine.handler_ends.call_soon,
+        timers=engine.timers,
     )
     pacer.on_stalled = on_stall or partial(session.finish, _STALLED)
     session.receiver.gatherer = engine.frame_gatherer

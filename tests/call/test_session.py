@@ -7,7 +7,7 @@ import pytest
 
 from mediaserver.audio.fade import fade_out
 from mediaserver.audio.pcm import SILENCE
-from mediaserver.call import MAX_EVENTS, CloseCode, End, EndReason, Session, Stream
+from mediaserver.call import MAX_EVENTS, CloseCode, End, EndReason, Session, Stream, wire_facts
 from mediaserver.call.control.peer_control import AudioSocketControl
 from mediaserver.playout.decoding.pool import DecodePool
 from mediaserver.playout.prompts.library import PromptLibrary
@@ -538,7 +538,7 @@ async def test_a_summary_has_the_facts_of_a_stream(tmp_path, loop: VirtualLoop) 
     said = {"path": "/path", "peer": "peer", "call": "theirs", "resource": "calls/1"}
     sent = {"frames": 0, "duration_s": 0.0, "late": 0, "skipped": 0, "underruns": 0, "stalls": 0}
     came = {"received": 5, "malformed": 6, "texts": 2, "dropped": 7, "reconnects": 8, "lost": 9}
-    assert summary == said | sent | came | session.wire_facts | {"reason": None, "code": None}
+    assert summary == said | sent | came | wire_facts(session.receiver.wire) | {"reason": None, "code": None}
     await asyncio.sleep(1.2345)
     session.call.close(4000, "why not")
     summary = session.summary()

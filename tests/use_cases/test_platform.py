@@ -20,7 +20,7 @@ import pytest
 from aiohttp import web
 
 from mediaserver.audio.pcm import from_bytes, to_bytes
-from mediaserver.call import EndReason, Session, Stream
+from mediaserver.call import EndReason, Session, Stream, wire_facts
 from mediaserver.wire.encapsulation import Encapsulation, WireSettings
 from mediaserver.wire.events import Audio, Event
 from mediaserver.wire.wire import Wire
@@ -501,7 +501,7 @@ async def test_what_asterisk_sent_is_heard_as_it_was_said(
     sounding = [at for at, frame in enumerate(frames) if any(frame)]
     assert b"".join(frames[at] for at in sounding) == coded(captured_speech()).strip(b"\0")
     assert sounding[-1] - sounding[0] + 1 - len(sounding) == late
-    assert session.wire_facts["inbound"] == codec
+    assert wire_facts(session.receiver.wire)["inbound"] == codec
     assert session.receiver.malformed == 0
 
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from mediaserver.audio.pcm import SAMPLE_RATE
+from mediaserver.support.timers import Timers
 
 _CHECK_INTERVAL = 1.0  # seconds from one check to the next
 # A wrong rate is reported when the checks that show it outnumber those that do not by this number. A network
@@ -72,7 +73,7 @@ class InboundCounts(Protocol):
 class InboundMonitor:
     """Monitors one stream, from its first message or from when audio is expected, whichever is earlier.
 
-    `report` is called once for each problem, and `look` at each check.
+    `report` is called once for each problem, and `look` at each check. `timers` are those of all streams' checks.
     """
 
     __slots__ = (
@@ -90,22 +91,24 @@ class InboundMonitor:
         "_reported",
         "_samples",
         "_timer",
+        "_timers",
     )
 
     def __init__(
         self,
         inbound: InboundCounts,
+        timers: Timers,
         report: Callable[[InboundProblem], None],
         look: Callable[[], None] = lambda: None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._inbound, self._report, self._look = inbound, report, look
+        self._inbound, self._timers, self._report, self._look = inbound, timers, report, look
         self._reported: tuple[InboundProblem, ...] = ()
         self._checked_at = self._audio_since = self._loop.time()
         self._audio_expected_at: float | None = None
         self._received, self._samples = inbound.received, inbound.samples
         self._half_rate_checks = self._double_rate_checks = self._idle_checks = 0
-        self._timer = self._loop.call_later(_CHECK_INTERVAL, self._check)
+        self._timer = timers.call_later(_CHECK_INTERVAL, self._check)
 
     def expect_audio(self) -> None:
         """Expect audio from now on, because a handler listens, or because the server dialled the peer."""
@@ -138,7 +141,7 @@ class InboundMonitor:
         if inbound.silent and decoded and now - self._audio_since >= _SILENCE_LIMIT:
             self._report_once(InboundProblem.DIGITAL_SILENCE)
         self._look()
-        self._timer = self._loop.call_later(_CHECK_INTERVAL, self._check)
+        self._timer = self._timers.call_later(_CHECK_INTERVAL, self._check)
 
     def _report_once(self, problem: InboundProblem) -> None:
         if problem not in self._reported:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from mediaserver.call import EndReason, Session, Stream
+from mediaserver.call import EndReason, Session, Stream, wire_facts
 from mediaserver.call.control.peer_control import PeerControl
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
@@ -48,7 +48,7 @@ def begin_stream(
 async def _serve(session: Session, handler: Handler, connection: AudioSocketConnection) -> None:
     """Run a stream from the start of its handler to the end of its connection."""
     try:
-        session.call.notify(EventKind.STREAM_STARTED, session.wire_facts)
+        session.call.notify(EventKind.STREAM_STARTED, wire_facts(session.receiver.wire))
         end = await sessions.run_handler(session, handler)
         if end.reason is EndReason.FINISHED:
             await session.drain()

@@ -6,7 +6,7 @@ from functools import partial
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
 
-from mediaserver.call import CloseCode, End, EndReason, Session
+from mediaserver.call import CloseCode, End, EndReason, Session, wire_facts
 from mediaserver.call.control.peer_control import AudioSocketControl
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.events.kinds import EventKind
@@ -97,10 +97,10 @@ class MediaEndpoint:
         """Run a stream from the start of its handler to the close of its WebSocket."""
         inbound = _Inbound(self._engine, session, websocket)
         interval = self._engine.settings.server.heartbeat
-        heartbeat = Heartbeat(websocket, transport, interval, session.finish, self._engine.ping_timers)
+        heartbeat = Heartbeat(websocket, transport, interval, session.finish, self._engine.timers)
         try:
             await session.wait_for_media_start()
-            session.call.notify(EventKind.STREAM_STARTED, session.wire_facts)
+            session.call.notify(EventKind.STREAM_STARTED, wire_facts(session.receiver.wire))
             end = await sessions.run_handler(session, handler)
             if end.reason is EndReason.FINISHED:
                 await session.drain()

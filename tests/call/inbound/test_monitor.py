@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from mediaserver.call import Call, CloseCode, End, EndReason, InboundProblem, Session, Stream
 from mediaserver.call.inbound.monitor import InboundMonitor
 from mediaserver.playout.sources.source import Clip, PlaybackResult
+from mediaserver.support.timers import Timers
 from mediaserver.wire.codec import InboundCodec
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 from mediaserver.wire.events import Audio
@@ -161,7 +162,7 @@ def reported(per_second: list[int], silent: bool = False, expected_at: int | Non
     async def watch(loop: VirtualLoop) -> list[InboundProblem]:
         counts, told = Counts(), []
         counts.silent = silent
-        monitor = InboundMonitor(counts, told.append)
+        monitor = InboundMonitor(counts, Timers(), told.append)
         for n, samples in enumerate(per_second):
             if n == expected_at:
                 monitor.expect_audio()
@@ -205,7 +206,7 @@ async def test_time_is_counted_from_the_first_message_on(loop: VirtualLoop) -> N
     stage, counts, told = VirtualStream(loop, MESSAGE), Counts(), []
     await stage.until(100_000)
     counts.silent, counts.received, counts.samples = True, 1, 160
-    monitor = InboundMonitor(counts, lambda problem: told.append((problem, loop.time())))
+    monitor = InboundMonitor(counts, Timers(), lambda problem: told.append((problem, loop.time())))
     for n in range(9):
         await stage.until(100_500 + n * 1000)
         counts.received += 50
@@ -223,7 +224,7 @@ async def test_time_is_counted_from_the_first_message_on(loop: VirtualLoop) -> N
 async def test_audio_that_is_not_decoded_is_not_taken_for_silence(loop: VirtualLoop) -> None:
     stage, counts, told = VirtualStream(loop, MESSAGE), Counts(), []
     counts.silent = True
-    monitor = InboundMonitor(counts, told.append)
+    monitor = InboundMonitor(counts, Timers(), told.append)
     for n in range(20):
         counts.received, counts.samples = 50 * (n + 1), 50 * (n + 1) * 128 - 1
         await stage.until(n * 1000 + 500)
