@@ -53,6 +53,10 @@ start_timeout = 0.0
 """
 
 
+class UnmeasuredError(Exception):
+    """A run has no report: perhaps the server was too busy to answer all peers. The text says why."""
+
+
 @dataclass(frozen=True)
 class Contender:
     """A server that is measured.
@@ -75,7 +79,7 @@ class Contender:
     def measure(self, plan: Plan, streams: int) -> Report:
         """Start the server, make one run with this number of streams, and return the report.
 
-        SystemExit, which names the contender, if there is no report.
+        UnmeasuredError if there is none.
         """
         plan = dataclasses.replace(plan, streams=streams, payload=self.payload, says=self.says)
         try:
@@ -85,7 +89,7 @@ class Contender:
                 with self._serving(Path(folder)) as (port, pid):
                     return listen(port, self.path, pid, plan, tls=self.tls)
         except SystemExit as why:
-            raise SystemExit(f"{self.name}, {streams} streams: {why}") from None
+            raise UnmeasuredError(str(why)) from None
 
     def _measure_dialled(self, plan: Plan, folder: Path) -> Report:
         """The listeners are the platform, and the server dials them, because it is asked to on its admin port."""

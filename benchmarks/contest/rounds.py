@@ -11,7 +11,7 @@ from benchmarks.listeners.measure import Plan
 from benchmarks.listeners.report import Report
 from benchmarks.tables import medians
 
-from .contender import Contender
+from .contender import Contender, UnmeasuredError
 
 Job = tuple[Contender, int]  # a server, and the number of streams to measure it with
 
@@ -21,6 +21,7 @@ class Measured:
     """All reports of a benchmark so far."""
 
     reports: dict[Job, list[Report]] = field(default_factory=lambda: defaultdict(list))
+    unmeasured: dict[Job, str] = field(default_factory=dict)  # why a run has no report
 
     def medians(self, contender: Contender, streams: int) -> Mapping[str, float]:
         """The median of every figure over all rounds; empty if the server was not measured with these streams."""
@@ -33,17 +34,21 @@ class Measured:
 
     def trouble(self, contender: Contender, streams: int) -> str:
         """Why the figures are not those of a healthy server; "" if they are."""
-        return next(
-            (report.trouble for report in self.reports.get((contender, streams), ()) if report.trouble), ""
-        )
+        job = contender, streams
+        found = [report.trouble for report in self.reports.get(job, ()) if report.trouble]
+        return self.unmeasured.get(job, "") or next(iter(found), "")
 
     def run(self, jobs: Sequence[Job], rounds: int, plan: Plan, progress: Progress) -> None:
         """Measure all servers, round after round."""
         task = progress.add_task("", total=rounds * len(jobs))
         for number, (contender, streams) in itertools.product(range(1, rounds + 1), jobs):
             progress.update(task, description=f"round {number}: {contender.name}, {streams} streams")
-            report = contender.measure(plan, streams)
-            self.reports[contender, streams].append(report)
+            try:
+                report = contender.measure(plan, streams)
+            except UnmeasuredError as why:
+                self.unmeasured[contender, streams] = str(why)
+            else:
+                self.reports[contender, streams].append(report)
             progress.advance(task)
         progress.remove_task(task)
 

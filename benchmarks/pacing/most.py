@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from benchmarks.contest.contender import UnmeasuredError
 from benchmarks.listeners.report import Report
 from benchmarks.machine import SATURATED
 
@@ -32,15 +33,19 @@ def carried(report: Report) -> bool:
 def search(measure: Callable[[int], Report]) -> Most:
     """Raise the number of streams until a run fails, then bisect until good and bad are a tenth, or 1, apart.
 
-    `measure` makes one run with a number of streams, and returns its report.
+    `measure` makes one run with a number of streams, and returns its report, or raises UnmeasuredError.
     """
     good, bad, limited = 0, _CEILING + 1, False
     streams = _FIRST
     while bad - good > max(1, good * _CLOSE) and streams <= _CEILING:
-        report = measure(streams)
-        if carried(report):
-            good = streams
+        try:
+            report = measure(streams)
+        except UnmeasuredError:
+            bad, limited = streams, False
         else:
-            bad, limited = streams, report.own_core > SATURATED and report.server_core < SATURATED
+            if carried(report):
+                good = streams
+            else:
+                bad, limited = streams, report.own_core > SATURATED and report.server_core < SATURATED
         streams = round(good * _GROWTH if bad > _CEILING else (good + bad) / 2)
     return Most(good, limited or bad > _CEILING)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks.contest.contender import present
+from benchmarks.contest.contender import UnmeasuredError, present
 from benchmarks.contest.results import ratio, sweep_table
 from benchmarks.contest.rounds import Measured
 from benchmarks.inbound.results import write_docs as write_inbound
@@ -262,6 +262,17 @@ def test_a_server_that_carries_nothing() -> None:
 
     assert str(search(attempt)) == "0"
     assert tried[-1] == 1 == min(tried)
+
+
+def test_streams_that_cannot_be_measured_are_too_many() -> None:
+    def attempt(streams: int) -> Report:
+        if streams > 2000:
+            raise UnmeasuredError("1999 of 2250 were answered in time")
+        return report_of()
+
+    most = search(attempt)
+    assert 2000 / 1.1 <= most.streams <= 2000
+    assert str(most) == str(most.streams)
 
 
 def test_the_most_is_a_lower_bound_where_there_are_no_more_streams_or_listeners() -> None:
