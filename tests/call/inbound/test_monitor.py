@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+from collections import Counter
 
 import pytest
 from structlog.testing import capture_logs
@@ -230,6 +231,30 @@ async def test_audio_that_is_not_decoded_is_not_taken_for_silence(loop: VirtualL
         await stage.until(n * 1000 + 500)
     monitor.stop()
     assert told == []
+
+
+@in_virtual_time
+async def test_the_checks_of_many_streams_wake_the_event_loop_together(loop: VirtualLoop) -> None:
+    timers, checks = Timers(grid=0.02), list[int]()
+    await asyncio.sleep(0.0005)
+    for _ in range(40):
+        InboundMonitor(Counts(), timers, lambda problem: None, lambda: checks.append(round(loop.time() * 1000)))
+        await asyncio.sleep(0.001)
+    assert len(loop.waiting) == 1
+    await asyncio.sleep(3)
+    seconds = (1000, 2000, 3000)
+    assert Counter(checks) == {s + at: n for s in seconds for at, n in ((0, 10), (20, 20), (40, 10))}
+
+
+@in_virtual_time
+async def test_a_session_has_its_peer_checked_by_the_timers_of_all(loop: VirtualLoop) -> None:
+    timers, stage = Timers(), VirtualStream(loop, MESSAGE)
+    session = Session(Stream("id", "/", "peer"), stage.wire, library_of(), stage.pacer, loop.time, timers=timers)
+    assert len(timers) == 0
+    session.receive_binary(b"\x10\x01\x40" + bytes(320))
+    assert len(timers) == 1
+    session.disconnect()
+    assert len(timers) == 0
 
 
 def test_each_inbound_problem_has_its_hint() -> None:
