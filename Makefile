@@ -6,6 +6,7 @@ INSTALL := sh scripts/install.sh $(BIN)/python
 
 # With `make … PYTHON=python3.12`, a .venv of another Python is made anew.
 ifneq ($(origin PYTHON),file)
+$(if $(shell command -v $(PYTHON)),,$(error there is no $(PYTHON): say which Python to take, as in: make run PYTHON=python3.12))
 $(shell sh scripts/venv.sh --retire $(PYTHON) $(VENV))
 endif
 

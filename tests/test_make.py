@@ -103,8 +103,10 @@ def test_another_python_takes_the_place_of_an_environment(tmp_path: Path) -> Non
         (folder / "bin/python").symlink_to(sys.executable)
     make("help", f"VENV={gone}", f"PYTHON={other}")
     make("help", f"VENV={kept}", f"PYTHON={sys.executable}")
-    make("help", f"VENV={kept}", f"PYTHON={tmp_path}/none")
     make("help", f"VENV={kept}")
+    mistaken = make("help", f"VENV={kept}", f"PYTHON={tmp_path}/none")
+    assert mistaken.returncode != 0
+    assert f"there is no {tmp_path}/none" in mistaken.stderr
     assert (kept.exists(), gone.exists()) == (True, False)
 
 

@@ -19,6 +19,7 @@ ConfigOption = Annotated[
         "--config",
         metavar="FILE",
         envvar="MEDIASERVER_CONFIG",
+        readable=False,  # why it cannot be read is told as any mistake of a configuration
         help="The configuration. Default: ./config.toml, if it exists.",
     ),
 ]

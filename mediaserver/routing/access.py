@@ -76,11 +76,8 @@ class Access:
     def sign(self, url: URL, expires: int) -> str:
         """Sign a URL: return the text to add to the URL's query, which makes it a link valid until `expires`.
 
-        `expires` is in Unix seconds. ValueError if the path has no tokens, or if the query already has
-        credentials.
+        `expires` is in Unix seconds. ValueError if the query already has credentials. There must be tokens.
         """
-        if not self.tokens:
-            raise ValueError("this path has no tokens, so its links need no signature: anybody may dial it")
         if named := CREDENTIALS & url.query.keys():
             raise ValueError(f"has {' and '.join(sorted(named))} in its query already")
         return f"{EXPIRES}={expires}&{SIGNATURE}={_signature(url, str(expires), self.tokens[0])}"

@@ -96,12 +96,12 @@ class Configuration:
         """
         parsed = URL(url)
         if parsed.scheme not in _SIGNED_SCHEMES or not (parsed.host or url.startswith("/")):
-            raise ValueError(
-                "should begin with wss://, ws://, https:// or http://, or be a path of the configuration"
-            )
+            raise ValueError("should begin with wss://, ws://, https:// or http://, or be a configured path")
         if parsed.fragment:
             raise ValueError("has a fragment (#), which no server sees")
         route, _ = await self.table.match_route(parsed)
+        if not route.access.tokens:
+            raise ValueError(f"{self.where}: {route.pattern} has no tokens, so it needs no signed links")
         return route.access.sign(parsed, expires)
 
     def missing_prompts(self, library: PromptLibrary, snapshot: PromptSnapshot | None = None) -> list[str]:

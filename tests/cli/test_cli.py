@@ -487,7 +487,7 @@ def test_the_version_is_told() -> None:
         (("call", "ws://x", "--seconds", "0"), "'--seconds': should be greater than or equal to 0.1"),
         (
             ("sign", "media.example.com/play/x"),
-            "media.example.com/play/x: should begin with wss://, ws://, https:// or http://, or be a path",
+            "media.example.com/play/x: should begin with wss://, ws://, https:// or http://, or be a configured",
         ),
     ],
 )

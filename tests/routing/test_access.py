@@ -222,11 +222,6 @@ def test_a_request_with_bytes_that_are_no_text_is_refused_like_others() -> None:
         GUARDED.authorize("192.0.2.1", link, "", NOW)
 
 
-def test_a_path_without_tokens_cannot_be_signed() -> None:
-    with pytest.raises(ValueError, match="this path has no tokens"):
-        Access().sign(URL("/a"), 1)
-
-
 @pytest.mark.parametrize(
     "changed",
     [
@@ -279,6 +274,13 @@ def signing() -> Configuration:
 @pytest.mark.parametrize("url", ["ws://h/a", "https://h/a", "http://h:8080/a", "/a"])
 async def test_a_link_is_the_same_under_every_name_of_its_scheme(url: str) -> None:
     assert await signing().sign(url, int(NOW)) == await signing().sign("wss://h/a", int(NOW))
+
+
+async def test_a_path_without_tokens_cannot_be_signed() -> None:
+    """The configuration is named: perhaps another one was meant."""
+    settings = Settings.model_validate({"paths": {"/a": {"handler": "silence"}}})
+    with pytest.raises(ValueError, match=r"^config\.toml: /a has no tokens"):
+        await Configuration.build(settings, "config.toml").sign("ws://h/a", 1)
 
 
 @pytest.mark.parametrize("url", ["ftp://h/a", "tcp://h:9000", "h:8080/a"])
