@@ -10,6 +10,7 @@ import structlog
 from mediaserver.audio.pcm import PTIME
 from mediaserver.call.inbound.frame_gatherer import FrameGatherer
 from mediaserver.call.problems import UNDELIVERED
+from mediaserver.call.recording.disk import DISK_TIMEOUT
 from mediaserver.config.settings import EventSettings, Settings
 from mediaserver.errors import ConfigError
 from mediaserver.events import Webhooks, WebhookSettings
@@ -24,7 +25,7 @@ from mediaserver.playout.prompts.editing.uploads import Uploads
 from mediaserver.playout.prompts.library import Progress
 from mediaserver.routing import requirements
 from mediaserver.routing.configuration import Configuration
-from mediaserver.routing.folders import why_unwritable
+from mediaserver.routing.folders import unwritable_folders
 from mediaserver.routing.table import RouteTable
 from mediaserver.runtime import exported_metrics
 from mediaserver.runtime.disk_caches import MEGABYTE, open_library, speech_cache_folder
@@ -119,11 +120,12 @@ class Engine:
         if problems:
             raise ConfigError(problems)
         if configuration.settings.prompts.editable:
-            await self._prepare_editing()
+            await asyncio.to_thread(self.uploads.remove_abandoned)  # which a crash has left
         await self.prompts.preload_backgrounds()
         self.prompts.report_oddities(self.library.prompts)
         self.prompts.report_missing()
         self._warn_of_misspelt_events()
+        await self.warn_of_unwritable_folders()
         self._awaited = requirements.required_engines(configuration.table)
         self.speech.preload(self._awaited)
         if self.library.store.cache.evictions:
@@ -133,12 +135,15 @@ class Engine:
                 limit_mb=configuration.settings.prompts.memory_limit,
             )
 
-    async def _prepare_editing(self) -> None:
-        """Remove uploads that a crash has left, and log an error if the prompt folder cannot be written."""
-        await asyncio.to_thread(self.uploads.remove_abandoned)
-        folder = self.settings.prompts.directory
-        if why := await asyncio.to_thread(why_unwritable, folder):
-            log.error("prompt folder not writable", key="prompts.editable", folder=str(folder), why=why)
+    async def warn_of_unwritable_folders(self) -> None:
+        """Log a warning for each folder into which calls or requests write, and which cannot be written."""
+        try:
+            async with asyncio.timeout(DISK_TIMEOUT):  # a disk that does not answer must not hold up a start
+                problems = await asyncio.to_thread(unwritable_folders, self.configuration)
+        except TimeoutError:
+            problems = ["the disk of a folder does not answer"]
+        for problem in problems:
+            log.warning("folder not writable", why=problem)
 
     def _warn_of_misspelt_events(self) -> None:
         for problem in self.configuration.misspelt_events:

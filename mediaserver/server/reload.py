@@ -115,6 +115,7 @@ class Reloader:
                 log.error("configuration rejected", why=problem)
             return
         engine.reloads.add()
+        await engine.warn_of_unwritable_folders()
         settings = configuration.settings
         raise_descriptor_limit(settings.server.max_streams)
         logging.configure(settings.log.level, settings.log.format)

@@ -65,6 +65,22 @@ async def test_a_misspelt_event_type_is_logged_at_the_start_and_at_each_reload(t
     assert at_reload == [told]
 
 
+async def test_a_folder_that_cannot_be_written_is_logged_at_the_start(tmp_path: Path) -> None:
+    """Before the first recording fails: `check` may not have been run."""
+    (tmp_path / "file").write_text("no folder")
+    paths = {"/a": PathSettings.model_validate({"handler": "record", "directory": str(tmp_path / "file/sub")})}
+    prompts = PromptSettings(directory=tmp_path, cache="off")
+    engine = Engine(Settings(prompts=prompts, paths=paths), "c")
+    try:
+        with capture_logs() as logged:
+            await engine.load()
+    finally:
+        await engine.close()
+    why = f'c: paths."/a": directory: {tmp_path}/file/sub cannot be written: Not a directory'
+    told = {"event": "folder not writable", "why": why, "log_level": "warning"}
+    assert [line for line in logged if line["event"] == told["event"]] == [told]
+
+
 async def test_backgrounds_are_at_their_level_before_calls_come_and_after_a_reload(tmp_path: Path) -> None:
     file = write_wav(tmp_path / "a.wav", voice(16_000))
     paths = {"/a": PathSettings(handler="silence", encapsulation="rtp", background="a", background_level=-40.0)}
