@@ -35,8 +35,8 @@ class Measured:
     def trouble(self, contender: Contender, streams: int) -> str:
         """Why the figures are not those of a healthy server; "" if they are."""
         job = contender, streams
-        found = [report.trouble for report in self.reports.get(job, ()) if report.trouble]
-        return self.unmeasured.get(job, "") or next(iter(found), "")
+        troubles = (report.trouble for report in self.reports.get(job, ()) if report.trouble)
+        return self.unmeasured.get(job) or next(troubles, "")
 
     def run(self, jobs: Sequence[Job], rounds: int, plan: Plan, progress: Progress) -> None:
         """Measure all servers, round after round."""

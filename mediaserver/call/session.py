@@ -225,9 +225,8 @@ class Session:
     def _receive_held(self) -> None:
         """Process the messages that were buffered before the handler could listen."""
         held, self._inspecting = self._start.take_buffered(), self.receiver.wire.negotiating
-        for item in held:
-            receive: Callable[[Any], None] = self.receive_binary if isinstance(item, bytes) else self.receive_text
-            receive(item)
+        for message in held:
+            self.receive_binary(message) if isinstance(message, bytes) else self.receive_text(message)
 
     def _on_signal(self, event: Event) -> None:
         """Process an event that is not audio."""

@@ -11,7 +11,7 @@ from functools import partial
 import stamina
 import structlog
 
-from mediaserver.call import CloseCode, End, EndReason, Stream, wire_facts
+from mediaserver.call import CloseCode, End, EndReason, Stream
 from mediaserver.client import advice, dial
 from mediaserver.client.connection import CALL_OVER, PlatformConnection
 from mediaserver.client.dial import UpgradeRefusedError
@@ -217,7 +217,7 @@ class Attachment:
                 log.info("stream reconnected", resource=session.stream.resource, lost=session.lost)
             else:
                 self._handling = asyncio.create_task(sessions.run_handler(session, self._handler))
-                session.call.notify(EventKind.STREAM_STARTED, wire_facts(session.receiver.wire))
+                sessions.notify_started(session)
                 log.info("stream attached", resource=session.stream.resource, path=session.stream.path)
             return await reading
         finally:

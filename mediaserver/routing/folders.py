@@ -1,5 +1,6 @@
 """Tests, before a call needs them, whether the folders into which handlers and caches write can be written."""
 
+import functools
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,10 +13,9 @@ from mediaserver.routing.configuration import Configuration
 
 def unwritable_folders(configuration: Configuration) -> list[str]:
     """One line for each configured folder that cannot be written, with the setting's key. The function blocks."""
+    why = functools.cache(why_unwritable)  # many paths may write into one folder
     return [
-        single_line(f"{key}: {folder} {why}")
-        for key, folder in _folders(configuration)
-        if (why := why_unwritable(folder))
+        single_line(f"{key}: {folder} {why(folder)}") for key, folder in _folders(configuration) if why(folder)
     ]
 
 

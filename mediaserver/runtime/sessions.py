@@ -8,8 +8,9 @@ from functools import partial
 
 import structlog
 
-from mediaserver.call import CloseCode, End, EndReason, Session, Stream, ToneListener
+from mediaserver.call import CloseCode, End, EndReason, Session, Stream, ToneListener, wire_facts
 from mediaserver.errors import CallControlError, EngineError
+from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.slow_peer import Transport
@@ -49,6 +50,11 @@ def open_session(
     session.receiver.gatherer = engine.frame_gatherer
     session.hold_inbound()
     return session
+
+
+def notify_started(session: Session) -> None:
+    """Emit the event `stream.started`, with the wire format as far as it is known by now."""
+    session.call.notify(EventKind.STREAM_STARTED, wire_facts(session.receiver.wire))
 
 
 async def serve(handler: Handler, session: Session) -> None:

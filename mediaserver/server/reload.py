@@ -115,7 +115,6 @@ class Reloader:
                 log.error("configuration rejected", why=problem)
             return
         engine.reloads.add()
-        await engine.warn_of_unwritable_folders()
         settings = configuration.settings
         raise_descriptor_limit(settings.server.max_streams)
         logging.configure(settings.log.level, settings.log.format)
@@ -123,6 +122,7 @@ class Reloader:
         log.info(
             "configuration reloaded", paths=len(configuration.table), **({"modules": modules} if modules else {})
         )
+        await engine.warn_of_unwritable_folders()  # last, as a disk may be slow to answer
 
     def _build(self) -> Configuration:
         """Read the configuration, in a thread, because reading files, building routes and importing modules take

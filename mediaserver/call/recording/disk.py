@@ -87,11 +87,6 @@ class DiskExecutor:
         self._work: asyncio.Future[None] | None = None
         self._batch: _Batch | None = None  # of the latest job that was gathered
 
-    @property
-    def busy(self) -> bool:
-        """Whether a job is running, or waits for others."""
-        return self._work is not None and not self._work.done()
-
     async def run_blocking(self, work: Callable[..., None], *args: Any) -> None:
         """Run a job in a thread. OSError if this job or the previous job fails, or the disk does not answer."""
         await self._wait()

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 
-from mediaserver.call import EndReason, Session, Stream, wire_facts
+from mediaserver.call import EndReason, Session, Stream
 from mediaserver.call.control.peer_control import PeerControl
-from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.routing.audiosocket_ports import Port
 from mediaserver.runtime import sessions
@@ -48,7 +47,7 @@ def begin_stream(
 async def _serve(session: Session, handler: Handler, connection: AudioSocketConnection) -> None:
     """Run a stream from the start of its handler to the end of its connection."""
     try:
-        session.call.notify(EventKind.STREAM_STARTED, wire_facts(session.receiver.wire))
+        sessions.notify_started(session)
         end = await sessions.run_handler(session, handler)
         if end.reason is EndReason.FINISHED:
             await session.drain()

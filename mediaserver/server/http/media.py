@@ -6,10 +6,9 @@ from functools import partial
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
 
-from mediaserver.call import CloseCode, End, EndReason, Session, wire_facts
+from mediaserver.call import CloseCode, End, EndReason, Session
 from mediaserver.call.control.peer_control import AudioSocketControl
 from mediaserver.errors import RefusalReason, RefusedError
-from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.runtime import sessions
 from mediaserver.runtime.engine import Engine
@@ -100,7 +99,7 @@ class MediaEndpoint:
         heartbeat = Heartbeat(websocket, transport, interval, session.finish, self._engine.timers)
         try:
             await session.wait_for_media_start()
-            session.call.notify(EventKind.STREAM_STARTED, wire_facts(session.receiver.wire))
+            sessions.notify_started(session)
             end = await sessions.run_handler(session, handler)
             if end.reason is EndReason.FINISHED:
                 await session.drain()

@@ -33,6 +33,7 @@ from mediaserver.playout.sources.source import Clip
 from mediaserver.wire.encapsulation import Framing, WireSettings
 from mediaserver.wire.events import Audio
 from tests.call.caller import Caller, digits
+from tests.call.recording.test_disk import is_busy
 from tests.handlers.test_handlers import library_of
 from tests.sound import read_stereo, read_wav, speechlike, voice
 from tests.timing import PATIENCE, eventually
@@ -574,7 +575,7 @@ async def test_a_failure_after_its_owner_is_gone_is_raised_to_the_next(tmp_path:
         raise OSError(28, "No space left on device")
 
     working = asyncio.create_task(disk.run_blocking(fail))
-    await eventually(lambda: disk.busy)
+    await eventually(lambda: is_busy(disk))
     working.cancel()
     released.set()
     with pytest.raises(OSError, match="No space left"):
