@@ -9,6 +9,9 @@ The event loop reads the socket of a connection over TLS, whose TLS decrypts, an
 has dialled: the platform may relay a call without pacing, and end it at once without a close frame. There, whole
 frames are kept as they are until the poll.
 
+The first frames of a connection are kept so as well: of many connections that begin at once, or after a hold-up,
+they are worked on together.
+
 All other data, such as a control message, a message of another size, or half a message, goes to the connection's
 own parser, and the event loop reads the connection again until the next whole frame.
 """
@@ -62,6 +65,7 @@ class FrameReader(Generic[Sink]):
     """
 
     __slots__ = (
+        "_fd",
         "_frame_size",
         "_full",
         "_group",
@@ -93,8 +97,9 @@ class FrameReader(Generic[Sink]):
         self._poller, self._transport, self._frame_size = poller, transport, frame_size
         self.sink, self._receive, self._take_pong, self._masked = sink, receive, take_pong, masked
         self._group: _Group[Sink] | None = None
-        self.fd = _pollable_fd(transport) if masked else -1
-        self._kept = b""  # whole frames that the event loop has read, if the poller cannot read the socket
+        self._fd = _pollable_fd(transport) if masked else -1
+        self.fd = -1  # what the next poll reads: this socket, or, if -1, what is kept
+        self._kept = b""  # whole frames that the event loop has read
         self._full = 0  # number of polls in a row that took as many frames as a poll may take
         self.read_bytes = 0  # the most bytes that a poll reads: a whole number of frames
         self.size = 0  # bytes of a frame's WebSocket message; 0 while unknown
@@ -107,7 +112,7 @@ class FrameReader(Generic[Sink]):
         return self._group is not None
 
     def offer(self, data: bytes) -> bool:
-        """If the event loop has read whole frames, deliver them or keep them, and poll; False for any other data.
+        """If the event loop has read whole frames, keep them until the next poll, and poll; False for other data.
 
         All earlier data must have been parsed, and its messages received, or be kept.
         """
@@ -119,19 +124,15 @@ class FrameReader(Generic[Sink]):
         self.head = websocket.message_head(payload, masked=self._masked)
         self.size = websocket.message_size(payload, masked=self._masked)
         self.read_bytes = _FRAMES_PER_POLL * self.size
-        most = self.read_bytes if self.fd < 0 else _MAX_FIRST_FRAMES * self.size
+        most = self.read_bytes if self._fd < 0 else _MAX_FIRST_FRAMES * self.size
         if len(data) > most or not (frames := self._split(data)):
             return False
         self.idle = self._full = 0
         self._group = self._poller.add(self)
         self.sink.irregular = True
-        if self.fd < 0:
-            self._kept = b"".join(frames)
-            return True
-        self._transport.pause_reading()
-        self.sink.received += len(frames)
-        if self.sink.listening:
-            self._poller.deliver([self.sink] * len(frames), frames)
+        self._kept, self.fd = b"".join(frames), -1
+        if self._fd >= 0:
+            self._transport.pause_reading()
         return True
 
     def _keep(self, data: bytes) -> bool:
@@ -148,11 +149,10 @@ class FrameReader(Generic[Sink]):
         if self._group is not None:
             self._group.remove(self)
             self._group = None
-            if self.fd >= 0 and not self._transport.is_closing():
+            if self._fd >= 0 and not self._transport.is_closing():
                 self._transport.resume_reading()
             if self._kept:
-                kept, self._kept = self._kept, b""
-                self._receive(kept)
+                self._receive(self.take_kept())
 
     def on_read_error(self, error: OSError) -> None:
         """Handle a failed read: stop polling after several polls without data, or if the connection broke.
@@ -167,7 +167,7 @@ class FrameReader(Generic[Sink]):
         """The frames that were kept since the last poll. BlockingIOError, as from a socket, if there are none."""
         if not self._kept:
             raise BlockingIOError
-        kept, self._kept = self._kept, b""
+        kept, self._kept, self.fd = self._kept, b"", self._fd
         return kept
 
     def on_other(self, data: bytes) -> Sequence[bytes]:

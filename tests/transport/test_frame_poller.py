@@ -123,9 +123,9 @@ async def peers(kind: str, count: int = 1) -> AsyncIterator[list[Peer]]:
         connection, sink = WebSocketConnection(transport, 65_536, is_client=is_client), Sink()
         connection.poll_frames(poller, sink, lambda: FRAME)
         assert connection._frames is not None
-        assert connection._frames.fd == (-1 if is_client else near.fileno())
+        assert connection._frames._fd == (-1 if is_client else near.fileno())
         if kind.endswith("TLS"):
-            connection._frames.fd = -1
+            connection._frames._fd = -1
         made.append(Peer(far, connection, sink, masks=not is_client))
     try:
         yield made

@@ -40,7 +40,7 @@ def deliver_batch(
     if len(set(receivers)) < len(receivers):
         for rows in _rounds(receivers):
             _deliver_each([receivers[n] for n in rows], [messages[n] for n in rows], at)
-    else:
+    elif receivers:
         _deliver_each(receivers, messages, at)
 
 
@@ -100,14 +100,9 @@ def _deliver_alike(
 
 
 def deliver_frames(receivers: Sequence[Receiver], frames: Sequence[Audio]) -> None:
-    """Deliver one frame to each receiver, of 320 bytes of PCM, which is counted already.
-
-    A receiver that is listed several times gets several frames.
-    """
+    """Deliver one frame to each receiver, of 320 bytes of PCM, which is counted already. None may come twice."""
     samples = from_bytes(b"".join([frame.pcm for frame in frames])).reshape(len(frames), FRAME_SAMPLES)
-    concealed = [frame.concealed for frame in frames]
-    for rows in _rounds(receivers):
-        _deliver_samples([receivers[n] for n in rows], samples[rows], [concealed[n] for n in rows])
+    _deliver_samples(receivers, samples, [frame.concealed for frame in frames])
 
 
 def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, concealed: Sequence[bool]) -> None:

@@ -27,8 +27,8 @@ class Gatherer(Protocol):
     def keep(self, receiver: "Receiver", event: Event) -> bool:
         """Keep an event to deliver it later, or else deliver what is kept for the receiver, and return False."""
 
-    def deliver(self) -> None:
-        """Deliver all that is kept, now."""
+    def deliver(self, receiver: "Receiver") -> None:
+        """Deliver all that is kept for the receiver, now."""
 
 
 class Receiver(Listeners):
@@ -111,7 +111,7 @@ class Receiver(Listeners):
     def deliver_gathered(self) -> None:
         """Deliver the frames that still wait to be delivered together with those of other calls."""
         if self.gatherer is not None:
-            self.gatherer.deliver()
+            self.gatherer.deliver(self)
 
     def _flush_jitter_buffer(self) -> None:
         """Deliver the audio that the jitter buffer holds back, keep its counts and the jitter, and replace it."""

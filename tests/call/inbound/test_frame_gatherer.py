@@ -1,6 +1,10 @@
 """Frames that come one by one from the event loop, and are searched together once in each ptime."""
 
+import sys
 from collections.abc import Callable
+from functools import partial
+from types import FrameType
+from typing import Any
 
 import numpy as np
 
@@ -126,8 +130,11 @@ def test_polled_frames_come_after_gathered_ones() -> None:
     stream = Gathered(gatherer)
     stream.hear(*FRAMES[:3])
     message = audiosocket.serialize(audiosocket.Message(audiosocket.Kind.SLIN, FRAMES[3]))
-    gatherer.deliver_polled([stream.receiver], [mask(websocket.binary(message), b"abcd")])
+    other = Gathered(gatherer, keypad=False)
+    messages = [mask(websocket.binary(message), key) for key in (b"abcd", b"efgh")]
+    gatherer.deliver_polled([stream.receiver, other.receiver], messages)
     assert stream.events == [Audio(frame) for frame in FRAMES[:4]]
+    assert other.events == [Audio(FRAMES[3])]
 
 
 def test_polled_packets_of_rtp_are_delivered_at_once() -> None:
@@ -155,16 +162,94 @@ def test_polls_end_where_nothing_comes_for_a_second() -> None:
     assert stream.events == [Audio(frame) for frame in FRAMES[:3]]
 
 
-def test_a_burst_of_frames_does_not_wait_to_be_searched_at_one_poll() -> None:
+def test_a_burst_of_frames_is_searched_in_several_polls() -> None:
     clock = ManualPolls()
     gatherer = FrameGatherer(clock)
     bursting, other = Gathered(gatherer), Gathered(gatherer)
-    other.hear(FRAMES[0], FRAMES[1])
-    bursting.hear(*FRAMES[:12])  # the first one does not wait, as it is the stream's first sound
-    assert bursting.events == [Audio(frame) for frame in FRAMES[:10]]
-    assert other.events == [Audio(FRAMES[0]), Audio(FRAMES[1])]
+    other.hear(*FRAMES[:2])
+    bursting.hear(*FRAMES[:13])  # the first one does not wait, as it is the stream's first sound
+    assert (len(bursting.events), len(other.events)) == (1, 1)
+    counts = []
+    for _ in range(3):
+        clock.poll()
+        counts.append((len(bursting.events), len(other.events)))
+    assert counts == [(6, 2), (11, 2), (13, 2)]
+    assert bursting.events == [Audio(frame) for frame in FRAMES[:13]]
+
+
+def test_no_more_than_a_second_of_one_stream_waits() -> None:
+    gatherer = FrameGatherer(ManualPolls())
+    bursting, other = Gathered(gatherer), Gathered(gatherer)
+    other.hear(*FRAMES[:3])
+    bursting.hear(*FRAMES, *FRAMES, *FRAMES)
+    assert (len(bursting.events), len(other.events)) == (11, 3)
+    assert bursting.events == [Audio(frame) for frame in FRAMES[:11]]
+
+
+def note(order: list[tuple[int, Event]], stream: int, event: Event) -> None:
+    order.append((stream, event))
+
+
+def test_frames_of_many_streams_that_come_stream_by_stream_are_searched_in_rounds() -> None:
+    """So it is after the server was held up: each connection has many frames to read."""
+    clock = ManualPolls()
+    gatherer = FrameGatherer(clock)
+    streams = [Gathered(gatherer) for _ in range(4)]
+    order = list[tuple[int, Event]]()
+    for n, stream in enumerate(streams):
+        stream.hear(FRAMES[0])
+        stream.receiver.add_listener(partial(note, order, n))
+    for stream in streams:
+        stream.hear(*FRAMES[1:9])
+    assert not order
     clock.poll()
-    assert bursting.events == [Audio(frame) for frame in FRAMES[:12]]
+    clock.poll()
+    assert order == [(n, Audio(frame)) for frame in FRAMES[1:9] for n in range(4)]
+
+
+def calls_after_a_hold_up(streams: int) -> int:
+    """Number of calls of Python functions in which the frames are decoded, searched and delivered."""
+    clock = ManualPolls()
+    gatherer = FrameGatherer(clock)
+    held_up = [Gathered(gatherer) for _ in range(streams)]
+    for stream in held_up:
+        stream.hear(FRAMES[0])
+    calls = 0
+
+    def profile(frame: FrameType, event: str, argument: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    profiler = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        for stream in held_up:
+            stream.hear(*FRAMES[1:13])
+        for _ in range(3):
+            clock.poll()
+    finally:
+        sys.setprofile(profiler)
+    assert all(len(stream.events) == 13 for stream in held_up)
+    return calls
+
+
+def test_a_hold_up_costs_few_calls_a_frame() -> None:
+    """If it cost much more than frames that come in time, a busy server would never catch up."""
+    few, more = calls_after_a_hold_up(5), calls_after_a_hold_up(45)
+    assert (more - few) / (40 * 12) <= 20
+
+
+def test_a_listener_that_leaves_hurries_nobody() -> None:
+    clock = ManualPolls()
+    gatherer = FrameGatherer(clock)
+    leaving, other = Gathered(gatherer), Gathered(gatherer)
+    leaving.hear(FRAMES[0])
+    leaving.receiver.add_listener(lambda event: leaving.receiver.mute(True))  # delivers what waits
+    other.hear(FRAMES[0])
+    for stream in (leaving, other):
+        stream.hear(*FRAMES[1:4])
+    clock.poll()
+    assert other.events == [Audio(frame) for frame in FRAMES[:4]]
 
 
 def test_frames_of_very_many_streams_are_not_searched_at_one_poll() -> None:
