@@ -25,7 +25,6 @@ from mediaserver.wire.encapsulation import Encapsulation, WireSettings
 from mediaserver.wire.wire import Wire
 from tests.pages import README, ROOT, page, section
 from tests.sound import speechlike, write_wav
-from tests.virtual import mask_with_zeros
 
 HANDLERS_PAGE = "docs/flow-builders/handlers.md"
 MONITORING, TROUBLE = "docs/operators/monitoring.md", "docs/operators/troubleshooting.md"
@@ -190,9 +189,9 @@ def test_the_table_of_what_the_platform_takes_is_what_we_send() -> None:
     )
     payloads: dict[str, bytes] = {}
     for encapsulation in Encapsulation:
-        wire = Wire(WireSettings(encapsulation), mask=mask_with_zeros)
+        wire = Wire(WireSettings(encapsulation), dialled=True)
         (message,) = wire.messages([wire.encoding.silence])
-        payloads[encapsulation] = message[8:]
+        payloads[encapsulation] = message[4:]
     assert (payloads["audiosocket"][:3], len(payloads["audiosocket"])) == (b"\x10\x01\x40", 323)
     assert "`10 01 40`, then 320 bytes of linear PCM" in rows["audiosocket"]
     assert len(payloads["sln"]) == 320

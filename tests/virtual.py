@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from mediaserver.playout.pacing.alarm import CallAtAlarm
 from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.ticker import Ticker
-from mediaserver.transport.masking import mask
 from mediaserver.wire.encapsulation import WireSettings
 from mediaserver.wire.wire import Wire
 
@@ -88,11 +87,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def stall(self, ms: float) -> None:
         """Let time pass in which the process does nothing, as when a callback blocks the loop."""
         self.now_ns += round(ms * 1_000_000)
-
-
-def mask_with_zeros(frame: bytes) -> bytes:
-    """A frame as a client may send it, whose payload can be read all the same: a key of zeros changes nothing."""
-    return mask(frame, bytes(4))
 
 
 class FakeTransport:

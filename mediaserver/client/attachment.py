@@ -24,7 +24,7 @@ from mediaserver.routing.route import Route
 from mediaserver.runtime import sessions
 from mediaserver.runtime.engine import Engine
 from mediaserver.transport import connection
-from mediaserver.transport.masking import mask_with_random_key
+from mediaserver.transport.masking import MaskedTransport
 from mediaserver.wire.encapsulation import WireSettings
 from mediaserver.wire.wire import Wire
 
@@ -92,7 +92,7 @@ class Attachment:
         self._wire_settings = wire
         self._line: PlatformConnection | None = None  # the present connection to the platform, if there is one
         self._credential: Credential | None = None  # the credential that was used for dialling the last time
-        first = Wire(wire, mask_with_random_key)
+        first = Wire(wire, dialled=True)
         self.session = sessions.open_session(engine, stream, first, dial.NOT_CONNECTED, self._abort_connection)
         self.session.connected = False
         self._control = PlatformControl(platform, stream.resource, engine.settings.flows.source)
@@ -205,9 +205,10 @@ class Attachment:
 
     async def _run_connection(self, line: PlatformConnection) -> End:
         """Receive and send over one connection, to its end."""
-        session, wire = self.session, Wire(self._wire_settings, mask_with_random_key)
+        session, wire = self.session, Wire(self._wire_settings, dialled=True)
         connection.bound_send_buffer(line.transport)
-        session.connect(wire, line.transport, self._engine.settings.voipbin.start_timeout)
+        transport = MaskedTransport(line.transport, self._engine.masked_writes)
+        session.connect(wire, transport, self._engine.settings.voipbin.start_timeout)
         self._line = line
         reading = asyncio.create_task(line.read(session))
         try:

@@ -16,7 +16,7 @@ from mediaserver.transport.keepalive import Keepalive
 # The maximum number of messages that are read per second. The limit is high, because the platform relays without
 # pacing: after a stall of the platform's network, all messages that waited arrive at once.
 MAX_RATE = 5000
-_PING_EVERY = 0.5  # the seconds between pings; frames after the last answered ping may be lost in a break
+_PING_EVERY = 1.0  # the seconds between pings; frames after the last answered ping may be lost in a break
 _PONG_TIMEOUT = 5.0  # the seconds to wait for the answer to a ping, after which the connection counts as dead
 _NO_MEDIA = 5.0  # seconds without media on a new connection after which a call that had media counts as over
 CALL_OVER = End(EndReason.PEER_CLOSED, CloseCode.NORMAL)

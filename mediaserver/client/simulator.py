@@ -26,7 +26,7 @@ from mediaserver.errors import PeerError, ProtocolError
 from mediaserver.playout.sources.source import Source
 from mediaserver.transport.connection import CLOSE_TIMEOUT
 from mediaserver.transport.dialled import OpenWebSocket
-from mediaserver.transport.masking import mask_with_random_key
+from mediaserver.transport.masking import MaskedTransport, MaskedWrites
 from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.codec import Codec, InboundCodec
 from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpPayload, WireSettings
@@ -131,7 +131,8 @@ async def _simulate_voipbin(
                 f"{error}. A port of AudioSocket is dialled by tcp://, as in tcp://127.0.0.1:9000"
             ) from None
         answered = time.monotonic()
-        player = ScriptPlayer(_outbound_wire(call), websocket.transport, script, turn_detector)
+        transport = MaskedTransport(websocket.transport, MaskedWrites())
+        player = ScriptPlayer(_outbound_wire(call), transport, script, turn_detector)
         if script:
             player.start()
         hanging_up = asyncio.create_task(_hang_up(websocket, player, call.seconds, hang_up))
@@ -253,7 +254,7 @@ def _outbound_wire(call: SimulatedCall) -> Wire:
     encapsulation = call.encapsulation or _encapsulation_of(call.url) or Encapsulation.AUDIOSOCKET
     asked = URL(call.url).query.get("framing", "") if call.framing == Framing.AUTO else call.framing
     framing = Framing.PCM if asked == Framing.PCM else Framing.MESSAGE
-    return Wire(WireSettings(encapsulation, framing, RtpPayload.PCMU), mask_with_random_key)
+    return Wire(WireSettings(encapsulation, framing, RtpPayload.PCMU), dialled=True)
 
 
 def _encapsulation_of(url: str) -> Encapsulation | None:

@@ -1,6 +1,6 @@
 """The wire format of one stream: encapsulation, framing and payload, in both directions."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from mediaserver.audio.pcm import FRAME_BYTES, FRAMES_PER_SECOND, SAMPLE_BYTES, SAMPLE_RATE
 from mediaserver.errors import ProtocolError
@@ -37,23 +37,23 @@ class Wire:
     At first the format is as the settings say. Where a setting is `auto`, `negotiate` decides by what the peer
     sends. `encoding` is the present encoding of sent frames, and `inbound` decodes what is received.
 
-    `mask` masks a message with a fresh key. It is given if the server dialled the WebSocket: every message is then
-    masked, a framing of `auto` means `message` until the peer's first message, and the peer is assumed to be the
-    platform (VoIPBIN), which sends µ-law.
+    `dialled` says that the server dialled the WebSocket: a framing of `auto` then means `message` until the peer's
+    first message, and the peer is assumed to be the platform (VoIPBIN), which sends µ-law.
     """
 
     def __init__(
         self,
         settings: WireSettings,
-        mask: Callable[[bytes], bytes] | None = None,
         carrier: Carrier = Carrier.WEBSOCKET,
+        *,
+        dialled: bool = False,
     ) -> None:
         self.settings = settings
         # The audio format that Asterisk's WebSocket channel has named.
         self.media_format: MediaFormat | None = None
         # Name of an audio format that Asterisk asks for, and this server does not support.
         self.unsupported_format = ""
-        self._carrier, self._mask, self._dialled = carrier, mask, mask is not None
+        self._carrier, self._dialled = carrier, dialled
         self._repacketizer: Repacketizer | None = None
         self._wideband = ""  # the suffix of `name` for AudioSocket on TCP at another sample rate than 8 kHz
         self._rtp: rtp.Packetizer | None = None
@@ -119,8 +119,6 @@ class Wire:
             items = self._rtp.packets(items)
         elif self._repacketizer is not None:
             items = map(self._repacketizer.pack, items)
-        if self._mask is not None:
-            items = map(self._mask, items)
         return iter(items)
 
     def flush(self) -> bytes:

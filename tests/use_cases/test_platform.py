@@ -44,7 +44,7 @@ from tests.use_cases.platform import (
     everywhere,
     queues,
 )
-from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time, mask_with_zeros
+from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time
 
 SALES = to_bytes(speechlike(2000, 8))
 
@@ -484,7 +484,7 @@ async def test_what_asterisk_sent_is_heard_as_it_was_said(
     session = Session(
         Stream("id", "/path", "peer", resource="calls/1"), stage.wire, library_of(), stage.pacer, loop.time
     )
-    session.connect(Wire(settings, mask_with_zeros), stage.transport, 2.0)
+    session.connect(Wire(settings, dialled=True), stage.transport, 2.0)
     heard = bytearray()
 
     def take(event: Event) -> None:

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mediaserver.errors import ProtocolError
-from mediaserver.transport.masking import mask, mask_with_random_key
 from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.encapsulation import (
     L16,
@@ -112,29 +111,19 @@ def test_marking_a_talkspurt_changes_nothing_in_other_encapsulations(settings):
     assert list(wire.messages([PCM.silence])) == [PCM.silence]
 
 
-def unmask(message):
-    """(key, payload) of a masked message over 125 bytes, XORed byte by byte."""
-    assert message[:2] == b"\x82\xfe"
-    key, masked = message[4:8], message[8:]
-    assert int.from_bytes(message[2:4], "big") == len(masked)
-    return key, bytes(byte ^ key[i % 4] for i, byte in enumerate(masked))
-
-
 @pytest.mark.parametrize("settings", [AUDIOSOCKET, audiosocket_as(Framing.MESSAGE), SLN, RTP])
-def test_every_message_of_a_client_is_masked(settings):
-    keys = [b"\x01\x02\x03\x04", b"\xaa\xbb\xcc\xdd", b"\x00\xff\x00\xff"]
-    given = iter(keys)
-    wire = Wire(settings, mask=lambda frame: mask(frame, next(given)))
-    sent = [unmask(message) for message in wire.messages(wire.encoding.packetize(FRAME) * 3)]
-    assert [key for key, _ in sent] == keys
-    for _, payload in sent:
+def test_a_client_s_messages_are_masked_only_as_they_are_written(settings):
+    wire = Wire(settings, dialled=True)
+    sent = list(wire.messages(wire.encoding.packetize(FRAME) * 3))
+    assert [message[:2] for message in sent] == [b"\x82\x7e"] * 3
+    for message in sent:
         if settings is RTP:
-            assert (rtp.parse(payload).payload_type, rtp.parse(payload).payload) == (96, FRAME)
+            assert (rtp.parse(message[4:]).payload_type, rtp.parse(message[4:]).payload) == (96, FRAME)
         else:
-            assert payload == wire.encoding.encode(FRAME)[4:]
+            assert message == wire.encoding.encode(FRAME)
 
 
-def test_a_server_masks_nothing():
+def test_a_cached_message_is_sent_as_it_is():
     item = PCM.silence
     (message,) = Wire(SLN).messages([item])
     assert message is item  # the same bytes for every stream
@@ -248,9 +237,9 @@ EXPLICIT = [
 
 @pytest.mark.parametrize(("settings", "encoding"), EXPLICIT)
 @pytest.mark.parametrize("heard", [SOUND_MESSAGE, FRAME, packet(0), packet(8), packet(96)])
-@pytest.mark.parametrize("masking", [None, mask_with_random_key], ids=["taken", "dialled"])
-def test_explicit_settings_never_change(settings, encoding, heard, masking):
-    wire = Wire(settings, masking)
+@pytest.mark.parametrize("dialled", [False, True])
+def test_explicit_settings_never_change(settings, encoding, heard, dialled):
+    wire = Wire(settings, dialled=dialled)
     assert first_encoding(settings) is encoding
     assert wire.encoding is encoding
     assert wire.awaits_first_message is False

@@ -17,7 +17,6 @@ from mediaserver.wire.encapsulation import (
 )
 from mediaserver.wire.events import Audio, Identity
 from mediaserver.wire.wire import Wire
-from tests.virtual import mask_with_zeros
 from tests.wire.test_wire import (
     ALAW,
     AUDIOSOCKET,
@@ -34,13 +33,13 @@ from tests.wire.test_wire import (
 
 
 def dialled(encapsulation, **settings):
-    return Wire(WireSettings(encapsulation, **settings), mask=mask_with_zeros)
+    return Wire(WireSettings(encapsulation, **settings), dialled=True)
 
 
 def sent(wire):
     """One frame as the peer gets it."""
     (message,) = wire.messages([wire.encoding.encode(FRAME)])
-    return message[8:]
+    return message[4:]
 
 
 @pytest.mark.parametrize(

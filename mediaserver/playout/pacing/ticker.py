@@ -43,6 +43,16 @@ class PacedStream(Protocol):
         """Check whether the peer reads fast enough, and pause the stream if it does not."""
 
 
+class HeldWrites(Protocol):
+    """Keeps what streams write, and writes it together."""
+
+    def hold(self) -> None:
+        """Keep what is written from now on."""
+
+    def release(self) -> None:
+        """Write all that is kept. It must not raise."""
+
+
 class Slot:
     """A group of streams with the same lead, which all send a frame at the same moment of every ptime."""
 
@@ -102,15 +112,19 @@ class Moment:
 
 
 class Ticker:
-    """The wheel of moments, and the alarm that turns it. `clock` gives monotonic nanoseconds."""
+    """The wheel of moments, and the alarm that turns it. `clock` gives monotonic nanoseconds.
+
+    What the streams of a slot write is kept by `writes`, if that is given, until all of them have written.
+    """
 
     def __init__(
         self,
         make_alarm: Callable[[Callable[[], None]], Alarm],
         clock: Callable[[], int] = time.monotonic_ns,
         slots: int = 20,
+        writes: HeldWrites | None = None,
     ) -> None:
-        self._clock = clock
+        self._clock, self._writes = clock, writes
         self._wheel = [Moment() for _ in range(slots)]
         self._step = PTIME_NS // slots
         self._epoch = clock()
@@ -227,8 +241,13 @@ class Ticker:
         ptime, count = len(self._wheel), len(slot.streams)
         due, most = 1 + late // ptime, slot.lead + (late % ptime < ptime / 2)
         times = min(due, max(1, most))
+        writes = self._writes
+        if writes is not None:
+            writes.hold()
         for _ in range(times):
             slot.fire()
+        if writes is not None:
+            writes.release()
         self.frames += times * count
         if due > 1:
             slot.late_ticks += times - 1

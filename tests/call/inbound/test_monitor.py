@@ -17,7 +17,7 @@ from mediaserver.wire.events import Audio
 from mediaserver.wire.wire import Wire
 from tests.call.caller import Backend, Caller
 from tests.handlers.test_handlers import library_of
-from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time, mask_with_zeros
+from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time
 
 MESSAGE = WireSettings(framing=Framing.MESSAGE)
 SOUND = bytes(range(1, 161))
@@ -25,7 +25,7 @@ CLIP = Clip(b"\x01" * 1600)  # five frames
 
 
 def dialled(settings: WireSettings) -> Wire:
-    return Wire(settings, mask=mask_with_zeros)
+    return Wire(settings, dialled=True)
 
 
 def session_that_dials(loop: VirtualLoop, settings: WireSettings) -> tuple[Session, VirtualStream, Backend]:

@@ -9,7 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -17,6 +17,7 @@ from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.ticker import PTIME_NS, Ticker
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.source import Clip
+from mediaserver.transport.masking import MaskedTransport, MaskedWrites
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 from mediaserver.wire.wire import Wire
 
@@ -51,21 +52,21 @@ class RecordingTransport:
         self.sent: deque[bytes] = deque(maxlen=keep)
         self.write = self.sent.append
         self.get_write_buffer_size = [].__len__
-
-    def is_closing(self) -> bool:
-        return False
+        self.is_closing = False.__bool__
 
 
 class ManyStreams:
     """Streams that all play one prompt for ever, on a ticker whose clock the test moves."""
 
-    def __init__(self, wire: WireSettings, streams: int, keep: int = 1) -> None:
+    def __init__(self, wire: WireSettings, streams: int, keep: int = 1, *, dialled: bool = False) -> None:
         self.now = 0
         self._wake: Callable[[], None] = lambda: None
-        self.ticker = Ticker(self._alarm, lambda: self.now)
+        writes = MaskedWrites()
+        self.ticker = Ticker(self._alarm, lambda: self.now, writes=writes)
         self.transports = [RecordingTransport(keep) for _ in range(streams)]
         for transport in self.transports:
-            pacer = Pacer(self.ticker, Wire(wire), transport)
+            masked = MaskedTransport(cast("asyncio.WriteTransport", transport), writes)
+            pacer = Pacer(self.ticker, Wire(wire, dialled=dialled), masked if dialled else transport)
             pacer.play(Playlist(Repeated([PROMPT], None)))
             pacer.start()
 
@@ -103,9 +104,9 @@ class Counts:
         return self.trace
 
 
-async def counted(wire: WireSettings, streams: int) -> Counts:
+async def counted(wire: WireSettings, streams: int, *, dialled: bool = False) -> Counts:
     """What it takes to play for a while."""
-    many, counts = ManyStreams(wire, streams), Counts()
+    many, counts = ManyStreams(wire, streams, dialled=dialled), Counts()
     await many.begin()
     tracer, profiler = sys.gettrace(), sys.getprofile()
     try:
@@ -132,6 +133,14 @@ async def test_one_more_stream_costs_one_call_a_frame(wire: WireSettings) -> Non
     assert (more.python - few.python) / frames <= 2 * CHECKS + 0.1  # and where a prompt ends and begins again
     assert (more.c - few.c) / frames <= 1 + CHECKS + 0.1  # `next`, and the check of the send buffer
     assert (more.instructions - few.instructions) / frames <= 8 + 40 * CHECKS + 1
+
+
+async def test_one_more_dialled_stream_costs_few_calls_a_frame() -> None:
+    """One of Python, which keeps the frame. All else is C, or done once for all of them."""
+    wire = WIRES["sln"]
+    few, more = await counted(wire, 20, dialled=True), await counted(wire, 90, dialled=True)
+    frames = PTIMES * 70
+    assert (more.python - few.python) / frames <= 1 + 4 * CHECKS + 0.1
 
 
 @pytest.mark.parametrize("wire", WIRES.values(), ids=WIRES)

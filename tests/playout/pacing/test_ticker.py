@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from itertools import repeat
 from typing import cast
 
 import pytest
@@ -180,6 +181,36 @@ async def test_streams_are_checked_every_ten_frames(loop: VirtualLoop) -> None:
     await pass_time(loop, 2000)
     assert len(stream.ticks_at) == 100
     assert stream.checks == 10
+
+
+class Ledger:
+    """Notes when writes are held and released, and what streams do in between."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def hold(self) -> None:
+        self.notes.append("hold")
+
+    def release(self) -> None:
+        self.notes.append("release")
+
+
+@in_virtual_time
+async def test_writes_are_held_until_all_streams_of_a_slot_have_written_and_released_before_they_are_checked(
+    loop: VirtualLoop,
+) -> None:
+    class Noting(RecordingStream):
+        def check_send_buffer(self) -> None:
+            ledger.notes.append("check")
+
+    ledger = Ledger()
+    ticker = Ticker(partial(CallAtAlarm, loop), loop.clock, writes=ledger)
+    for name in ("a", "b"):
+        ticker.join(Noting(loop), map(ledger.notes.append, repeat(name)))
+    await pass_time(loop, 190)
+    tick = ["hold", "a", "b", "release"]
+    assert ledger.notes == 9 * tick + [*tick, "check", "check"]
 
 
 @in_virtual_time
