@@ -40,7 +40,7 @@ from mediaserver.support.metrics import Metrics
 from mediaserver.support.spread_calls import SpreadCalls
 from mediaserver.support.timers import Timers
 from mediaserver.transport.frame_poller import FramePoller
-from mediaserver.transport.masking import MaskedWrites
+from mediaserver.transport.held_writes import HeldWrites
 
 # The most handlers that are ended in one turn of the event loop. With each ends a stream, whose summary, log line
 # and last event take 0.25 ms.
@@ -60,8 +60,8 @@ class Engine:
         self.configuration = Configuration.build(settings, where, problems)
         self.reloads = Reloads()
         self.metrics = Metrics()
-        self.masked_writes = MaskedWrites()
-        self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()), writes=self.masked_writes)
+        self.held_writes = HeldWrites()
+        self.ticker = Ticker(partial(system_alarm, asyncio.get_running_loop()), writes=self.held_writes)
         self.frame_gatherer = FrameGatherer(self.ticker)
         self.frame_poller = FramePoller(self.ticker, self.frame_gatherer.deliver_polled)
         self.handler_ends = SpreadCalls(_ENDS_PER_TURN)

@@ -144,7 +144,9 @@ class Server:
         """Listen for WebSockets and for AudioSocket; ConfigError names all ports that cannot be listened on."""
         configuration, connections = self.engine.configuration, self.endpoint.connections
         limits = configuration.settings.server
-        factory = TlsHandshakeFactory(connections, self.tls.context) if self.tls is not None else connections
+        factory: Callable[[], asyncio.Protocol] = connections
+        if self.tls is not None:
+            factory = TlsHandshakeFactory(connections, self.tls.context, self.engine.held_writes)
         listener = Listener(factory, lambda: connections.has_room)
         self._listeners.append(listener)
         problems: list[str] = []

@@ -1,18 +1,11 @@
-"""Masks WebSocket frames as a client must send them, each with a fresh random key (RFC 6455, section 5.3).
+"""Masks WebSocket frames as a client must send them, each with a fresh random key (RFC 6455, section 5.3)."""
 
-The frames that many streams send in one tick are masked together, before the first of them is written. That takes
-less than half of the time of masking each one for itself. It also keeps the caches warm: between two system calls,
-Python's code for one frame takes several times as long as in a loop of its own.
-"""
-
-import asyncio
 import functools
 import os
 from collections.abc import Callable, Sequence
 from itertools import chain
 
 import numpy as np
-import structlog
 
 from mediaserver.support.aiohttp_adapter import mask_payload
 from mediaserver.wire.websocket import MASK_BYTES, masked_header
@@ -20,8 +13,6 @@ from mediaserver.wire.websocket import MASK_BYTES, masked_header
 _HEADER_SIZES = {126: 4, 127: 10}  # size of an unmasked frame's header, by its second byte; 2 for any other
 _KEYS_AT_ONCE = 256  # a system call for each key would cost more than masking
 _FEW = 16  # fewer frames than these are masked faster one by one
-
-log = structlog.get_logger()
 
 
 def _random_keys() -> list[bytes]:
@@ -77,62 +68,3 @@ def _mask_alike(frames: Sequence[bytes]) -> Sequence[bytes]:
     np.bitwise_xor(plain[:, start:], repeated, out=masked[:, start + MASK_BYTES :])
     data, step = masked.tobytes(), size + MASK_BYTES
     return [data[at : at + step] for at in range(0, len(data), step)]
-
-
-class MaskedWrites:
-    """Masks and writes what streams send on all connections that this server has dialled.
-
-    From `hold` to `release`, their transports keep frames in `kept`. `release` masks these together, and writes
-    them in the order in which they came.
-    """
-
-    def __init__(self) -> None:
-        self.held = False  # whether frames are to be kept
-        self.kept: list[tuple[asyncio.WriteTransport, bytes]] = []
-
-    def hold(self) -> None:
-        """Keep frames from now on, until `release`."""
-        self.held = True
-
-    def release(self) -> None:
-        """Mask and write all frames that are kept. It does not raise."""
-        self.held = False
-        if not self.kept:
-            return
-        kept, self.kept = self.kept, []
-        for (transport, _), masked in zip(kept, mask_together([frame for _, frame in kept]), strict=True):
-            try:
-                transport.write(masked)
-            except Exception:  # a fault of one connection must not stop the others
-                log.exception("write failed")
-                transport.abort()
-
-
-class MaskedTransport:
-    """The transport of a connection that this server has dialled, as a pacer uses it. It takes unmasked frames."""
-
-    __slots__ = ("_transport", "_writes")
-
-    def __init__(self, transport: asyncio.WriteTransport, writes: MaskedWrites) -> None:
-        self._transport, self._writes = transport, writes
-
-    def write(self, data: bytes) -> None:
-        """Send a whole unmasked frame, or keep it until all streams of the tick have made theirs.
-
-        ConnectionResetError if the connection is closed or closing, so that the frame does not count as sent.
-        """
-        if self._transport.is_closing():
-            raise ConnectionResetError("the connection is closing")
-        writes = self._writes
-        if writes.held:
-            writes.kept.append((self._transport, data))
-        else:
-            self._transport.write(mask_with_random_key(data))
-
-    def get_write_buffer_size(self) -> int:
-        """How many bytes wait in the transport's buffer, because the peer has not read them."""
-        return self._transport.get_write_buffer_size()
-
-    def is_closing(self) -> bool:
-        """Whether the connection is closed or closing."""
-        return self._transport.is_closing()

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from mediaserver.transport.held_writes import HeldWrites
 from mediaserver.transport.unread import read_unread
 
 _READ_BYTES = 64 * 1024  # the most bytes that are decrypted at a time
@@ -22,7 +23,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     `on_handshake` is called once, when the handshake is over: with None, or with the error that has ended it. The
     error is no SSLError if the connection was lost. After a handshake that succeeds, it must set the protocol.
     Nothing may be written before. The context must not allow renegotiation, because nothing can be written during
-    one.
+    one. What is written is encrypted at once, and sent when `writes` releases it.
     """
 
     __slots__ = (
@@ -34,6 +35,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         "_shutdown_timer",
         "_ssl",
         "_transport",
+        "_writes",
     )
 
     def __init__(
@@ -41,8 +43,9 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         transport: asyncio.Transport,
         context: ssl.SSLContext,
         on_handshake: Callable[["TlsTransport", OSError | None], None],
+        writes: HeldWrites | None = None,
     ) -> None:
-        self._transport = transport
+        self._transport, self._writes = transport, writes
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()  # encrypted bytes from and to the peer
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._on_handshake: Callable[[TlsTransport, OSError | None], None] | None = on_handshake
@@ -89,14 +92,14 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         try:
             self._ssl.do_handshake()
         except ssl.SSLWantReadError:
-            self._send()
+            self.flush()
         except ssl.SSLError as error:
             self._closing = True
-            self._send()  # the alert that tells the peer why
+            self.flush()  # the alert that tells the peer why
             self._transport.close()
             self._end_handshake(error)
         else:
-            self._send()
+            self.flush()
             self._end_handshake(None)
             return True
         return False
@@ -119,7 +122,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             pass
         except ssl.SSLError:  # the peer breaks the protocol, or answers our close_notify
             over = True
-        self._send()
+        self.flush()
         if self._closing:
             if over:
                 self._transport.close()
@@ -128,10 +131,6 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self._protocol.data_received(b"".join(decrypted))
         if over:
             self.close()
-
-    def _send(self) -> None:
-        if self._outgoing.pending:
-            self._transport.write(self._outgoing.read())
 
     # -- the transport of the protocol ---------------------------------------------------------------------------
 
@@ -144,6 +143,14 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         except ssl.SSLError:  # the peer has broken the protocol
             self.abort()
         else:
+            if self._writes is not None and self._writes.held:
+                self._writes.encrypting.append(self)
+            else:
+                self._transport.write(self._outgoing.read())
+
+    def flush(self) -> None:
+        """Send what is encrypted, if anything is."""
+        if self._outgoing.pending:
             self._transport.write(self._outgoing.read())
 
     def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
@@ -165,13 +172,13 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         try:
             self._ssl.unwrap()
         except ssl.SSLWantReadError:
-            self._send()
+            self.flush()
             self._transport.resume_reading()
             self._shutdown_timer = asyncio.get_running_loop().call_later(_SHUTDOWN_TIMEOUT, self._transport.abort)
         except ssl.SSLError:
             self._transport.close()
         else:
-            self._send()
+            self.flush()
             self._transport.close()
 
     def abort(self) -> None:

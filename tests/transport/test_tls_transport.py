@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trustme
 
+from mediaserver.transport.held_writes import HeldWrites
 from mediaserver.transport.tls_transport import TlsTransport
 from tests.transport.fake_transport import FakeTransport
 from tests.virtual import VirtualLoop, in_virtual_time
@@ -87,7 +88,8 @@ class Connection:
         self.piece, self.tcp, self.heard, self.outcomes = piece, Tcp(), Heard(), list[Outcome]()
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.peer = context.wrap_bio(self.incoming, self.outgoing, server_hostname="here")
-        self.transport = TlsTransport(self.tcp, server, self.on_handshake)
+        self.writes = HeldWrites()
+        self.transport = TlsTransport(self.tcp, server, self.on_handshake, self.writes)
 
     def on_handshake(self, transport: TlsTransport, error: Outcome) -> None:
         assert transport is self.transport
@@ -152,6 +154,23 @@ async def test_every_byte_arrives_in_order_in_both_directions(
     connection.transport.writelines([b"one", bytearray(b"two"), memoryview(b"three")])
     assert connection.listen(11) == b"onetwothree"
     assert connection.heard.calls == []
+
+
+@in_virtual_time
+async def test_what_is_written_while_writes_are_held_is_sent_at_the_release(loop: VirtualLoop) -> None:
+    connection = Connection().shake_hands()
+    connection.exchange()  # the session tickets that follow the handshake
+    connection.writes.hold()
+    for part in (b"one", b"two"):
+        connection.transport.write(part)
+    assert connection.tcp.written == b""
+    connection.writes.release()
+    assert connection.listen(6) == b"onetwo"
+    connection.writes.hold()
+    connection.transport.write(b"last")
+    connection.transport.close()  # tells the peer that TLS is over, after all that was written
+    connection.writes.release()
+    assert connection.listen(4) == b"last"
 
 
 @in_virtual_time

@@ -43,14 +43,14 @@ class PacedStream(Protocol):
         """Check whether the peer reads fast enough, and pause the stream if it does not."""
 
 
-class HeldWrites(Protocol):
-    """Keeps what streams write, and writes it together."""
+class WriteHold(Protocol):
+    """Holds what streams write, and writes it together."""
 
     def hold(self) -> None:
-        """Keep what is written from now on."""
+        """Hold what is written from now on."""
 
     def release(self) -> None:
-        """Write all that is kept. It must not raise."""
+        """Write all that is held. It must not raise."""
 
 
 class Slot:
@@ -114,7 +114,7 @@ class Moment:
 class Ticker:
     """The wheel of moments, and the alarm that turns it. `clock` gives monotonic nanoseconds.
 
-    What the streams of a slot write is kept by `writes`, if that is given, until all of them have written.
+    What the streams of a slot write is held by `writes`, if that is given, until all of them have written.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Ticker:
         make_alarm: Callable[[Callable[[], None]], Alarm],
         clock: Callable[[], int] = time.monotonic_ns,
         slots: int = 20,
-        writes: HeldWrites | None = None,
+        writes: WriteHold | None = None,
     ) -> None:
         self._clock, self._writes = clock, writes
         self._wheel = [Moment() for _ in range(slots)]

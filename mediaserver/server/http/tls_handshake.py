@@ -11,6 +11,7 @@ from typing import cast
 
 from mediaserver.errors import RefusalReason, RefusedError
 from mediaserver.server.http.connections import Connections
+from mediaserver.transport.held_writes import HeldWrites
 from mediaserver.transport.tls_transport import TlsTransport
 
 
@@ -21,8 +22,10 @@ class TlsHandshakeFactory:
     their turns in between.
     """
 
-    def __init__(self, connections: Connections, context: ssl.SSLContext) -> None:
-        self.connections, self.context = connections, context
+    def __init__(
+        self, connections: Connections, context: ssl.SSLContext, writes: HeldWrites | None = None
+    ) -> None:
+        self.connections, self.context, self.writes = connections, context, writes
         self._queue: deque[TlsHandshake] = deque()
 
     def __call__(self) -> "TlsHandshake":
@@ -81,7 +84,7 @@ class TlsHandshake(asyncio.Protocol):
     def start(self) -> None:
         """Start the handshake, unless the connection was rejected meanwhile."""
         if self._transport is not None and not self._transport.is_closing():
-            tls = TlsTransport(self._transport, self._factory.context, self._on_handshake)
+            tls = TlsTransport(self._transport, self._factory.context, self._on_handshake, self._factory.writes)
             self._transport.resume_reading()
             tls.data_received(self._first)
 

@@ -17,7 +17,7 @@ from mediaserver.playout.pacing.pacer import Pacer
 from mediaserver.playout.pacing.ticker import PTIME_NS, Ticker
 from mediaserver.playout.sources.playlist import Playlist, Repeated
 from mediaserver.playout.sources.source import Clip
-from mediaserver.transport.masking import MaskedTransport, MaskedWrites
+from mediaserver.transport.held_writes import HeldWrites, MaskedTransport
 from mediaserver.wire.encapsulation import Encapsulation, Framing, WireSettings
 from mediaserver.wire.wire import Wire
 
@@ -61,7 +61,7 @@ class ManyStreams:
     def __init__(self, wire: WireSettings, streams: int, keep: int = 1, *, dialled: bool = False) -> None:
         self.now = 0
         self._wake: Callable[[], None] = lambda: None
-        writes = MaskedWrites()
+        writes = HeldWrites()
         self.ticker = Ticker(self._alarm, lambda: self.now, writes=writes)
         self.transports = [RecordingTransport(keep) for _ in range(streams)]
         for transport in self.transports:
