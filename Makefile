@@ -113,7 +113,7 @@ bench: $(VENV)/.bench  ## what pacing costs, beside servers in Python and Go, in
 bench-quick: $(VENV)/.bench  ## the same in two minutes, only printed
 	$(BIN)/python -m benchmarks.pacing --quick $(ARGS)
 
-bench-scenarios: $(VENV)/.bench  ## what crowds, reloads, starts and time do to it: ARGS='idle crowd hangups detectors console replace speech start drift memory'
+bench-scenarios: $(VENV)/.bench  ## what crowds, reloads, starts and time do to it: ARGS='idle crowd hangups detectors hold-up console replace speech start drift memory'
 	$(BIN)/python -m benchmarks.scenarios $(ARGS)
 
 bench-inbound: $(VENV)/.bench  ## what a frame costs that is received as well, beside the same servers: 13 minutes; ARGS=--write writes it down

@@ -25,6 +25,7 @@ from .crowd import crowd
 from .detectors import detectors
 from .drift import drift
 from .hangups import hangups
+from .hold_up import hold_up
 from .idle import idle
 from .memory import memory
 from .outcome import Outcome
@@ -43,6 +44,7 @@ def scenarios(minutes: float) -> Mapping[str, Callable[[Path], Outcome]]:
         "crowd": crowd,
         "hangups": hangups,
         "detectors": detectors,
+        "hold-up": hold_up,
         "console": console,
         "replace": replace,
         "speech": speech,

@@ -16,7 +16,7 @@ _QUIET = Plan(streams=500, seconds=1.0, excuse_every=EXCUSE_EVERY)
 _FIRST = replace(_QUIET, newcomers=2, newcomers_paths="/analyse,/menu", newcomers_say=PCM, newcomers_after=0.3)
 _ROUNDS = 3  # each with new servers, since there is only one first time in a process
 _OVER = 1.0  # ms
-_SETTINGS = """
+SETTINGS = """
 [defaults]
 framing = "pcm"
 [paths."/analyse"]
@@ -50,5 +50,5 @@ def _p99(report: Report) -> float:
 
 
 def _listen(folder: Path, plan: Plan) -> Report:
-    with playing_server(folder, _SETTINGS) as server:
+    with playing_server(folder, SETTINGS) as server:
         return listen(server.port, "/minute", server.pid, plan)

@@ -76,13 +76,15 @@ class MaskedTransport:
         self._transport, self._writes = transport, writes
 
     def write(self, data: bytes) -> None:
-        """Send a whole unmasked frame, or keep it until all streams of the tick have made theirs.
+        """Send a whole unmasked frame, or hold it until all streams of the tick have made theirs. b"" is no frame.
 
         ConnectionResetError if the connection is closed or closing, so that the frame does not count as sent.
         """
         if self._transport.is_closing():
             raise ConnectionResetError("the connection is closing")
         writes = self._writes
+        if not data:
+            return
         if writes.held:
             writes.unmasked.append((self._transport, data))
         else:

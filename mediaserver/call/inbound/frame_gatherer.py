@@ -66,7 +66,8 @@ class FrameGatherer:
         self._next[receiver] = delivered + ahead + 1
         if self._end_polls is None:
             self._end_polls = self._clock.add_poll(self._poll)
-        if ahead + 1 >= _MAX_FRAMES_OF_STREAM or len(rounds[0]) >= _STREAMS_PER_ROUND:
+        full = ahead + 1 >= _MAX_FRAMES_OF_STREAM or len(rounds[0]) >= _STREAMS_PER_ROUND
+        if full and not self._delivering:
             self._deliver_round()
         return True
 
