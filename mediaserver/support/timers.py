@@ -15,34 +15,42 @@ _RESOLUTION = 0.001  # seconds: timers of uvloop count in whole milliseconds, an
 class Timer:
     """Calls a function once, unless it is cancelled before."""
 
-    __slots__ = ("_arguments", "_callback", "_timers", "at")
+    __slots__ = ("_arguments", "_callback", "_fired", "_timers", "at")
 
     def __init__(
         self, timers: "Timers", at: float, callback: Callable[..., object], arguments: tuple[Any, ...]
     ) -> None:
         self.at = at  # when the timer fires, by the event loop's clock
-        self._callback: Callable[..., object] | None = callback  # None once the timer has fired or is cancelled
+        self._callback: Callable[..., object] | None = callback  # None once the timer is over
         self._timers, self._arguments = timers, arguments
+        self._fired = False
 
     def __lt__(self, other: "Timer") -> bool:
         return self.at < other.at
 
     @property
     def over(self) -> bool:
-        """Whether the timer has fired, or is cancelled."""
+        """Whether the function is called, or the timer is cancelled."""
         return self._callback is None
 
     def fire(self) -> None:
         """Have the event loop call the function, unless the timer is over."""
-        if (callback := self._callback) is not None:
-            asyncio.get_running_loop().call_soon(callback, *self._arguments)
-            self._callback, self._arguments = None, ()
+        if self._callback is not None:
+            self._fired = True
+            asyncio.get_running_loop().call_soon(self._call)
+
+    def _call(self) -> None:
+        callback, arguments = self._callback, self._arguments
+        self._callback, self._arguments = None, ()
+        if callback is not None:
+            callback(*arguments)
 
     def cancel(self) -> None:
-        """Never call the function. Cancelling a timer that is over has no effect."""
+        """Never call the function, even if the timer has fired. Cancelling a timer that is over has no effect."""
         if self._callback is not None:
             self._callback, self._arguments = None, ()
-            self._timers.on_cancelled()
+            if not self._fired:
+                self._timers.on_cancelled()
 
 
 class Timers:

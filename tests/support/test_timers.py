@@ -63,6 +63,27 @@ async def test_a_cancelled_timer_does_not_fire_and_the_last_one_leaves_nothing(l
 
 
 @in_virtual_time
+async def test_a_timer_may_be_cancelled_in_the_moment_in_which_it_fires(loop: VirtualLoop) -> None:
+    """One that sets itself anew would else go on for ever, and keep what it belongs to in memory."""
+    timers, fired = Timers(grid=0.02), list[str]()
+
+    def first() -> None:
+        fired.append("first")
+        second.cancel()
+        second.cancel()
+
+    timers.call_later(0.5, first)
+    second = timers.call_later(0.5, fired.append, "second")
+    timers.call_later(0.5, fired.append, "third")
+    kept = [timers.call_later(5, fired.append, "later") for _ in range(2)]
+    await asyncio.sleep(1)
+    assert (fired, len(timers)) == (["first", "third"], 2)
+    for timer in kept:
+        timer.cancel()
+    assert (len(timers), loop.waiting) == (0, [])
+
+
+@in_virtual_time
 async def test_cancelled_timers_do_not_pile_up(loop: VirtualLoop) -> None:
     timers = Timers()
     kept = timers.call_later(3600, print)

@@ -120,6 +120,7 @@ class InboundMonitor:
         self._timer.cancel()
 
     def _check(self) -> None:
+        self._timer = self._timers.call_later(_CHECK_INTERVAL, self._check)  # now: a report may stop the checks
         inbound, now = self._inbound, self._loop.time()
         samples, received = inbound.samples, inbound.received
         speed = (samples - self._samples) / SAMPLE_RATE / max(now - self._checked_at, 1e-3)
@@ -141,7 +142,6 @@ class InboundMonitor:
         if inbound.silent and decoded and now - self._audio_since >= _SILENCE_LIMIT:
             self._report_once(InboundProblem.DIGITAL_SILENCE)
         self._look()
-        self._timer = self._timers.call_later(_CHECK_INTERVAL, self._check)
 
     def _report_once(self, problem: InboundProblem) -> None:
         if problem not in self._reported:
