@@ -82,9 +82,9 @@ class MaskedTransport:
         """
         if self._transport.is_closing():
             raise ConnectionResetError("the connection is closing")
-        writes = self._writes
         if not data:
             return
+        writes = self._writes
         if writes.held:
             writes.unmasked.append((self._transport, data))
         else:

@@ -43,7 +43,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         transport: asyncio.Transport,
         context: ssl.SSLContext,
         on_handshake: Callable[["TlsTransport", OSError | None], None],
-        writes: HeldWrites | None = None,
+        writes: HeldWrites,
     ) -> None:
         self._transport, self._writes = transport, writes
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()  # encrypted bytes from and to the peer
@@ -143,7 +143,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         except ssl.SSLError:  # the peer has broken the protocol
             self.abort()
         else:
-            if self._writes is not None and self._writes.held:
+            if self._writes.held:
                 self._writes.encrypting.append(self)
             else:
                 self._transport.write(self._outgoing.read())

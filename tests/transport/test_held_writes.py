@@ -26,7 +26,7 @@ def test_held_frames_are_written_at_the_release_in_their_order() -> None:
     masked = [MaskedTransport(transport, writes) for transport in transports]
     masked[0].write(websocket.binary(b"at once"))
     assert transports[0].sent == [b"at once"]
-    masked[0].write(b"")  # what a longer frame of the peer's does not end with
+    masked[0].write(b"")  # no message: the peer's frame is longer, and not complete
     writes.hold()
     masked[0].write(b"")
     for number in (b"1", b"2", b"3"):

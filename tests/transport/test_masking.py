@@ -4,11 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediaserver.transport.masking import (
-    mask,
-    mask_together,
-    mask_with_random_key,
-)
+from mediaserver.transport.masking import mask, mask_together, mask_with_random_key
 from mediaserver.wire import websocket
 
 KEYS = st.binary(min_size=4, max_size=4)

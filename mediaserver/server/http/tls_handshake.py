@@ -22,9 +22,7 @@ class TlsHandshakeFactory:
     their turns in between.
     """
 
-    def __init__(
-        self, connections: Connections, context: ssl.SSLContext, writes: HeldWrites | None = None
-    ) -> None:
+    def __init__(self, connections: Connections, context: ssl.SSLContext, writes: HeldWrites) -> None:
         self.connections, self.context, self.writes = connections, context, writes
         self._queue: deque[TlsHandshake] = deque()
 

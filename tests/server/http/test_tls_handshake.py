@@ -20,6 +20,7 @@ from mediaserver.server.http.eviction import NO_ROOM
 from mediaserver.server.http.listener import AddressKeys, Listener
 from mediaserver.server.http.tls_handshake import TlsHandshakeFactory
 from mediaserver.support.metrics import Metrics
+from mediaserver.transport.held_writes import HeldWrites
 from tests.timing import PATIENCE, eventually
 
 REQUEST = b"GET /some HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -80,7 +81,7 @@ async def listening(handshake_timeout: float = 60.0) -> AsyncIterator[Port]:
     authority.issue_cert("127.0.0.1").configure_cert(ours)
     authority.configure_trust(client)
     connections = Connections(answer, lambda: ServerSettings(handshake_timeout=handshake_timeout), Metrics())
-    listener = Listener(TlsHandshakeFactory(connections, ours), lambda: connections.has_room)
+    listener = Listener(TlsHandshakeFactory(connections, ours, HeldWrites()), lambda: connections.has_room)
     port = await listener.open("127.0.0.1", 0, AddressKeys("server.host", "server.port"))
     try:
         yield Port(port, connections, client)
@@ -218,7 +219,7 @@ def test_at_most_one_tls_handshake_starts_in_a_turn_of_the_loop(event_loop_of: R
 
         count()
         async with listening() as port:
-            handshakes = TlsHandshakeFactory(port.connections, port.client)
+            handshakes = TlsHandshakeFactory(port.connections, port.client, HeldWrites())
             for _ in range(5):
                 handshakes.schedule(Handshake())  # type: ignore[arg-type]
             await eventually(lambda: len(started) == 5)
