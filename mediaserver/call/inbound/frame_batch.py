@@ -107,13 +107,24 @@ def deliver_frames(receivers: Sequence[Receiver], frames: Sequence[Audio]) -> No
 
 def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, concealed: Sequence[bool]) -> None:
     """Deliver a frame to each receiver; `samples` has shape (n, 160). No receiver may come twice."""
-    levels, keys = FrameLevels(samples), _search(receivers, samples)
-    fed, happened = _feed(receivers, samples, levels, keys)
+    levels = FrameLevels(samples)
+    keys: Mapping[int, Key] = {}
+    fed: Sequence[Sequence[SpeechDetector]] = [()] * len(receivers)
+    happened: Collection[int] = ()
+    if True in [receiver.searched for receiver in receivers]:
+        keys = _search(receivers, samples)
+        fed, happened = _feed(receivers, samples, levels, keys)
     called = [n for n, receiver in enumerate(receivers) if receiver.takes_all or n in happened]
     pcm = to_bytes(samples) if called else b""
     for n in called:
         receiver, start = receivers[n], n * FRAME_BYTES
         frame = pcm[start : start + FRAME_BYTES]
+        if receiver.only_pcm is not None and n not in happened:
+            try:
+                receiver.only_pcm(frame)
+            except SOURCE_FAULTS as error:  # one stream's fault must not reach the others
+                receiver.on_listener_error(error)
+            continue
         listeners = receiver.listeners if n in happened else receiver.constant_listeners
         digits, held = keys.get(n, _NO_KEY) if receiver.dtmf_row >= 0 else _NOT_SEARCHED
         if receiver.awaits_sound:

@@ -54,8 +54,8 @@ class FrameGatherer:
         Before an event that is not kept, all frames of its receiver are delivered. Frames are also delivered at
         once when there are too many.
         """
-        searched = receiver.speech_detectors or receiver.dtmf_row >= 0
-        if not (searched and isinstance(event, Audio) and len(event.pcm) == FRAME_BYTES) or receiver.awaits_sound:
+        searched = receiver.searched and not receiver.awaits_sound
+        if not (searched and isinstance(event, Audio) and len(event.pcm) == FRAME_BYTES):
             self.deliver(receiver)
             return False
         rounds, delivered = self._rounds, self._delivered

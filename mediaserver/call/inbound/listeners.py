@@ -35,7 +35,9 @@ class Listeners(ABC):
         "listeners",
         "listening",
         "meters",
+        "only_pcm",
         "pcm_listeners",
+        "searched",
         "speech_detectors",
         "takes_all",
     )
@@ -61,9 +63,11 @@ class Listeners(ABC):
         self.dtmf_row = -1
         self.speech_detectors: tuple[SpeechDetector, ...] = ()
         self.meters: tuple[StreamMeter, ...] = ()
+        self.searched = False  # whether there is any of these
         # The listeners that get every frame: neither the keypad nor those that have meters.
         self.constant_listeners: tuple[EventListener, ...] = ()
         self.takes_all = True  # whether listeners are called with every frame, whatever it holds
+        self.only_pcm: PcmListener | None = None  # what alone is called with a frame in which nothing happened
 
     @abstractmethod
     def deliver_gathered(self) -> None:
@@ -128,9 +132,12 @@ class Listeners(ABC):
         keypad = self.keypad = None if self._muted else self._keypad
         self.dtmf_row = keypad.detector.index if keypad is not None and keypad.detector is not None else -1
         self.speech_detectors, self.meters = ((), ()) if self._muted else (self._detectors, self._meters)
+        self.searched = bool(self.dtmf_row >= 0 or self.speech_detectors or self.meters)
         at_times = () if self._muted else (keypad.on_event if keypad is not None else None, *self._metered)
         self.constant_listeners = tuple(listener for listener in self.listeners if listener not in at_times)
         self.takes_all = bool(self.constant_listeners or self.pcm_listeners or self.awaits_sound)
+        alone = len(self.pcm_listeners) == 1 and not (self.constant_listeners or self.awaits_sound)
+        self.only_pcm = self.pcm_listeners[0] if alone else None
 
     @contextlib.contextmanager
     def listen(

@@ -9,11 +9,12 @@ import numpy as np
 
 from mediaserver.audio.detection.speech_detector import SpeechDetector
 from mediaserver.audio.level.levels import pcm_dbfs
-from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENCE, Samples, from_bytes, to_bytes
+from mediaserver.audio.pcm import FRAME_BYTES, SAMPLE_BYTES, SAMPLE_RATE, SILENCE, from_bytes, to_bytes
 from mediaserver.call.recording.disk import GATHER_TIME, DiskExecutor
 from mediaserver.call.recording.file_modes import DEFAULT_MODES, FileModes
 from mediaserver.call.recording.states import Progress, Recording, StopReason
 from mediaserver.call.recording.tracks import Tracks
+from mediaserver.call.recording.trimming import KEPT_SILENCE, end_of_sound
 from mediaserver.call.recording.wav_writer import WavFile, ensure_within
 from mediaserver.errors import error_text
 from mediaserver.wire.encapsulation import Encoding
@@ -23,9 +24,7 @@ _FLUSH_INTERVAL = 1.0 - GATHER_TIME  # the most seconds between two writes: a ki
 _FLUSH_GRID = 0.05  # seconds: all recordings write at multiples of it, so that one thread writes for many
 _JITTER_ALLOWANCE = 1.0  # seconds by which a limit is extended, for audio that the network may have delayed
 _TIMER_ROUNDING = 1e-6  # seconds by which a timer may be early, because sums of times are rounded
-_SILENCE_PEAK = 180  # amplitude (-45 dBFS) up to which samples at the end are trimmed as silence
 _LOOK_BYTES = SAMPLE_RATE // 10 * SAMPLE_BYTES  # bytes (100 ms) of each write of which the level is measured
-_KEPT_SILENCE = SAMPLE_RATE // 5  # number of silent samples that trimming leaves at the end
 
 
 def _ignore(recording: Recording) -> None:
@@ -61,7 +60,7 @@ class Recorder:
         self._on_result, self._reported, self._modes = on_result, False, modes
         self._max_samples = round(max_duration * SAMPLE_RATE) if max_duration is not None else None
         self.stereo = stereo  # whether what is sent is recorded as well
-        self._mono = bytearray()  # received audio that is not yet written
+        self._frames: list[bytes] = []  # received audio of a mono recording that is not yet written
         self._tracks = Tracks() if stereo else None
         self._channels, self._disk = 2 if stereo else 1, DiskExecutor()
         self._file: WavFile | None = None
@@ -76,8 +75,9 @@ class Recorder:
         self.detector = SpeechDetector() if max_silence is not None else None
         self._max_duration, self._max_silence, self._dtmf_active = max_duration, max_silence, dtmf_active
         self._last_voice_at = self._began = clock()
-        self._check_at, self._check_bytes = 0.0, 0.0  # the time, and bytes of unwritten audio, to check limits at
+        self._check_at, self._check_bytes = 0.0, 0.0  # the time, or bytes of audio to come, to check limits at
         self._last_audio_at = self._began - _JITTER_ALLOWANCE  # so no limit is extended before audio comes
+        self._as_it_comes = False  # whether nothing is to be done with received audio but to keep it
 
     @property
     def progress(self) -> Progress:
@@ -105,8 +105,12 @@ class Recorder:
 
     def push_pcm(self, pcm: bytes) -> None:
         """Record received audio."""
-        if self._stopped:
-            return
+        if self._as_it_comes:
+            self._frames.append(pcm)
+        elif not self._stopped:
+            self._push_checked(pcm)
+
+    def _push_checked(self, pcm: bytes) -> None:
         self._last_audio_at = now = self._clock()
         if now < self._silent_until:
             pcm = bytes(len(pcm))
@@ -115,8 +119,9 @@ class Recorder:
         elif self._tracks is not None:
             self._tracks.inbound.push(pcm, now - self._began)
         else:
-            self._mono += pcm
-        if now >= self._check_at or self._unwritten_bytes >= self._check_bytes:
+            self._frames.append(pcm)
+        self._check_bytes -= len(pcm)
+        if now >= self._check_at or self._check_bytes <= 0:
             self._check_limits()
 
     def on_frame_sent(self, encoding: Encoding, item: bytes) -> None:
@@ -133,11 +138,12 @@ class Recorder:
     def pause(self, paused: bool, silent_until: float) -> None:
         """Record silence from now on, or audio again: what was sent at once, what was received from a time on."""
         self._paused, self._silent_until = paused, silent_until
+        self._plan_check()
 
     def stop(self, reason: StopReason) -> None:
         """End the recording. Only the first call has an effect."""
         if not self._stopped:
-            self._reason, self._stopped = reason, True
+            self._reason, self._stopped, self._as_it_comes = reason, True, False
             self._disk.hurry()
             self._wake_up.set()
 
@@ -189,7 +195,7 @@ class Recorder:
         if not self._error:
             self._samples += self._unwritten_bytes // SAMPLE_BYTES
             self._error, self._tracks = why, None
-            self._mono.clear()
+            self._frames.clear()
             self._plan_check()
 
     @property
@@ -214,14 +220,14 @@ class Recorder:
             return
         self.levels = [pcm_dbfs(channel[-_LOOK_BYTES:]) for channel in channels]
         tracks = [from_bytes(channel) for channel in channels]
-        if self._trim_silence and (end := max(map(_end_of_loudness, tracks))):
+        if self._trim_silence and (end := max(map(end_of_sound, tracks))):
             self._loud_until = self._file.samples + end
         self._file.append(to_bytes(np.column_stack(tracks)) if len(tracks) > 1 else channels[0])
 
     def _close_file(self) -> None:
         if self._file is not None and not self._file_closed:
             self._file_closed = True
-            self._file.close(self._loud_until + _KEPT_SILENCE if self._trim_silence else None)
+            self._file.close(self._loud_until + KEPT_SILENCE if self._trim_silence else None)
 
     # -- limits --------------------------------------------------------------------------------------------------
 
@@ -232,7 +238,7 @@ class Recorder:
     @property
     def _unwritten_bytes(self) -> int:
         """Bytes of received audio that are not written yet."""
-        return len(self._mono) if self._tracks is None else len(self._tracks.inbound)
+        return sum(map(len, self._frames)) if self._tracks is None else len(self._tracks.inbound)
 
     async def _wait_until_due(self) -> None:
         due = min(
@@ -270,28 +276,24 @@ class Recorder:
         self._plan_check()
 
     def _plan_check(self) -> None:
-        """Note the time, and the number of unwritten bytes, before which the recording can reach no limit."""
+        """Note what received audio needs, and the time, or the bytes to come, until it may reach a limit."""
         limits = [self._began + self._max_duration] if self._max_duration is not None else []
         limits += [self._last_voice_at + self._max_silence] if self._max_silence is not None else []
         self._check_at = min(limits, default=math.inf) - _TIMER_ROUNDING
         self._check_bytes = math.inf
-        if self._max_samples is not None:  # after a failure no unwritten audio is kept, so every frame is checked
-            self._check_bytes = 0 if self._error else (self._max_samples - self._samples) * SAMPLE_BYTES
+        if self._max_samples is not None:
+            self._check_bytes = (self._max_samples - self._samples) * SAMPLE_BYTES - self._unwritten_bytes
+        more = self._stopped or self._error or self._tracks is not None or limits
+        self._as_it_comes = not more and self._clock() >= self._silent_until
 
     def _take_unwritten(self, last: bool) -> list[bytes]:
         """Remove and return the PCM that is to be written now: one channel, or two of the same length."""
         limit = (self._max_samples - self._samples) * SAMPLE_BYTES if self._max_samples is not None else None
         if self._tracks is None:
-            channels = [bytes(self._mono[:limit])]
-            self._mono.clear()
+            channels = [b"".join(self._frames)[:limit]]
+            self._frames.clear()
         else:
             channels = list(self._tracks.read(self._elapsed, last, limit))
         self._samples += len(channels[0]) // SAMPLE_BYTES
         self._plan_check()
         return channels
-
-
-def _end_of_loudness(samples: Samples) -> int:
-    """The index after the last sample that is not silence; 0 if all samples are silence."""
-    loud = np.flatnonzero((samples > _SILENCE_PEAK) | (samples < -_SILENCE_PEAK))
-    return int(loud[-1]) + 1 if len(loud) else 0

@@ -446,6 +446,13 @@ def recorder(tmp_path: Path, **options) -> Recorder:
     return Recorder(tmp_path / "a.wav", clock=asyncio.get_running_loop().time, **plain | options)
 
 
+def keeps(recording: Recorder, pcm: bytes) -> bool:
+    """Whether a recording keeps PCM that it is given."""
+    before = sys.getrefcount(pcm)
+    recording.push_pcm(pcm)
+    return sys.getrefcount(pcm) > before
+
+
 @pytest.mark.parametrize(("peak", "loud"), [(180, 0), (181, 16_001), (-181, 16_001)])
 @in_virtual_time
 async def test_what_is_quieter_than_45_dbfs_is_trimmed_as_silence(
@@ -519,6 +526,48 @@ async def test_the_first_reason_to_stop_stands_and_nothing_is_taken_after_it(
     done = await recording.close()
     assert (done.reason, done.seconds, loop.time()) == ("digit", 0.02, 0.0)
     assert done.as_dict() == {"file": str(tmp_path / "a.wav"), "seconds": 0.02, "reason": "digit", "error": ""}
+
+
+@in_virtual_time
+async def test_nothing_is_taken_after_a_stop_that_comes_later(loop: VirtualLoop, tmp_path: Path) -> None:
+    recording = recorder(tmp_path)
+    running = asyncio.create_task(recording.run())
+    await asyncio.sleep(1.5)
+    recording.push_pcm(PCM[:320])
+    recording.stop(StopReason.REQUESTED)
+    recording.push_pcm(PCM)
+    await running
+    assert (await recording.close()).seconds == 0.02
+    assert not keeps(recording, PCM[:320])
+
+
+@in_virtual_time
+async def test_nothing_is_kept_after_a_failure(loop: VirtualLoop, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    recording = recorder(tmp_path / "file")
+    running = asyncio.create_task(recording.run())
+    assert keeps(recording, PCM[:320])
+    await asyncio.sleep(0.1)
+    assert recording.progress.error == "File exists"
+    assert not keeps(recording, PCM[:320])
+    recording.stop(StopReason.DIGIT)
+    await running
+
+
+@in_virtual_time
+async def test_audio_that_comes_faster_than_it_was_said_ends_it_at_once(loop: VirtualLoop, tmp_path: Path) -> None:
+    """A limit is one of the audio, also in mid-way between two writes."""
+    for at in (0.0, 1.3):
+        recording = recorder(tmp_path, max_duration=2.0)
+        running, began = asyncio.create_task(recording.run()), loop.time()
+        await asyncio.sleep(at)
+        for _ in range(100):
+            assert not running.done()
+            recording.push_pcm(PCM[:320])
+        await running
+        assert loop.time() == pytest.approx(began + at)
+        done = await recording.close()
+        assert (done.reason, done.seconds) == ("max-duration", 2.0)
 
 
 @in_virtual_time
@@ -679,10 +728,11 @@ async def test_paused_recordings_have_silence_of_both_sides(
     assert told == [("recording.paused", {"by": "agent"}), ("recording.resumed", {"by": ""})]
 
 
+@pytest.mark.parametrize("limits", [(1.6, 0.4), (None, None)], ids=["limited", "unlimited"])
 @pytest.mark.parametrize("searched", [False, True])
 @in_virtual_time
 async def test_a_pause_begins_after_what_has_come_and_covers_what_is_on_its_way(
-    loop: VirtualLoop, tmp_path: Path, searched: bool
+    loop: VirtualLoop, tmp_path: Path, searched: bool, limits: tuple[float | None, float | None]
 ) -> None:
     """Frames that are searched for keys are delivered up to 20 ms later, together with those of other calls."""
     caller = Caller(loop, library_of())
@@ -693,13 +743,15 @@ async def test_a_pause_begins_after_what_has_come_and_covers_what_is_on_its_way(
     async def run(call: Call) -> None:
         loop.call_later(0.415, call.pause_recording)
         loop.call_later(1.015, call.pause_recording, False)
-        recording = asyncio.create_task(call.record(tmp_path / "a.wav", max_duration=1.6, finish_on=key))
-        await asyncio.sleep(1.02)
-        await call.record(tmp_path / "later.wav", max_duration=0.4, finish_on=key)
-        await recording
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(call.record(tmp_path / "a.wav", max_duration=limits[0], finish_on=key))
+            await asyncio.sleep(1.02)
+            tasks.create_task(call.record(tmp_path / "later.wav", max_duration=limits[1], finish_on=key))
 
     await caller.call(run, 2000)
     first, later = (read_wav(tmp_path / name).reshape(-1, 160)[:, 0].tolist() for name in ("a.wav", "later.wav"))
     resumed = 63  # the first frame that is delivered 250 ms after the end of the pause
-    assert first == [*range(1000, 1021), *[0] * (resumed - 21), *range(1000 + resumed, 1080)]
-    assert later == [0 if n < resumed else 1000 + n for n in range(51, 71)]
+    ends = (1080, 1071) if limits[0] else (1000 + 51 + len(later),) * 2
+    assert ends[0] >= 1071
+    assert first == [*range(1000, 1021), *[0] * (resumed - 21), *range(1000 + resumed, ends[0])]
+    assert later == [0 if n < 1000 + resumed else n for n in range(1051, ends[1])]
