@@ -5,9 +5,8 @@ what is done with the audio. So a connection whose peer sends whole frames of on
 message, is polled: once in each ptime (20 ms), at a moment at which streams send anyway. The poller then reads the
 socket itself, so that the event loop does not wake up for every frame. A frame waits up to 20 ms for this moment.
 
-The event loop reads the socket of a connection over TLS, whose TLS decrypts, and of a connection that this server
-has dialled: the platform may relay a call without pacing, and end it at once without a close frame. There, whole
-frames are kept as they are until the poll.
+The event loop reads the socket of a connection over TLS, whose TLS decrypts. There, whole frames are kept as they
+are until the poll.
 
 The first frames of a connection are kept so as well: of many connections that begin at once, or after a hold-up,
 they are worked on together.
@@ -28,8 +27,9 @@ from mediaserver.wire import websocket
 _FRAMES_PER_POLL = 3
 # The number of polls in a row that each read `_FRAMES_PER_POLL` frames, after which the event loop reads the
 # connection again, and ends the stream if its peer exceeds `server.max_message_rate`. A network that was only held
-# up has delivered all waiting frames by then.
-_MAX_FULL_POLLS = 50
+# up has delivered all waiting frames by then. A server that was dialled may relay a call without pacing, and end
+# it at once: the event loop reads its burst as soon as one is seen.
+_MAX_FULL_POLLS_OF_CLIENT, _MAX_FULL_POLLS_OF_SERVER = 50, 1
 # The least and the most bytes of payload in a polled message. Within these limits, the WebSocket header always has
 # the same length, and the largest frame, 20 ms at 48 kHz, fits.
 _MIN_PAYLOAD, _MAX_PAYLOAD = 126, 2048
@@ -71,6 +71,7 @@ class FrameReader(Generic[Sink]):
         "_group",
         "_kept",
         "_masked",
+        "_most_full",
         "_poller",
         "_receive",
         "_take_pong",
@@ -97,7 +98,8 @@ class FrameReader(Generic[Sink]):
         self._poller, self._transport, self._frame_size = poller, transport, frame_size
         self.sink, self._receive, self._take_pong, self._masked = sink, receive, take_pong, masked
         self._group: _Group[Sink] | None = None
-        self._fd = _pollable_fd(transport) if masked else -1
+        self._fd = _pollable_fd(transport)
+        self._most_full = _MAX_FULL_POLLS_OF_CLIENT if masked else _MAX_FULL_POLLS_OF_SERVER
         self.fd = -1  # what the next poll reads: this socket, or, if -1, what is kept
         self._kept = b""  # whole frames that the event loop has read
         self._full = 0  # number of polls in a row that took as many frames as a poll may take
@@ -175,7 +177,7 @@ class FrameReader(Generic[Sink]):
         frames = self._split(data)
         if frames is not None:
             self._full = self._full + 1 if len(frames) == _FRAMES_PER_POLL else 0
-            if self._full < _MAX_FULL_POLLS:
+            if self._full < self._most_full:
                 return frames
         self.stop()
         if data:

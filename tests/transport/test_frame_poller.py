@@ -23,9 +23,10 @@ FRAME = 320  # bytes of payload in a frame's message
 _BINARY, _TEXT, _CLOSE, _PING, _PONG = 2, 1, 8, 9, 10
 
 
-# Who has dialled whom, and whether TLS is spoken. Of the first kind alone, the poller reads the socket.
-KINDS = ["served", "served by TLS", "dialled"]
+# Who has dialled whom, and whether the event loop reads the socket, as it must over TLS.
+KINDS = ["served", "dialled", "served by TLS", "dialled by TLS"]
 every_kind = pytest.mark.parametrize("kind", KINDS)
+of_servers = pytest.mark.parametrize("kind", ["dialled", "dialled by TLS"])
 
 
 def frame(opcode: int, payload: bytes, key: bytes | None, *, final: bool = True) -> bytes:
@@ -119,11 +120,11 @@ async def peers(kind: str, count: int = 1) -> AsyncIterator[list[Peer]]:
         near, far = socket.socketpair()
         near.setblocking(False)
         transport, _ = await loop.create_connection(asyncio.Protocol, sock=near)
-        is_client = kind == "dialled"
+        is_client = kind.startswith("dialled")
         connection, sink = WebSocketConnection(transport, 65_536, is_client=is_client), Sink()
         connection.poll_frames(poller, sink, lambda: FRAME)
         assert connection._frames is not None
-        assert connection._frames._fd == (-1 if is_client else near.fileno())
+        assert connection._frames._fd == near.fileno()
         if kind.endswith("TLS"):
             connection._frames._fd = -1
         made.append(Peer(far, connection, sink, masks=not is_client))
@@ -274,8 +275,9 @@ async def test_the_end_of_a_polled_connection_is_seen(kind: str, reset: bool) ->
         assert peer.connection.transport.is_closing()
 
 
-async def test_what_the_kernel_holds_of_a_connection_that_our_write_finds_broken_is_still_read() -> None:
-    async with peers("served") as (peer,):
+@pytest.mark.parametrize("kind", ["served", "dialled"])
+async def test_what_the_kernel_holds_of_a_connection_that_our_write_finds_broken_is_still_read(kind: str) -> None:
+    async with peers(kind) as (peer,):
         peer.send(peer.frame(_BINARY, numbered(0)))
         await eventually(lambda: peer.polled)
         numbers = range(1, 30)
@@ -343,7 +345,7 @@ async def test_a_pong_among_frames_is_counted_and_does_not_interrupt_the_polls(k
         peer.send(peer.frame(_BINARY, numbered(0)))
         await eventually(lambda: peer.polled)
         assert peer.connection._parser is not None
-        parsed, payload = peer.connection._parser.received, b"123456" if kind == "dialled" else b""
+        parsed, payload = peer.connection._parser.received, b"123456" if kind.startswith("dialled") else b""
         pong = peer.frame(_PONG, payload)
         expected, number = [numbered(0)], 1
         for before, behind in ((1, 1), (2, 0), (0, 2), (0, 0), (1, 0)):
@@ -363,8 +365,9 @@ async def test_a_pong_among_frames_is_counted_and_does_not_interrupt_the_polls(k
         assert peer.connection._parser.received == parsed
 
 
-async def test_only_the_pong_with_the_ping_s_payload_counts_and_only_once() -> None:
-    async with peers("dialled") as (peer,):
+@of_servers
+async def test_only_the_pong_with_the_ping_s_payload_counts_and_only_once(kind: str) -> None:
+    async with peers(kind) as (peer,):
         peer.send(peer.frame(_BINARY, numbered(0)))
         await eventually(lambda: peer.polled)
         peer.connection.ping(b"100")
@@ -379,9 +382,10 @@ async def test_only_the_pong_with_the_ping_s_payload_counts_and_only_once() -> N
         assert peer.sink.payloads == [numbered(0), numbered(1), numbered(2)]
 
 
+@of_servers
 @pytest.mark.parametrize("before", [0, 1])
-async def test_a_server_that_masks_its_frames_breaks_the_protocol(before: int) -> None:
-    async with peers("dialled") as (peer,):
+async def test_a_server_that_masks_its_frames_breaks_the_protocol(kind: str, before: int) -> None:
+    async with peers(kind) as (peer,):
         if before:
             peer.send(peer.frame(_BINARY, numbered(0)))
             await eventually(lambda: peer.polled)
@@ -392,8 +396,9 @@ async def test_a_server_that_masks_its_frames_breaks_the_protocol(before: int) -
         assert peer.ended_by.code == 1002
 
 
-async def test_a_burst_of_a_server_is_read_before_the_server_resets_the_connection() -> None:
-    async with peers("dialled") as (peer,):
+@of_servers
+async def test_a_burst_of_a_server_is_read_before_the_server_resets_the_connection(kind: str) -> None:
+    async with peers(kind) as (peer,):
         peer.send(peer.frame(_BINARY, numbered(0)))
         await eventually(lambda: peer.polled)
         peer.send(*(peer.frame(_BINARY, numbered(1 + n)) for n in range(40)))
@@ -405,7 +410,7 @@ async def test_a_burst_of_a_server_is_read_before_the_server_resets_the_connecti
         await eventually(lambda: peer.polled)
 
 
-@pytest.mark.parametrize("kind", ["served by TLS", "dialled"])
+@pytest.mark.parametrize("kind", ["served by TLS", "dialled by TLS"])
 async def test_where_the_event_loop_reads_three_frames_a_poll_are_kept_and_more_are_parsed(
     kind: str,
 ) -> None:
