@@ -99,10 +99,10 @@ class FrameReader(Generic[Sink]):
         self.sink, self._receive, self._take_pong, self._masked = sink, receive, take_pong, masked
         self._group: _Group[Sink] | None = None
         self._fd = _pollable_fd(transport)
-        self._most_full = _MAX_FULL_POLLS_OF_CLIENT if masked else _MAX_FULL_POLLS_OF_SERVER
         self.fd = -1  # what the next poll reads: this socket, or, if -1, what is kept
         self._kept = b""  # whole frames that the event loop has read
         self._full = 0  # number of polls in a row that took as many frames as a poll may take
+        self._most_full = _MAX_FULL_POLLS_OF_CLIENT if masked else _MAX_FULL_POLLS_OF_SERVER
         self.read_bytes = 0  # the most bytes that a poll reads: a whole number of frames
         self.size = 0  # bytes of a frame's WebSocket message; 0 while unknown
         self.head = b""  # the first bytes of each frame's WebSocket message

@@ -63,7 +63,7 @@ class Listeners(ABC):
         self.dtmf_row = -1
         self.speech_detectors: tuple[SpeechDetector, ...] = ()
         self.meters: tuple[StreamMeter, ...] = ()
-        self.searched = False  # whether there is any of these
+        self.searched = False  # whether there is such a row, a detector or a meter
         # The listeners that get every frame: neither the keypad nor those that have meters.
         self.constant_listeners: tuple[EventListener, ...] = ()
         self.takes_all = True  # whether listeners are called with every frame, whatever it holds
