@@ -71,7 +71,6 @@ class FrameReader(Generic[Sink]):
         "_group",
         "_kept",
         "_masked",
-        "_most_full",
         "_poller",
         "_receive",
         "_take_pong",
@@ -102,7 +101,6 @@ class FrameReader(Generic[Sink]):
         self.fd = -1  # what the next poll reads: this socket, or, if -1, what is kept
         self._kept = b""  # whole frames that the event loop has read
         self._full = 0  # number of polls in a row that took as many frames as a poll may take
-        self._most_full = _MAX_FULL_POLLS_OF_CLIENT if masked else _MAX_FULL_POLLS_OF_SERVER
         self.read_bytes = 0  # the most bytes that a poll reads: a whole number of frames
         self.size = 0  # bytes of a frame's WebSocket message; 0 while unknown
         self.head = b""  # the first bytes of each frame's WebSocket message
@@ -177,7 +175,7 @@ class FrameReader(Generic[Sink]):
         frames = self._split(data)
         if frames is not None:
             self._full = self._full + 1 if len(frames) == _FRAMES_PER_POLL else 0
-            if self._full < self._most_full:
+            if self._full < (_MAX_FULL_POLLS_OF_CLIENT if self._masked else _MAX_FULL_POLLS_OF_SERVER):
                 return frames
         self.stop()
         if data:

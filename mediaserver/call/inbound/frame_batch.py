@@ -119,12 +119,6 @@ def _deliver_samples(receivers: Sequence[Receiver], samples: Samples, concealed:
     for n in called:
         receiver, start = receivers[n], n * FRAME_BYTES
         frame = pcm[start : start + FRAME_BYTES]
-        if receiver.only_pcm is not None and n not in happened:
-            try:
-                receiver.only_pcm(frame)
-            except SOURCE_FAULTS as error:  # one stream's fault must not reach the others
-                receiver.on_listener_error(error)
-            continue
         listeners = receiver.listeners if n in happened else receiver.constant_listeners
         digits, held = keys.get(n, _NO_KEY) if receiver.dtmf_row >= 0 else _NOT_SEARCHED
         if receiver.awaits_sound:

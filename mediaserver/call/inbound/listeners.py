@@ -35,7 +35,6 @@ class Listeners(ABC):
         "listeners",
         "listening",
         "meters",
-        "only_pcm",
         "pcm_listeners",
         "searched",
         "speech_detectors",
@@ -67,7 +66,6 @@ class Listeners(ABC):
         # The listeners that get every frame: neither the keypad nor those that have meters.
         self.constant_listeners: tuple[EventListener, ...] = ()
         self.takes_all = True  # whether listeners are called with every frame, whatever it holds
-        self.only_pcm: PcmListener | None = None  # what alone is called with a frame in which nothing happened
 
     @abstractmethod
     def deliver_gathered(self) -> None:
@@ -136,8 +134,6 @@ class Listeners(ABC):
         at_times = () if self._muted else (keypad.on_event if keypad is not None else None, *self._metered)
         self.constant_listeners = tuple(listener for listener in self.listeners if listener not in at_times)
         self.takes_all = bool(self.constant_listeners or self.pcm_listeners or self.awaits_sound)
-        alone = len(self.pcm_listeners) == 1 and not (self.constant_listeners or self.awaits_sound)
-        self.only_pcm = self.pcm_listeners[0] if alone else None
 
     @contextlib.contextmanager
     def listen(
