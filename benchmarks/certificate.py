@@ -1,4 +1,4 @@
-"""Makes a self-signed certificate for a server that is measured."""
+"""Makes a self-signed certificate for a server that is measured, or for the platform that it dials."""
 
 import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ _DAY = datetime.timedelta(days=1)
 def make_certificate(folder: Path, days: int = 1) -> tuple[Path, Path]:
     """Write a self-signed certificate of the usual kind, P-256, and its key: two PEM files in a folder.
 
-    The certificate is valid for `days` days.
+    The certificate is of `localhost`, and valid for `days` days.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
@@ -24,6 +24,7 @@ def make_certificate(folder: Path, days: int = 1) -> tuple[Path, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _DAY)
         .not_valid_after(now + days * _DAY)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .sign(key, hashes.SHA256())
     )
     files = folder / "certificate.pem", folder / "key.pem"

@@ -107,20 +107,26 @@ class MediaServer:
 
 
 @contextlib.contextmanager
-def media_server(folder: Path, settings: str, cores: Sequence[int] = (SERVER_CORE,)) -> Iterator[MediaServer]:
-    """Run a media server with these settings and the prompts in `folder`. Its caches are in the folder, too."""
+def media_server(
+    folder: Path, settings: str, cores: Sequence[int] = (SERVER_CORE,), trusted: str = ""
+) -> Iterator[MediaServer]:
+    """Run a media server with these settings and the prompts in `folder`. Its caches are in the folder, too.
+
+    Where it dials by TLS, it trusts a certificate in the file `trusted`.
+    """
     port, admin = free_port(), free_port()
     config = folder / "config.toml"
     config.write_text(SERVER.format(port=port, admin=admin) + settings, encoding="utf-8")
-    with process((*MEDIA_SERVER, str(config)), port, cores, XDG_CACHE_HOME=str(folder / "cache")) as pid:
+    environment = {"XDG_CACHE_HOME": str(folder / "cache")} | ({"SSL_CERT_FILE": trusted} if trusted else {})
+    with process((*MEDIA_SERVER, str(config)), port, cores, **environment) as pid:
         yield MediaServer(pid, port, admin)
 
 
 @contextlib.contextmanager
 def playing_server(
-    folder: Path, settings: str = "", cores: Sequence[int] = (SERVER_CORE,)
+    folder: Path, settings: str = "", cores: Sequence[int] = (SERVER_CORE,), trusted: str = ""
 ) -> Iterator[MediaServer]:
-    """Run a media server that plays a prompt of one minute for ever at the path `/minute`."""
+    """Run a media server that plays a prompt of one minute for ever at the path `/minute`: see `media_server`."""
     write_tone(folder / "prompts" / "minute.wav", 60)
-    with media_server(folder, MINUTE + settings, cores) as server:
+    with media_server(folder, MINUTE + settings, cores, trusted) as server:
         yield server

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.certificate import make_certificate
 from benchmarks.listeners.measure import Plan
-from benchmarks.listeners.process import listen, listening
+from benchmarks.listeners.process import certificate_options, listen, listening
 from benchmarks.listeners.report import Report
 from benchmarks.servers import free_port, playing_server, process
 from benchmarks.yardsticks import golang
@@ -47,7 +47,7 @@ handler = "analyse"
 # first moment on, while listeners may be silent: with `start_timeout` 0, the server does not wait for their sound.
 PLATFORM = """
 [voipbin]
-api = "http://127.0.0.1:{}"
+api = "{}"
 dial_rate = 500
 start_timeout = 0.0
 """
@@ -93,11 +93,14 @@ class Contender:
 
     def _measure_dialled(self, plan: Plan, folder: Path) -> Report:
         """The listeners are the platform, and the server dials them, because it is asked to on its admin port."""
-        platform = free_port()
+        port = free_port()
+        certificate = make_certificate(folder) if self.tls else ()
+        platform = f"https://localhost:{port}" if self.tls else f"http://127.0.0.1:{port}"
         settings = PATHS.format(recordings=folder) + PLATFORM.format(platform)
+        trusted = str(certificate[0]) if certificate else ""
         with (
-            playing_server(folder, settings) as server,
-            listening(platform, self.path, server.pid, plan, answer=True) as run,
+            playing_server(folder, settings, trusted=trusted) as server,
+            listening(port, self.path, server.pid, plan, answer=True, certificate=certificate) as run,
         ):
             run.wait_until_listening()
             for number in range(plan.streams):
@@ -121,8 +124,7 @@ class Contender:
         program = [sys.executable, "-m", f"benchmarks.yardsticks.{self.yardstick}"]
         if self.yardstick == golang.FIRST_TRY:
             program = [str(golang.build())]
-        tls = [f"--{name}={file}" for name, file in zip(("certificate", "key"), certificate, strict=False)]
-        return [*program, *self.options, *tls, str(port)]
+        return [*program, *self.options, *certificate_options(certificate), str(port)]
 
 
 def present(contenders: Sequence[Contender], missing: str) -> list[Contender]:

@@ -12,11 +12,14 @@ the ratios tell more than the microseconds. Yardsticks to hold the others agains
     naive aiohttp         a first try: each call has a coroutine that sends and sleeps, and one that reads
     Go, reads and drops   a first try in Go
     Go, echo              the same, which sends back what it has read
+    Go, TLS               the same as the first, by TLS
 
 The media server, by what is done with what is heard:
 
     prompt                nothing: a prompt plays
+    prompt, TLS           the same by TLS
     prompt, dialled by it the same in streams that the server dials, so that it masks what it sends
+    prompt, dialled, TLS  the same by TLS
     silence               nothing: silence is sent
     echo                  it is queued, and sent back
     record                it is written to a file, once a second

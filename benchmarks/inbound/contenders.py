@@ -19,8 +19,8 @@ class Contest:
     two_way: Contender
     go: Contender
     go_echo: Contender
+    go_tls: Contender
     prompt: Contender
-    dialled: Contender
     echo: Contender
     all: Sequence[Contender]
 
@@ -31,7 +31,9 @@ class Contest:
         return [self.go, self.go_echo, self.prompt, self.echo, *(each for each in self.all if each.name in others)]
 
     def go_beside(self, contender: Contender) -> Contender:
-        """Go that does the same as a contender: it echoes, or else reads and drops."""
+        """Go that does the same as a contender: it echoes, or else reads and drops, by TLS or without."""
+        if contender.tls:
+            return self.go_tls
         return self.go_echo if contender in (self.echo, self.go_echo) else self.go
 
 
@@ -40,17 +42,17 @@ def contest(encapsulation: str) -> Contest:
     says, query = FORMATS[encapsulation], _QUERIES[encapsulation]
     size = SAID_BYTES[says]
 
-    def media(name: str, path: str) -> Contender:
-        return Contender(name, path=f"{path}{query}", payload=size, says=says)
+    def media(name: str, path: str, *, tls: bool = False) -> Contender:
+        return Contender(name, path=f"{path}{query}", payload=size, says=says, tls=tls)
 
-    def first_try(name: str, path: str) -> Contender:
-        return Contender(name, FIRST_TRY, (f"--bytes={size}",), path, size, says)
+    def first_try(name: str, path: str, *, tls: bool = False) -> Contender:
+        return Contender(name, FIRST_TRY, (f"--bytes={size}",), path, size, says, tls)
 
     reader = Contender("reader", "aiohttp_reader", path="/", payload=0, says=says)
     two_way = Contender("two-way", "aiohttp_reader", (f"--speak={size}",), "/", size, says)
     go, go_echo = first_try("Go, reads and drops", "/"), first_try("Go, echo", "/echo")
+    go_tls = first_try("Go, TLS", "/", tls=True)
     prompt, echo = media("prompt", "/minute"), media("echo", "/echo")
-    dialled = Contender("prompt, dialled by it", says=MULAW, dialled=True)
     everybody = (
         reader,
         two_way,
@@ -58,10 +60,13 @@ def contest(encapsulation: str) -> Contest:
         Contender("naive aiohttp", "naive_aiohttp", path="/", says=says),
         go,
         go_echo,
+        go_tls,
         prompt,
-        dialled,
+        media("prompt, TLS", "/minute", tls=True),
+        Contender("prompt, dialled by it", says=MULAW, dialled=True),
+        Contender("prompt, dialled, TLS", says=MULAW, tls=True, dialled=True),
         media("silence", "/silence"),
         echo,
         *(media(name, f"/{name}") for name in ("record", "menu", "analyse")),
     )
-    return Contest(reader, two_way, go, go_echo, prompt, dialled, echo, everybody)
+    return Contest(reader, two_way, go, go_echo, go_tls, prompt, echo, everybody)

@@ -16,12 +16,14 @@ _PICTURE_SHOWS = (
     "CPU time per frame and lateness against the number of two-way streams, of the media server and Go"
 )
 _RATIOS = ("x reader", "x two-way", "x Go", "x prompt")
-_GO_NOTE = "x Go: echo beside Go's echo, all others beside Go that reads and drops."
+_GO_NOTE = "x Go: TLS beside Go with TLS, echo beside Go's echo, all others beside Go that reads and drops."
 _IN_DOCS = {  # what the docs call the servers, where it is not the name in the table
     "reader": "bare reader",
     "two-way": "bare, two-way",
     "prompt": "a prompt (no handler listens)",
+    "prompt, TLS": "a prompt, TLS",
     "prompt, dialled by it": "a prompt, the server dials",
+    "prompt, dialled, TLS": "a prompt, the server dials by TLS",
     "silence": "`silence` (no handler listens)",
     "echo": "`echo`",
     "record": "`record`",

@@ -41,21 +41,10 @@ class Dialling(Handshake):
         if code := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(code, os.strerror(code))
         if self._target.tls is not None:
-            yield from self._begin_tls(self._target.tls)
+            yield from self._begin_tls(self._target.tls, server_hostname=self._target.host)
         key = b64encode(os.urandom(websocket.KEY_BYTES))
         self.socket.send(self._request(key))
         _check((yield from self._read_head()), key)
-
-    def _begin_tls(self, tls: ssl.SSLContext) -> Iterator[int]:
-        wrapped = tls.wrap_socket(self.socket, do_handshake_on_connect=False, server_hostname=self._target.host)
-        self.socket = wrapped  # has the descriptor of the plain socket
-        while True:
-            try:
-                return wrapped.do_handshake()
-            except ssl.SSLWantReadError:
-                yield select.EPOLLIN
-            except ssl.SSLWantWriteError:
-                yield select.EPOLLOUT
 
     def _request(self, key: bytes) -> bytes:
         path, host = self._target.path.encode(), self._target.host.encode()

@@ -35,7 +35,8 @@ _GOODBYE = mask(websocket.close(1000), _MASK)
 class Listeners:
     """Listeners of one server, each by its socket's descriptor.
 
-    They dial the `target`. With `server`, a listening socket, the measured server dials them there instead.
+    They dial the `target`. With `server`, a listening socket, the measured server dials them there instead. They
+    answer by the target's TLS then.
     """
 
     def __init__(
@@ -201,7 +202,7 @@ class Listeners:
         """Continue a handshake, and make a listener once it is done. Returns the number of frames received."""
         if self._server is not None and descriptor == self._server.fileno():
             with contextlib.suppress(BlockingIOError):  # the server that dialled may have given up
-                self._begin(Answering(self._server.accept()[0]))
+                self._begin(Answering(self._server.accept()[0], self._target.tls))
             return 0
         handshake, talkers = self._establishing[descriptor]
         mask = handshake.advance()

@@ -34,6 +34,23 @@ class Handshake(abc.ABC):
     def _shake_hands(self) -> Iterator[int]:
         """Yield the epoll events to wait for, step by step."""
 
+    def _begin_tls(self, tls: ssl.SSLContext, *, server_hostname: str | None = None) -> Iterator[int]:
+        """Begin to speak TLS: as a server, without the name of the server that is dialled."""
+        wrapped = tls.wrap_socket(
+            self.socket,
+            server_side=server_hostname is None,
+            do_handshake_on_connect=False,
+            server_hostname=server_hostname,
+        )
+        self.socket = wrapped  # has the descriptor of the plain socket
+        while True:
+            try:
+                return wrapped.do_handshake()
+            except ssl.SSLWantReadError:
+                yield select.EPOLLIN
+            except ssl.SSLWantWriteError:
+                yield select.EPOLLOUT
+
     def _read_head(self) -> Generator[int, None, bytes]:
         """Read the other side's HTTP head, and return it without the blank line at its end."""
         head = b""

@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.machine import LOAD_CORE
 
@@ -47,22 +48,35 @@ class Listening:
 
 @contextlib.contextmanager
 def listening(
-    port: int, path: str, pid: int, plan: Plan, *, tls: bool = False, answer: bool = False, core: int = LOAD_CORE
+    port: int,
+    path: str,
+    pid: int,
+    plan: Plan,
+    *,
+    tls: bool = False,
+    answer: bool = False,
+    certificate: Sequence[Path] = (),
+    core: int = LOAD_CORE,
 ) -> Iterator[Listening]:
     """Start listeners of the server of process `pid`. At the end of the `with` block, their process is killed.
 
-    With `answer`, they listen on the port, where the server has to dial them (see `wait_until_listening`).
+    With `answer`, they listen on the port, where the server has to dial them (see `wait_until_listening`), by TLS
+    if there is a `certificate`, which is its file and that of its key.
     """
     options = [f"--{name.replace('_', '-')}={value}" for name, value in dataclasses.asdict(plan).items()]
     command = [sys.executable, "-m", "benchmarks.listeners", str(port), path, str(pid), *options]
-    with subprocess.Popen(
-        [*command, *["--tls"] * tls, *["--answer"] * answer], stdout=subprocess.PIPE, text=True
-    ) as process:
+    command += ["--tls"] * tls + ["--answer"] * answer + certificate_options(certificate)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             os.sched_setaffinity(process.pid, {core})
             yield Listening(process)
         finally:
             process.kill()
+
+
+def certificate_options(files: Sequence[Path]) -> list[str]:
+    """The options of a program that answers by TLS, with a certificate and its key in two files, if given."""
+    return [f"--{name}={file}" for name, file in zip(("certificate", "key"), files, strict=False)]
 
 
 def listen(port: int, path: str, pid: int, plan: Plan, *, tls: bool = False) -> Report:

@@ -71,7 +71,7 @@ class Attacher:
 
     def __init__(self, engine: Engine, giving: DescribeInput = _give_in_body) -> None:
         self._engine, self._giving = engine, giving
-        self.platform = Platform(lambda: engine.settings.voipbin)
+        self.platform = Platform(lambda: engine.settings.voipbin, engine.held_writes)
         self._running: set[asyncio.Task[End]] = set()
 
     async def prepare(self, request: AttachRequest) -> Attachment:

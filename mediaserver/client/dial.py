@@ -14,6 +14,7 @@ from mediaserver.errors import PeerError, single_line
 from mediaserver.support.credentials import redact_urls
 from mediaserver.transport import dialled
 from mediaserver.transport.dialled import DialFailure, DialFailureKind, OpenWebSocket
+from mediaserver.transport.held_writes import HeldWrites
 
 _MAX_REFUSAL = 300  # the maximum number of characters kept of a server's answer that refuses a stream
 _MAX_MESSAGE_BYTES = 64 * 1024  # the maximum size of a message; a frame's message has at most 332 bytes
@@ -55,9 +56,12 @@ class _NotConnectedTransport:
 NOT_CONNECTED = _NotConnectedTransport()
 
 
-def client_session() -> aiohttp.ClientSession:
-    """An HTTP session that dials media streams, and raises UpgradeRefusedError if a server refuses."""
-    return dialled.client_session(connect_timeout=_CONNECT_TIMEOUT, middlewares=(_raise_refusal,))
+def client_session(writes: HeldWrites | None = None) -> aiohttp.ClientSession:
+    """An HTTP session that dials media streams, and raises UpgradeRefusedError if a server refuses.
+
+    What is sent by TLS is held by `writes`, if that is given.
+    """
+    return dialled.client_session(connect_timeout=_CONNECT_TIMEOUT, middlewares=(_raise_refusal,), writes=writes)
 
 
 async def _raise_refusal(

@@ -15,6 +15,7 @@ from mediaserver.errors import PeerError, error_text
 from mediaserver.support.credentials import redact_urls, resolve_secret
 from mediaserver.support.http_connector import Connector
 from mediaserver.transport.dialled import OpenWebSocket
+from mediaserver.transport.held_writes import HeldWrites
 from mediaserver.wire.encapsulation import Encapsulation
 
 _POST_TIMEOUT = 10.0  # the time limit in seconds for one request to the API
@@ -81,10 +82,13 @@ class DialRateLimiter:
 
 
 class Platform:
-    """Dials VoIPBIN, and posts to its API. Each request uses the settings that are in force at its time."""
+    """Dials VoIPBIN, and posts to its API. Each request uses the settings that are in force at its time.
 
-    def __init__(self, settings: Callable[[], VoipbinSettings]) -> None:
-        self._settings = settings
+    What streams send by TLS is held by `writes`, if that is given.
+    """
+
+    def __init__(self, settings: Callable[[], VoipbinSettings], writes: HeldWrites | None = None) -> None:
+        self._settings, self._writes = settings, writes
         self._rate_limiter = DialRateLimiter()
         self._client: aiohttp.ClientSession | None = None
         self._api_client: aiohttp.ClientSession | None = None
@@ -98,7 +102,7 @@ class Platform:
     ) -> OpenWebSocket:
         """Open the media stream of a call or conference. PeerError if no connection can be made."""
         if self._client is None:
-            self._client = dial.client_session()
+            self._client = dial.client_session(self._writes)
         url = media_stream_url(self._settings().api, resource, encapsulation, credential)
         return await dial.dial(self._client, url, autoping=False)
 

@@ -6,7 +6,10 @@ pyproject.toml names check this module with the lowest and the highest version.
 """
 
 import asyncio
-from collections.abc import Callable
+import ssl
+from collections.abc import Awaitable, Callable
+from functools import partial
+from ssl import CertificateError, SSLError
 from typing import Any, cast
 
 import aiohttp
@@ -14,6 +17,7 @@ from aiohttp import web
 from aiohttp._websocket.helpers import websocket_mask
 from aiohttp._websocket.reader import WebSocketDataQueue
 from aiohttp.base_protocol import BaseProtocol
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_websocket import WebSocketReader
@@ -222,13 +226,27 @@ def detach_connection(response: aiohttp.ClientResponse, receive: Callable[[bytes
     return transport
 
 
+# Begins TLS on a TCP connection, by the connection's transport, a TLS context, the server's name, and a function
+# that makes a protocol. Returns the transport and the protocol. OSError, such as SSLError, if that fails.
+BeginTls = Callable[
+    [asyncio.Transport, ssl.SSLContext, str, Callable[[], ResponseHandler]],
+    Awaitable[tuple[asyncio.Transport, ResponseHandler]],
+]
+
+
 class TracebackFreeConnector(aiohttp.TCPConnector):
     """aiohttp's TCPConnector, whose connection errors carry no traceback, and so no stack frames.
 
     With a traceback, an error would be in a reference cycle: the stack frames of aiohttp and its dialling library
     hold the error. These frames also refer to the code that waits for the connection, such as a stream, which only
     the garbage collector would free then.
+
+    With `begin_tls`, connections have that TLS in place of the event loop's.
     """
+
+    def __init__(self, *, begin_tls: BeginTls | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._begin_tls = begin_tls
 
     async def connect(self, *arguments: Any, **options: Any) -> Connection:
         """Return a connection to a server; OSError if no connection can be made."""
@@ -237,6 +255,30 @@ class TracebackFreeConnector(aiohttp.TCPConnector):
         except OSError as error:
             _drop_tracebacks(error)
             raise
+
+    async def _wrap_create_connection(
+        self,
+        *arguments: Any,
+        req: aiohttp.ClientRequest,
+        timeout: aiohttp.ClientTimeout,
+        ssl: ssl.SSLContext | None = None,
+        server_hostname: str | None = None,
+        **options: Any,
+    ) -> tuple[asyncio.Transport, ResponseHandler]:
+        """aiohttp calls this to connect to one of several addresses. The errors are those of its own method."""
+        connect = partial(super()._wrap_create_connection, req=req, timeout=timeout, **options)
+        if self._begin_tls is None or ssl is None or server_hostname is None:
+            return await connect(*arguments, ssl=ssl, server_hostname=server_hostname)
+        async with asyncio.timeout(timeout.sock_connect):
+            transport, _ = await connect(asyncio.Protocol)
+            try:
+                return await self._begin_tls(transport, ssl, server_hostname, *arguments)
+            except CertificateError as error:
+                raise aiohttp.ClientConnectorCertificateError(req.connection_key, error) from error
+            except SSLError as error:
+                raise aiohttp.ClientConnectorSSLError(req.connection_key, error) from error
+            except OSError as error:
+                raise aiohttp.ClientConnectorError(req.connection_key, error) from error
 
 
 def _drop_tracebacks(error: BaseException) -> None:

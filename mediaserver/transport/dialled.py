@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from http import HTTPStatus
 
 import aiohttp
@@ -15,6 +16,8 @@ from mediaserver.errors import PeerError, error_text
 from mediaserver.support.aiohttp_adapter import detach_connection
 from mediaserver.support.http_connector import Connector
 from mediaserver.support.tls_errors import describe_tls_error, is_not_tls, is_untrusted
+from mediaserver.transport.client_tls import begin_tls
+from mediaserver.transport.held_writes import HeldWrites
 from mediaserver.transport.websocket_connection import WebSocketConnection
 from mediaserver.wire import websocket
 
@@ -52,13 +55,15 @@ def client_session(
     cookie_jar: aiohttp.abc.AbstractCookieJar | None = None,
     connect_timeout: float | None = None,
     middlewares: Sequence[aiohttp.ClientMiddlewareType] = (),
+    writes: HeldWrites | None = None,
 ) -> aiohttp.ClientSession:
     """An aiohttp client session for `open_websocket`.
 
-    Connecting to one address may take `connect_timeout` seconds; `open_websocket` limits the whole handshake.
+    Connecting to one address may take `connect_timeout` seconds; `open_websocket` limits the whole handshake. What
+    is sent by TLS is held by `writes`, if that is given.
     """
     return aiohttp.ClientSession(
-        connector=Connector(),
+        connector=Connector(begin_tls=partial(begin_tls, writes=writes or HeldWrites())),
         cookie_jar=cookie_jar,
         headers=headers,
         middlewares=middlewares,

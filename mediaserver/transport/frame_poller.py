@@ -5,11 +5,8 @@ what is done with the audio. So a connection whose peer sends whole frames of on
 message, is polled: once in each ptime (20 ms), at a moment at which streams send anyway. The poller then reads the
 socket itself, so that the event loop does not wake up for every frame. A frame waits up to 20 ms for this moment.
 
-The event loop reads the socket of a connection over TLS, whose TLS decrypts. There, whole frames are kept as they
-are until the poll.
-
-The first frames of a connection are kept so as well: of many connections that begin at once, or after a hold-up,
-they are worked on together.
+The first frames of a connection, which the event loop has read, are kept until the poll: of many connections that
+begin at once, or after a hold-up, they are worked on together.
 
 All other data, such as a control message, a message of another size, or half a message, goes to the connection's
 own parser, and the event loop reads the connection again until the next whole frame.
@@ -20,10 +17,10 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
+from mediaserver.transport.tls_transport import RECORD_OVERHEAD, TlsTransport
 from mediaserver.wire import websocket
 
-# The most frames that one poll takes from a connection. The kernel keeps others for later; where the event loop
-# reads, all go to the parser then.
+# The most frames that one poll takes from a connection. The kernel keeps others for later.
 _FRAMES_PER_POLL = 3
 # The number of polls in a row that each read `_FRAMES_PER_POLL` frames, after which the event loop reads the
 # connection again, and ends the stream if its peer exceeds `server.max_message_rate`. A network that was only held
@@ -74,6 +71,8 @@ class FrameReader(Generic[Sink]):
         "_poller",
         "_receive",
         "_take_pong",
+        "_tls",
+        "_tls_bytes",
         "_transport",
         "fd",
         "head",
@@ -97,11 +96,13 @@ class FrameReader(Generic[Sink]):
         self._poller, self._transport, self._frame_size = poller, transport, frame_size
         self.sink, self._receive, self._take_pong, self._masked = sink, receive, take_pong, masked
         self._group: _Group[Sink] | None = None
-        self._fd = _pollable_fd(transport)
-        self.fd = -1  # what the next poll reads: this socket, or, if -1, what is kept
-        self._kept = b""  # whole frames that the event loop has read
+        self._tls = transport if isinstance(transport, TlsTransport) else None
+        self._fd = _fd_of(transport)
+        self.fd = -1  # the socket that the next poll reads by itself; -1 if it has to call `take`
+        self._kept = b""  # the first frames, which the event loop has read, until a poll takes them
         self._full = 0  # number of polls in a row that took as many frames as a poll may take
-        self.read_bytes = 0  # the most bytes that a poll reads: a whole number of frames
+        self.read_bytes = 0  # the most bytes that a poll takes: a whole number of frames
+        self._tls_bytes = 0  # the most bytes that a poll reads over TLS: as many frames, each in a record
         self.size = 0  # bytes of a frame's WebSocket message; 0 while unknown
         self.head = b""  # the first bytes of each frame's WebSocket message
         self.idle = 0  # number of polls of this connection in a row that found no frame
@@ -114,34 +115,25 @@ class FrameReader(Generic[Sink]):
     def offer(self, data: bytes) -> bool:
         """If the event loop has read whole frames, keep them until the next poll, and poll; False for other data.
 
-        All earlier data must have been parsed, and its messages received, or be kept.
+        All earlier data must have been parsed, and its messages received.
         """
-        if self._group is not None:
-            return self._keep(data)
+        if self._group is not None:  # the connection was lost, and this is what the peer had sent before
+            self.stop()
+            return False
         payload = self._frame_size()
-        if not _MIN_PAYLOAD <= payload <= _MAX_PAYLOAD:
+        if self._fd < 0 or not _MIN_PAYLOAD <= payload <= _MAX_PAYLOAD:
             return False
         self.head = websocket.message_head(payload, masked=self._masked)
         self.size = websocket.message_size(payload, masked=self._masked)
         self.read_bytes = _FRAMES_PER_POLL * self.size
-        most = self.read_bytes if self._fd < 0 else _MAX_FIRST_FRAMES * self.size
-        if len(data) > most or not (frames := self._split(data)):
+        self._tls_bytes = _FRAMES_PER_POLL * (self.size + RECORD_OVERHEAD)
+        if len(data) > _MAX_FIRST_FRAMES * self.size or not (frames := self._split(data)):
             return False
         self.idle = self._full = 0
         self._group = self._poller.add(self)
         self.sink.irregular = True
         self._kept, self.fd = b"".join(frames), -1
-        if self._fd >= 0:
-            self._transport.pause_reading()
-        return True
-
-    def _keep(self, data: bytes) -> bool:
-        """Keep frames until the next poll; for other or too much data, have the parser get what is kept."""
-        frames = self._split(data) if len(self._kept) + len(data) <= self.read_bytes else None
-        if frames is None:
-            self.stop()
-            return False
-        self._kept += b"".join(frames)
+        self._transport.pause_reading()
         return True
 
     def stop(self) -> None:
@@ -149,10 +141,10 @@ class FrameReader(Generic[Sink]):
         if self._group is not None:
             self._group.remove(self)
             self._group = None
-            if self._fd >= 0 and not self._transport.is_closing():
+            if not self._transport.is_closing():
                 self._transport.resume_reading()
             if self._kept:
-                self._receive(self.take_kept())
+                self._receive(self._take_kept())
 
     def on_read_error(self, error: OSError) -> None:
         """Handle a failed read: stop polling after several polls without data, or if the connection broke.
@@ -163,18 +155,23 @@ class FrameReader(Generic[Sink]):
         if self.idle >= _MAX_IDLE_POLLS or not isinstance(error, BlockingIOError):
             self.stop()
 
-    def take_kept(self) -> bytes:
-        """The frames that were kept since the last poll. BlockingIOError, as from a socket, if there are none."""
-        if not self._kept:
-            raise BlockingIOError
-        kept, self._kept, self.fd = self._kept, b"", self._fd
+    def take(self) -> bytes:
+        """The first frames, if they are kept, and else what has come over TLS. Errors are those of a socket."""
+        if self._kept or self._tls is None:
+            return self._take_kept()
+        return self._tls.read(self._fd, self._tls_bytes)
+
+    def _take_kept(self) -> bytes:
+        kept, self._kept = self._kept, b""
+        self.fd = self._fd if self._tls is None else -1
         return kept
 
     def on_other(self, data: bytes) -> Sequence[bytes]:
         """Return the frames in `data` if it holds only whole frames; pass any other data to the parser."""
-        frames = self._split(data)
+        # One record of TLS may hold more frames than a poll may take.
+        frames = self._split(data) if len(data) < self.read_bytes + self.size else None
         if frames is not None:
-            self._full = self._full + 1 if len(frames) == _FRAMES_PER_POLL else 0
+            self._full = self._full + 1 if len(frames) >= _FRAMES_PER_POLL else 0
             if self._full < (_MAX_FULL_POLLS_OF_CLIENT if self._masked else _MAX_FULL_POLLS_OF_SERVER):
                 return frames
         self.stop()
@@ -226,7 +223,7 @@ class _Group(Generic[Sink]):
         for reader in self.readers[:]:
             fd = reader.fd
             try:
-                data = read(fd, reader.read_bytes) if fd >= 0 else reader.take_kept()
+                data = read(fd, reader.read_bytes) if fd >= 0 else reader.take()
             except OSError as error:
                 reader.on_read_error(error)
                 continue
@@ -269,9 +266,11 @@ class FramePoller(Generic[Sink]):
         return group
 
 
-def _pollable_fd(transport: asyncio.Transport) -> int:
-    """The file descriptor of a connection's socket, to read it directly; -1 if there is none, or TLS is spoken."""
+def _fd_of(transport: asyncio.Transport) -> int:
+    """The file descriptor of a connection's socket; -1 if there is none, or if another TLS than ours reads it."""
     connection = transport.get_extra_info("socket")
-    if connection is None or transport.get_extra_info("sslcontext") is not None:
+    if connection is None or not (
+        isinstance(transport, TlsTransport) or transport.get_extra_info("sslcontext") is None
+    ):
         return -1
     return int(connection.fileno())

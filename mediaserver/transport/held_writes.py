@@ -43,22 +43,22 @@ class HeldWrites:
 
     def release(self) -> None:
         """Write all that is held, on each connection in the order in which it was sent. It does not raise."""
+        if self.unmasked:  # before the end of the hold, so that TLS encrypts all of them before any is sent
+            unmasked, self.unmasked = self.unmasked, []
+            frames = mask_together([frame for _, frame in unmasked])
+            for (masked, _), frame in zip(unmasked, frames, strict=True):
+                try:
+                    masked.write(frame)
+                except Exception:  # a fault of one connection must not stop the others
+                    _end(masked)
         self.held = False
         if self.encrypting:
             encrypting, self.encrypting = self.encrypting, []
             for transport in encrypting:
                 try:
                     transport.flush()
-                except Exception:  # a fault of one connection must not stop the others
-                    _end(transport)
-        if self.unmasked:
-            unmasked, self.unmasked = self.unmasked, []
-            frames = mask_together([frame for _, frame in unmasked])
-            for (masked, _), frame in zip(unmasked, frames, strict=True):
-                try:
-                    masked.write(frame)
                 except Exception:
-                    _end(masked)
+                    _end(transport)
 
 
 def _end(transport: EncryptingTransport | asyncio.WriteTransport) -> None:

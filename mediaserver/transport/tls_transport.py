@@ -1,4 +1,4 @@
-"""TLS of a connection that a peer has dialled, on top of the transport of its TCP connection.
+"""TLS of a connection, whichever side has dialled it, on top of the transport of its TCP connection.
 
 The TLS of uvloop and of asyncio keeps a buffer of 256 KiB for each connection. Once some connections have been
 closed, the C library gives them memory that was used before, so that a stream takes 40 KB more than without TLS.
@@ -6,6 +6,8 @@ Here it is 17 KB, nearly all of which is OpenSSL's.
 """
 
 import asyncio
+import errno
+import os
 import ssl
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,7 +15,9 @@ from typing import Any
 from mediaserver.transport.held_writes import HeldWrites
 from mediaserver.transport.unread import read_unread
 
-_READ_BYTES = 64 * 1024  # the most bytes that are decrypted at a time
+# The most bytes that a cipher in use adds to a small record: header, nonce and tag (RFC 5288; fewer in RFC 8446).
+RECORD_OVERHEAD = 29
+_RECORD_BYTES = 16 * 1024  # the most bytes that a record holds (RFC 8446, section 5.1)
 _SHUTDOWN_TIMEOUT = 1.0  # seconds for the peer to answer close_notify, which ends TLS
 
 
@@ -24,6 +28,9 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     error is no SSLError if the connection was lost. After a handshake that succeeds, it must set the protocol.
     Nothing may be written before. The context must not allow renegotiation, because nothing can be written during
     one. What is written is encrypted at once, and sent when `writes` releases it.
+
+    With `server_hostname`, the name of the server that was dialled, this side is the client, and begins the
+    handshake.
     """
 
     __slots__ = (
@@ -44,15 +51,24 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         context: ssl.SSLContext,
         on_handshake: Callable[["TlsTransport", OSError | None], None],
         writes: HeldWrites,
+        *,
+        server_hostname: str | None = None,
     ) -> None:
         self._transport, self._writes = transport, writes
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()  # encrypted bytes from and to the peer
-        self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._ssl = context.wrap_bio(
+            self._incoming,
+            self._outgoing,
+            server_side=server_hostname is None,
+            server_hostname=server_hostname,
+        )
         self._on_handshake: Callable[[TlsTransport, OSError | None], None] | None = on_handshake
         self._protocol: asyncio.Protocol | None = None
         self._closing = False  # whether nothing more is written, and what comes is dropped
         self._shutdown_timer: asyncio.TimerHandle | None = None
         transport.set_protocol(self)
+        if server_hostname is not None:
+            self._shake_hands()
 
     # -- the protocol of the TCP connection ----------------------------------------------------------------------
 
@@ -72,7 +88,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._closing = True
         if self._shutdown_timer is not None:
             self._shutdown_timer.cancel()
-        self._end_handshake(ConnectionResetError())
+        self._end_handshake(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
         protocol, self._protocol = self._protocol, None
         if protocol is not None:
             protocol.connection_lost(exc)
@@ -110,29 +126,52 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             on_handshake(self, error)
 
     def _read(self) -> None:
-        """Decrypt what has come. What comes after our close_notify is dropped."""
-        decrypted: list[bytes] = []
-        over = False
-        try:
-            while not over and (waiting := self._incoming.pending + self._ssl.pending()):
-                part = self._ssl.read(min(waiting, _READ_BYTES))
-                decrypted.append(part)
-                over = not part  # the peer's close_notify
-        except ssl.SSLWantReadError:  # the last record is not complete
-            pass
-        except ssl.SSLError:  # the peer breaks the protocol, or answers our close_notify
-            over = True
-        self.flush()
+        """Decrypt what has come, and pass it on. What comes after our close_notify is dropped."""
+        decrypted, over = self._decrypt()
         if self._closing:
             if over:
                 self._transport.close()
             return
         if decrypted and self._protocol is not None:
-            self._protocol.data_received(b"".join(decrypted))
+            self._protocol.data_received(decrypted)
         if over:
             self.close()
 
+    def _decrypt(self) -> tuple[bytes, bool]:
+        """Decrypt all complete records; return what they hold, and whether the peer has ended or broken TLS."""
+        incoming, decrypted, over = self._incoming, b"", False
+        try:
+            while incoming.pending and not over:
+                record = self._ssl.read(_RECORD_BYTES)
+                decrypted = decrypted + record if decrypted else record
+                over = not record  # the peer's close_notify
+        except ssl.SSLWantReadError:  # the last record is not complete
+            pass
+        except ssl.SSLError:  # the peer breaks the protocol, or answers our close_notify
+            over = True
+        if self._outgoing.pending:  # an answer of TLS itself
+            self.flush()
+        return decrypted, over
+
     # -- the transport of the protocol ---------------------------------------------------------------------------
+
+    def read(self, fd: int, size: int) -> bytes:
+        """Read at most `size` bytes from the TCP connection's socket `fd` at once, and decrypt them.
+
+        The event loop must not read meanwhile: see `pause_reading`. Errors are those of a socket: BlockingIOError
+        if no record is complete. If the peer has closed the TCP connection, b"" is returned. If it has ended TLS,
+        the connection is closed in the event loop's next turn.
+        """
+        data = os.read(fd, size)
+        if not data:
+            return data
+        self._incoming.write(data)
+        decrypted, over = self._decrypt()
+        if over:
+            asyncio.get_running_loop().call_soon(self.close)
+        if not decrypted:
+            raise BlockingIOError
+        return decrypted
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Encrypt and send data. After `close`, nothing is sent."""

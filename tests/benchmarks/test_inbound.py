@@ -27,8 +27,11 @@ COSTS = {
     "two-way": (12.0, 12.0),
     "Go, reads and drops": (8.0, 8.0),
     "Go, echo": (20.0, 20.0),
+    "Go, TLS": (32.0, 32.0),
     "prompt": (4.0, 4.0),
+    "prompt, TLS": (8.0, 8.0),
     "prompt, dialled by it": (5.0, 5.0),
+    "prompt, dialled, TLS": (16.0, 16.0),
     "echo": (10.0, 10.0),
     "menu": (16.0, 16.0),
 }
@@ -52,12 +55,15 @@ def test_every_server_is_held_against_all_yardsticks() -> None:
     assert (cells(found, "lateness p99")["prompt"], cells(found, "lateness p99")["reader"]) == ("1.00", "")
 
 
-def test_echo_is_held_against_go_that_echoes_and_the_others_against_go_that_drops() -> None:
+def test_echo_and_tls_are_held_against_go_that_does_so_and_the_others_against_go_that_drops() -> None:
     found = table(measured_of(MEASURED), CONTEST, 100, "two rounds")
     times = cells(found, "x Go")
     assert (times["echo"], times["Go, echo"]) == ("0.50", "1.00")
     assert (times["prompt"], times["menu"], times["Go, reads and drops"]) == ("0.50", "2.00", "1.00")
-    assert found.notes == ["x Go: echo beside Go's echo, all others beside Go that reads and drops."]
+    assert (times["prompt, TLS"], times["prompt, dialled, TLS"], times["Go, TLS"]) == ("0.25", "0.50", "1.00")
+    assert found.notes == [
+        "x Go: TLS beside Go with TLS, echo beside Go's echo, all others beside Go that reads and drops."
+    ]
 
 
 def test_a_cost_is_told_only_of_a_server_that_kept_up() -> None:
@@ -112,7 +118,7 @@ def test_the_docs_have_the_first_table_and_the_picture(tmp_path: Path) -> None:
 
 
 def run(tmp_path: Path, *arguments: str) -> str:
-    """What the benchmark prints on a machine without Go. It starts six servers, each on the first core alone."""
+    """What the benchmark prints on a machine without Go. It starts eight servers, each on the first core alone."""
     command = [sys.executable, "-m", "benchmarks.inbound", "--quick", "--streams=2", "--seconds=0.5", *arguments]
     environment = os.environ | {"PATH": str(tmp_path), "COLUMNS": "170"}
     done = subprocess.run(
@@ -130,7 +136,8 @@ def test_the_benchmark_without_go_says_what_to_install_and_has_all_other_rows(tm
     # A note below the table also has a share, where the machine had no time for all frames.
     rows = [line for line in lines if "%" in line and " streams: " not in line]
     names = [row.rpartition("%")[0].rstrip("0123456789.% ") for row in rows]
-    assert names == ["reader", "two-way", "bare loop", "naive aiohttp", "prompt", "prompt, dialled by it"]
+    prompts = ["prompt", "prompt, TLS", "prompt, dialled by it", "prompt, dialled, TLS"]
+    assert names == ["reader", "two-way", "bare loop", "naive aiohttp", *prompts]
 
 
 def test_yardsticks_are_what_the_help_says() -> None:

@@ -294,12 +294,21 @@ async def test_newcomers_may_dial_other_paths_and_talk() -> None:
     assert [bool(said[path]) for path in paths] == [False, True, True]
 
 
-async def test_listeners_that_are_dialled() -> None:
+@pytest.mark.parametrize("by_tls", [False, True], ids=["ws", "wss"])
+async def test_listeners_that_are_dialled(by_tls: bool, tmp_path: Path) -> None:
     """They are a server then: what they hear is masked, what they say is not."""
     pongs, said = [], []
+    files = make_certificate(tmp_path)
+    tls, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile=files[0])
+    tls.load_cert_chain(*files)
 
     async def call(port: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1",
+            port,
+            ssl=trusting if by_tls else None,
+            server_hostname="localhost" if by_tls else None,
+        )
         writer.write(b"GET /calls/1 HTTP/1.1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
         head = await reader.readuntil(b"\r\n\r\n")
         assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in head  # RFC 6455, section 1.3
@@ -325,7 +334,9 @@ async def test_listeners_that_are_dialled() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         measuring = asyncio.create_task(
-            asyncio.to_thread(measure, Target(port), HERE, replace(SHORT, says=MULAW), tell, server)
+            asyncio.to_thread(
+                measure, Target(port, tls=tls if by_tls else None), HERE, replace(SHORT, says=MULAW), tell, server
+            )
         )
         await listening.wait()
         await asyncio.gather(*(call(port) for _ in range(5)))

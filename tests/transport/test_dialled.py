@@ -16,6 +16,7 @@ from mediaserver.errors import PeerError
 from mediaserver.playout.pacing.alarm import system_alarm
 from mediaserver.playout.pacing.ticker import Ticker
 from mediaserver.support.http_connector import Connector
+from mediaserver.transport.client_tls import begin_tls
 from mediaserver.transport.dialled import (
     DialFailure,
     DialFailureKind,
@@ -24,6 +25,7 @@ from mediaserver.transport.dialled import (
     open_websocket,
 )
 from mediaserver.transport.frame_poller import FramePoller
+from mediaserver.transport.held_writes import HeldWrites
 from mediaserver.wire import websocket
 from tests.timing import PATIENCE, UNIT, eventually
 
@@ -116,9 +118,12 @@ def upgrade(request: bytes, accept: bytes = b"") -> bytes:
 
 @contextlib.asynccontextmanager
 async def opened(
-    serve: Serve, authority: trustme.CA | None = None, *, autoping: bool = False
+    serve: Serve, authority: trustme.CA | None = None, *, autoping: bool = False, our_tls: bool = True
 ) -> AsyncIterator[OpenWebSocket]:
-    """A WebSocket to a server that gets the request as it came, and does one thing with the connection."""
+    """A WebSocket to a server that gets the request as it came, and does one thing with the connection.
+
+    With an authority, TLS is spoken, on our side by the event loop if it is not `our_tls`.
+    """
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -137,7 +142,9 @@ async def opened(
         authority.configure_trust(trusting)
     async with await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls) as server:
         url = f"{'wss' if tls else 'ws'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        async with aiohttp.ClientSession(connector=Connector(ssl=trusting or True)) as client:
+        begin = partial(begin_tls, writes=HeldWrites()) if our_tls else None
+        connector = Connector(ssl=trusting or True, begin_tls=begin)
+        async with aiohttp.ClientSession(connector=connector) as client:
             websocket = await open_websocket(
                 client,
                 url,
@@ -294,8 +301,12 @@ class Sink:
     irregular: bool = False
 
 
-@pytest.mark.parametrize("by_tls", [False, True], ids=["ws", "wss"])
-async def test_frames_are_polled_by_tls_as_well(by_tls: bool) -> None:
+@pytest.mark.parametrize(
+    ("by_tls", "our_tls", "polled"),
+    [(False, True, 10), (True, True, 10), (True, False, 0)],
+    ids=["ws", "wss", "wss of the event loop"],
+)
+async def test_frames_are_polled_by_tls_as_well_if_it_is_ours(by_tls: bool, our_tls: bool, polled: int) -> None:
     frames = [websocket.binary(number.to_bytes(4, "big") * 80) for number in range(10)]
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -307,7 +318,7 @@ async def test_frames_are_polled_by_tls_as_well(by_tls: bool) -> None:
         await reader.read()
 
     def have_come(count: int) -> bool:
-        return len(sink.messages) == count
+        return len(sink.messages) == count or not polled
 
     polling, sink, ticker = asyncio.Event(), Sink(), Ticker(partial(system_alarm, asyncio.get_running_loop()))
 
@@ -315,11 +326,11 @@ async def test_frames_are_polled_by_tls_as_well(by_tls: bool) -> None:
         for each, message in zip(sinks, messages, strict=True):
             each.messages.append(message)
 
-    async with opened(serve, trustme.CA() if by_tls else None) as ours:
+    async with opened(serve, trustme.CA() if by_tls else None, our_tls=our_tls) as ours:
         ours.poll_frames(FramePoller(ticker, deliver), sink, lambda: 320)
         polling.set()
-        await eventually(lambda: len(sink.messages) == len(frames))
+        parsed = sum(map(len, frames[polled:]))
+        await eventually(lambda: len(sink.messages) == polled and ours.received == parsed)
         ours.stop_polling()
     ticker.close()
-    assert (sink.messages, sink.received) == (frames, 10)
-    assert ours.received == 0  # nothing came by the parser
+    assert (sink.messages, sink.received) == (frames[:polled], polled)

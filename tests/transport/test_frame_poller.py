@@ -3,18 +3,23 @@
 import asyncio
 import random
 import socket
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
+import trustme
 from aiohttp import WebSocketError, WSMsgType
 
 from mediaserver.playout.pacing.alarm import system_alarm
 from mediaserver.playout.pacing.ticker import Ticker
+from mediaserver.transport.client_tls import begin_tls
 from mediaserver.transport.connection import abort
 from mediaserver.transport.frame_poller import FramePoller
+from mediaserver.transport.held_writes import HeldWrites
+from mediaserver.transport.tls_transport import TlsTransport
 from mediaserver.transport.websocket_connection import WebSocketConnection
 from mediaserver.wire import websocket
 from tests.timing import eventually
@@ -23,9 +28,10 @@ FRAME = 320  # bytes of payload in a frame's message
 _BINARY, _TEXT, _CLOSE, _PING, _PONG = 2, 1, 8, 9, 10
 
 
-# Who has dialled whom, and whether the event loop reads the socket, as it must over TLS.
+# Who has dialled whom, and whether by TLS.
 KINDS = ["served", "dialled", "served by TLS", "dialled by TLS"]
 every_kind = pytest.mark.parametrize("kind", KINDS)
+by_tls = pytest.mark.parametrize("kind", ["served by TLS", "dialled by TLS"])
 of_servers = pytest.mark.parametrize("kind", ["dialled", "dialled by TLS"])
 
 
@@ -69,10 +75,90 @@ def deliver(sinks: Sequence[Sink], messages: Sequence[bytes]) -> None:
         sink.polled += 1
 
 
+def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The contexts of a server called `here` and of its clients."""
+    authority = trustme.CA()
+    server, client = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority.issue_cert("here").configure_cert(server)
+    authority.configure_trust(client)
+    return server, client
+
+
+SERVER, CLIENT = tls_contexts()
+
+
+class PlainEnd:
+    """The far end of a connection."""
+
+    def __init__(self, plain: socket.socket) -> None:
+        self._plain = plain
+
+    def send(self, *data: bytes) -> None:
+        """Send some pieces at once; by TLS, each in a record of its own."""
+        self._plain.sendall(b"".join(data))
+
+    def shut(self) -> None:
+        """Send nothing more. Plain TCP has no word for it."""
+
+    def close(self) -> None:
+        self._plain.close()
+
+
+class TlsEnd(PlainEnd):
+    """The far end of a connection that speaks TLS."""
+
+    def __init__(self, plain: socket.socket, *, is_server: bool) -> None:
+        super().__init__(plain)
+        plain.setblocking(False)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = (
+            SERVER.wrap_bio(self._incoming, self._outgoing, server_side=True)
+            if is_server
+            else CLIENT.wrap_bio(self._incoming, self._outgoing, server_hostname="here")
+        )
+
+    async def shake_hands(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await loop.sock_sendall(self._plain, self._outgoing.read())
+                self._incoming.write(await loop.sock_recv(self._plain, 65_536))
+            else:
+                await loop.sock_sendall(self._plain, self._outgoing.read())
+                return
+
+    def send(self, *data: bytes) -> None:
+        for each in data:
+            self._tls.write(each)
+        super().send(self._outgoing.read())
+
+    def shut(self) -> None:
+        with pytest.raises(ssl.SSLWantReadError):
+            self._tls.unwrap()  # sends close_notify
+        super().send(self._outgoing.read())
+
+
+async def tls_over(transport: asyncio.Transport, *, is_client: bool) -> asyncio.Transport:
+    """The transport of our side's TLS once it has shaken hands."""
+    if is_client:
+        return (await begin_tls(transport, CLIENT, "here", asyncio.Protocol, writes=HeldWrites()))[0]
+    shaken = asyncio.get_running_loop().create_future()
+
+    def on_handshake(tls: TlsTransport, error: OSError | None) -> None:
+        tls.set_protocol(asyncio.Protocol())
+        shaken.set_result(error)
+
+    tls = TlsTransport(transport, SERVER, on_handshake, HeldWrites())
+    assert await shaken is None
+    return tls
+
+
 class Peer:
     """A connection whose far end is a socket of the test's."""
 
-    def __init__(self, far_end: socket.socket, connection: WebSocketConnection, sink: Sink, masks: bool) -> None:
+    def __init__(self, far_end: PlainEnd, connection: WebSocketConnection, sink: Sink, masks: bool) -> None:
         self.far_end, self.connection, self.sink, self._masks = far_end, connection, sink, masks
         self.ended_by: object = None  # the data of the last message
         self._reading = asyncio.create_task(self._read())
@@ -94,7 +180,7 @@ class Peer:
         return frame(opcode, payload, key if self._masks else None, final=final)
 
     def send(self, *data: bytes) -> None:
-        self.far_end.sendall(b"".join(data))
+        self.far_end.send(*data)
 
     @property
     def polled(self) -> bool:
@@ -119,15 +205,15 @@ async def peers(kind: str, count: int = 1) -> AsyncIterator[list[Peer]]:
     for _ in range(count):
         near, far = socket.socketpair()
         near.setblocking(False)
-        transport, _ = await loop.create_connection(asyncio.Protocol, sock=near)
-        is_client = kind.startswith("dialled")
+        is_client, far_end = kind.startswith("dialled"), PlainEnd(far)
+        tcp, _ = await loop.create_connection(asyncio.Protocol, sock=near)
+        transport: asyncio.Transport = tcp
+        if kind.endswith("TLS"):
+            far_end = TlsEnd(far, is_server=is_client)
+            transport, _ = await asyncio.gather(tls_over(tcp, is_client=is_client), far_end.shake_hands())
         connection, sink = WebSocketConnection(transport, 65_536, is_client=is_client), Sink()
         connection.poll_frames(poller, sink, lambda: FRAME)
-        assert connection._frames is not None
-        assert connection._frames._fd == near.fileno()
-        if kind.endswith("TLS"):
-            connection._frames._fd = -1
-        made.append(Peer(far, connection, sink, masks=not is_client))
+        made.append(Peer(far_end, connection, sink, masks=not is_client))
     try:
         yield made
     finally:
@@ -275,7 +361,7 @@ async def test_the_end_of_a_polled_connection_is_seen(kind: str, reset: bool) ->
         assert peer.connection.transport.is_closing()
 
 
-@pytest.mark.parametrize("kind", ["served", "dialled"])
+@every_kind
 async def test_what_the_kernel_holds_of_a_connection_that_our_write_finds_broken_is_still_read(kind: str) -> None:
     async with peers(kind) as (peer,):
         peer.send(peer.frame(_BINARY, numbered(0)))
@@ -331,7 +417,7 @@ async def test_a_burst_of_a_client_is_read_by_and_by_and_an_endless_one_by_the_e
         await eventually(lambda: peer.polled)
         peer.send(*(peer.frame(_BINARY, numbered(1 + n)) for n in range(40)))
         await eventually(lambda: len(peer.sink.payloads) == 41)
-        if kind == "served":
+        if kind.startswith("served"):
             assert peer.sink.polled == 41
         peer.send(*(peer.frame(_BINARY, numbered(41 + n)) for n in range(400)))
         await eventually(lambda: len(peer.sink.payloads) == 441)
@@ -410,22 +496,26 @@ async def test_a_burst_of_a_server_is_read_before_the_server_resets_the_connecti
         await eventually(lambda: peer.polled)
 
 
-@pytest.mark.parametrize("kind", ["served by TLS", "dialled by TLS"])
-async def test_where_the_event_loop_reads_three_frames_a_poll_are_kept_and_more_are_parsed(
-    kind: str,
-) -> None:
+@by_tls
+async def test_a_record_with_more_frames_than_a_poll_may_take_is_parsed(kind: str) -> None:
     async with peers(kind) as (peer,):
         peer.send(peer.frame(_BINARY, numbered(0)))
-        await eventually(lambda: len(peer.sink.payloads) == 1)
+        await eventually(lambda: peer.polled)
+        await eventually(lambda: peer.sink.polled == 1)
+        peer.send(b"".join(peer.frame(_BINARY, numbered(number)) for number in range(1, 41)))
+        peer.send(peer.frame(_TEXT, b"behind"))
+        await arrives(peer, [numbered(number) for number in range(41)], ["behind"])
         assert peer.sink.polled == 1
-        frames = peer.connection._frames
-        assert frames is not None
-        assert peer.polled
-        for number in (1, 2, 3):
-            peer.connection.data_received(peer.frame(_BINARY, numbered(number)))
-        assert (peer.polled, peer.connection.received) == (True, 0)
-        peer.connection.data_received(peer.frame(_BINARY, numbered(4)))
-        assert (peer.polled, peer.connection.received) == (False, 4 * frames.size)
-        await eventually(lambda: len(peer.sink.payloads) == 5)
-        assert peer.sink.payloads == [numbered(n) for n in range(5)]
-        assert peer.sink.polled == 1
+
+
+@by_tls
+async def test_the_end_of_tls_is_seen_behind_the_last_frame(kind: str) -> None:
+    async with peers(kind) as (peer,):
+        peer.send(peer.frame(_BINARY, numbered(0)))
+        await eventually(lambda: peer.polled)
+        await eventually(lambda: peer.sink.polled == 1)
+        peer.send(peer.frame(_BINARY, numbered(1)))
+        peer.far_end.shut()
+        await eventually(lambda: peer.sink.ended)
+        assert peer.sink.payloads == [numbered(0), numbered(1)]
+        assert peer.connection.transport.is_closing()
