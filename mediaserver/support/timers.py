@@ -13,14 +13,20 @@ _RESOLUTION = 0.001  # seconds: timers of uvloop count in whole milliseconds, an
 
 
 class Timer:
-    """Calls a function once, unless it is cancelled before."""
+    """Calls a function once, or, with an `interval`, again and again, unless it is cancelled before."""
 
-    __slots__ = ("_arguments", "_callback", "_fired", "_timers", "at")
+    __slots__ = ("_arguments", "_callback", "_fired", "_timers", "at", "interval")
 
     def __init__(
-        self, timers: "Timers", at: float, callback: Callable[..., object], arguments: tuple[Any, ...]
+        self,
+        timers: "Timers",
+        at: float,
+        interval: float,
+        callback: Callable[..., object],
+        arguments: tuple[Any, ...],
     ) -> None:
         self.at = at  # when the timer fires, by the event loop's clock
+        self.interval = interval  # seconds from one call to the next; 0 if there is only one
         self._callback: Callable[..., object] | None = callback  # None once the timer is over
         self._timers, self._arguments = timers, arguments
         self._fired = False
@@ -30,7 +36,7 @@ class Timer:
 
     @property
     def over(self) -> bool:
-        """Whether the function is called, or the timer is cancelled."""
+        """Whether the function was called for the last time, or the timer is cancelled."""
         return self._callback is None
 
     def fire(self) -> None:
@@ -41,12 +47,17 @@ class Timer:
 
     def _call(self) -> None:
         callback, arguments = self._callback, self._arguments
-        self._callback, self._arguments = None, ()
-        if callback is not None:
-            callback(*arguments)
+        if callback is None:
+            return
+        if self.interval:
+            self._fired = False
+            self._timers.repeat(self)  # before the call, which may cancel the timer
+        else:
+            self._callback, self._arguments = None, ()
+        callback(*arguments)
 
     def cancel(self) -> None:
-        """Never call the function, even if the timer has fired. Cancelling a timer that is over has no effect."""
+        """Call the function no more, even if the timer has fired. To cancel a timer that is over has no effect."""
         if self._callback is not None:
             self._callback, self._arguments = None, ()
             if not self._fired:
@@ -58,6 +69,9 @@ class Timers:
 
     With `grid`, each timer fires together with others, at the multiple of `grid` seconds that is nearest to its
     time and yet to come. To wake for each alone would cost the event loop more than what most of them do.
+
+    A timer that repeats keeps its phase. If each call set the next timer, all timers that a hold-up has made late
+    would fire at the same moment ever after, and more of them after each hold-up.
     """
 
     def __init__(self, grid: float = 0.0) -> None:
@@ -72,15 +86,39 @@ class Timers:
 
     def call_later(self, seconds: float, callback: Callable[..., object], *arguments: Any) -> Timer:
         """Call a function in so many seconds."""
+        return self._begin(seconds, 0.0, callback, arguments)
+
+    def call_every(
+        self, interval: float, callback: Callable[..., object], *, first_after: float | None = None
+    ) -> Timer:
+        """Call a function every `interval` seconds, for the first time in `first_after`, or else `interval`.
+
+        A call that a hold-up has made late by more than half the interval takes the place of the next one as well,
+        so that at least half the interval lies between two calls.
+        """
+        return self._begin(interval if first_after is None else first_after, interval, callback, ())
+
+    def repeat(self, timer: Timer) -> None:
+        """Set a timer that has fired to its next time."""
         now = asyncio.get_running_loop().time()
-        at, grid = now + seconds, self._grid
-        if grid:
+        late = round(max(0.0, now - timer.at) / timer.interval)
+        self._push(timer, timer.at + (late + 1) * timer.interval, now)
+
+    def _begin(
+        self, seconds: float, interval: float, callback: Callable[..., object], arguments: tuple[Any, ...]
+    ) -> Timer:
+        now = asyncio.get_running_loop().time()
+        timer = Timer(self, now, interval, callback, arguments)
+        self._push(timer, now + seconds, now)
+        return timer
+
+    def _push(self, timer: Timer, at: float, now: float) -> None:
+        if grid := self._grid:
             at = max(round(at / grid), int(now / grid) + 1) * grid
-        timer = Timer(self, at, callback, arguments)
+        timer.at = at
         heappush(self._heap, timer)
         if self._heap[0] is timer:
             self._set()
-        return timer
 
     def on_cancelled(self) -> None:
         """Forget the timers that are cancelled, if they are more than half of all."""

@@ -40,10 +40,8 @@ class Heartbeat:
         "_connection",
         "_finish",
         "_first_window",
-        "_interval",
         "_received_at_ping",
         "_timer",
-        "_timers",
         "_transport",
     )
 
@@ -55,12 +53,10 @@ class Heartbeat:
         finish: Callable[[End], None],
         timers: Timers,
     ) -> None:
-        self._connection, self._transport = connection, transport
-        self._interval, self._finish = interval, finish
+        self._connection, self._transport, self._finish = connection, transport, finish
         self._first_window = _receive_window(transport)
         self._received_at_ping = -1  # number of bytes that had come from the peer by the last ping
-        self._timers = timers
-        self._timer = timers.call_later(interval, self._ping) if interval else None
+        self._timer = timers.call_every(interval, self._ping) if interval else None
 
     def stop(self) -> None:
         """Stop sending pings."""
@@ -69,14 +65,15 @@ class Heartbeat:
 
     def _ping(self) -> None:
         if self._transport.is_closing():
+            self.stop()
             return
         received = self._connection.activity
         if received == self._received_at_ping and (self._connection.pongs or not self._peer_reads()):
+            self.stop()
             self._finish(_UNANSWERED)
             return
         self._received_at_ping = received
         self._connection.ping()
-        self._timer = self._timers.call_later(self._interval, self._ping)
 
     def _peer_reads(self) -> bool:
         """Whether the peer reads what its kernel receives; True if its receive window is unknown.

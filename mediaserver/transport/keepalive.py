@@ -32,7 +32,6 @@ class Keepalive:
         "_progress",
         "_timeout",
         "_timer",
-        "_timers",
         "_unanswered",
         "_websocket",
     )
@@ -48,12 +47,12 @@ class Keepalive:
         on_timeout: Callable[[], None],
         progress: Callable[[], int] | None = None,
     ) -> None:
-        self._websocket, self._timers, self._interval, self._timeout = websocket, timers, interval, timeout
+        self._websocket, self._interval, self._timeout = websocket, interval, timeout
         self._on_timeout, self._progress = on_timeout, progress
         self._at_ping = self._confirmed = progress() if progress is not None else 0
         self._pongs_at_ping = -1  # number of pongs that had come at the latest ping; below 0 before the first one
         self._unanswered = 0  # number of intervals since a ping that is not answered
-        self._timer = timers.call_later(first_after, self._on_timer)
+        self._timer = timers.call_every(interval, self._on_timer, first_after=first_after)
 
     @property
     def confirmed(self) -> int:
@@ -71,6 +70,7 @@ class Keepalive:
 
     def _on_timer(self) -> None:
         if self._websocket.transport.is_closing():
+            self._timer.cancel()
             return
         if self._is_answered:
             self._ping()
@@ -79,9 +79,8 @@ class Keepalive:
             # before the next interval is over.
             self._unanswered += 1
             if self._unanswered * self._interval >= self._timeout:
+                self._timer.cancel()
                 self._on_timeout()
-                return
-        self._timer = self._timers.call_later(self._interval, self._on_timer)
 
     def _ping(self) -> None:
         self._confirmed, self._unanswered, self._pongs_at_ping = self._at_ping, 0, self._websocket.pongs

@@ -1,6 +1,7 @@
 """Many timers that share one timer of the event loop: they fire in the order of their times, unless cancelled."""
 
 import asyncio
+from functools import partial
 
 from mediaserver.support.timers import Timers
 from tests.virtual import VirtualLoop, in_virtual_time
@@ -42,6 +43,46 @@ async def test_on_a_grid_timers_fire_together_and_none_drifts(loop: VirtualLoop)
         *(("b", 500), ("b", 1000), ("b", 1500)),
         *(("c", 520), ("c", 1020), ("c", 1520)),
     ]
+
+
+@in_virtual_time
+async def test_a_timer_that_repeats_keeps_its_phase_through_hold_ups(loop: VirtualLoop) -> None:
+    timers, fired = Timers(grid=0.02), dict[str, list[int]](a=[], b=[], c=[])
+
+    def fire(name: str) -> None:
+        fired[name].append(round(loop.time() * 1000))
+
+    made = [timers.call_every(0.5, partial(fire, name), first_after=at) for name, at in (("a", 0.02), ("b", 0.24))]
+    made.append(timers.call_every(0.5, partial(fire, "c")))
+    await asyncio.sleep(0.9)
+    loop.stall(200)  # until 1.1: "c" is late by 0.1 s, and "a" by 0.08 s
+    await asyncio.sleep(1)
+    loop.stall(800)  # from 2.1 to 2.9: "b" is late by 0.66 s, "c" by 0.4, so that each leaves a call out
+    await asyncio.sleep(1.2)
+    for timer in made:
+        timer.cancel()
+    assert fired == {
+        "a": [20, 520, 1100, 1520, 2020, 2900, 3520, 4020],
+        "b": [240, 740, 1240, 1740, 2900, 3240, 3740],
+        "c": [500, 1100, 1500, 2000, 2900, 3500, 4000],
+    }
+    assert (len(timers), loop.waiting) == (0, [])
+
+
+@in_virtual_time
+async def test_a_timer_that_repeats_may_cancel_itself_or_fail(loop: VirtualLoop) -> None:
+    timers, fired = Timers(), list[float]()
+
+    def fire() -> None:
+        fired.append(loop.time())
+        if len(fired) == 3:
+            timer.cancel()
+        raise ZeroDivisionError
+
+    timer = timers.call_every(1, fire, first_after=0)
+    await asyncio.sleep(10)
+    assert (fired, timer.over, len(timers), len(loop.faults)) == ([0, 1, 2], True, 0, 3)
+    loop.faults.clear()
 
 
 @in_virtual_time

@@ -91,7 +91,6 @@ class InboundMonitor:
         "_reported",
         "_samples",
         "_timer",
-        "_timers",
     )
 
     def __init__(
@@ -102,13 +101,13 @@ class InboundMonitor:
         look: Callable[[], None] = lambda: None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._inbound, self._timers, self._report, self._look = inbound, timers, report, look
+        self._inbound, self._report, self._look = inbound, report, look
         self._reported: tuple[InboundProblem, ...] = ()
         self._checked_at = self._audio_since = self._loop.time()
         self._audio_expected_at: float | None = None
         self._received, self._samples = inbound.received, inbound.samples
         self._half_rate_checks = self._double_rate_checks = self._idle_checks = 0
-        self._timer = timers.call_later(_CHECK_INTERVAL, self._check)
+        self._timer = timers.call_every(_CHECK_INTERVAL, self._check)
 
     def expect_audio(self) -> None:
         """Expect audio from now on, because a handler listens, or because the server dialled the peer."""
@@ -120,7 +119,6 @@ class InboundMonitor:
         self._timer.cancel()
 
     def _check(self) -> None:
-        self._timer = self._timers.call_later(_CHECK_INTERVAL, self._check)  # now: a report may stop the checks
         inbound, now = self._inbound, self._loop.time()
         samples, received = inbound.samples, inbound.received
         speed = (samples - self._samples) / SAMPLE_RATE / max(now - self._checked_at, 1e-3)
