@@ -165,6 +165,7 @@ class Listeners:
             if frame.opcode == PING:
                 pong = websocket.pong(frame.payload)
                 self._send[descriptor](pong if self._masked else mask(pong, _MASK))
+                self.sockets[descriptor].acknowledge_at_once()
             elif frame.opcode != PONG:
                 heard += 1
                 self.bad += frame.opcode != BINARY or not frame.final or len(frame.payload) != self._payload
@@ -216,4 +217,5 @@ class Listeners:
         if talkers is not None:
             talkers.add(handshake.socket.send)
         self.answered[descriptor] = now
+        handshake.acknowledge_at_once()
         return self._take(descriptor, handshake.rest) if handshake.rest else 0

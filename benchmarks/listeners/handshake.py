@@ -30,6 +30,15 @@ class Handshake(abc.ABC):
         except OSError as error:
             raise DialError(f"cannot connect: {error}") from error
 
+    def acknowledge_at_once(self) -> None:
+        """Have the kernel acknowledge what comes as soon as it is read: until something is sent, which ends that.
+
+        Otherwise, if this side answers the peer, it acknowledges frames by twos, when the second one has come. On
+        the loopback interface that is within the server's own `send`, and takes 3 µs of the server's time a frame,
+        which a server does not spend whose peers have asked, rather than answered.
+        """
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
     @abc.abstractmethod
     def _shake_hands(self) -> Iterator[int]:
         """Yield the epoll events to wait for, step by step."""

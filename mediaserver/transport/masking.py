@@ -13,6 +13,8 @@ from mediaserver.wire.websocket import MASK_BYTES, masked_header
 _HEADER_SIZES = {126: 4, 127: 10}  # size of an unmasked frame's header, by its second byte; 2 for any other
 _KEYS_AT_ONCE = 256  # a system call for each key would cost more than masking
 _FEW = 16  # fewer frames than these are masked faster one by one
+_WORD = 4  # number of bytes that are masked in one operation: a key, or a header of 126 bytes of payload and more
+_MASK_BIT = np.frombuffer(masked_header(bytes(_WORD)), np.uint32)  # as it stands in the first word of a frame
 
 
 def _random_keys() -> list[bytes]:
@@ -56,15 +58,17 @@ def mask_together(frames: Sequence[bytes]) -> Sequence[bytes]:
 
 
 def _mask_alike(frames: Sequence[bytes]) -> Sequence[bytes]:
-    """Frames of one size, and so with headers of one size, masked."""
-    count, size, start = len(frames), len(frames[0]), _HEADER_SIZES.get(frames[0][1], 2)
-    plain = np.frombuffer(b"".join(frames), np.uint8).reshape(count, size)
-    keys = np.frombuffer(os.urandom(count * MASK_BYTES), np.uint8).reshape(count, MASK_BYTES)
-    repeated = np.tile(keys, (1, -(-(size - start) // MASK_BYTES)))[:, : size - start]
-    masked = np.empty((count, size + MASK_BYTES), np.uint8)
-    masked[:, :start] = plain[:, :start]
-    masked[:, 1] |= 0x80  # the bit that says that the frame is masked
-    masked[:, start : start + MASK_BYTES] = keys
-    np.bitwise_xor(plain[:, start:], repeated, out=masked[:, start + MASK_BYTES :])
-    data, step = masked.tobytes(), size + MASK_BYTES
-    return [data[at : at + step] for at in range(0, len(data), step)]
+    """Frames of one size, and so with headers of one size, masked, in words of four bytes."""
+    if _HEADER_SIZES.get(frames[0][1]) != _WORD:
+        return [mask_with_random_key(frame) for frame in frames]  # no frame of media: it is too short or too long
+    size = len(frames[0])
+    words = -(-size // _WORD)
+    padding = bytes(words * _WORD - size)
+    plain = np.frombuffer(padding.join(frames) + padding, np.uint32).reshape(len(frames), words)
+    keys = np.frombuffer(os.urandom(len(frames) * MASK_BYTES), np.uint32)[:, np.newaxis]
+    masked = np.empty((len(frames), words + 1), np.uint32)
+    masked[:, :1] = plain[:, :1] | _MASK_BIT
+    masked[:, 1:2] = keys
+    np.bitwise_xor(plain[:, 1:], keys, out=masked[:, 2:])
+    data, step, length = masked.tobytes(), (words + 1) * _WORD, size + MASK_BYTES
+    return [data[at : at + length] for at in range(0, len(data), step)]
