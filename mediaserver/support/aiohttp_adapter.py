@@ -6,10 +6,9 @@ pyproject.toml names check this module with the lowest and the highest version.
 """
 
 import asyncio
-import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
-from ssl import CertificateError, SSLError
+from ssl import CertificateError, SSLContext, SSLError
 from typing import Any, cast
 
 import aiohttp
@@ -229,7 +228,7 @@ def detach_connection(response: aiohttp.ClientResponse, receive: Callable[[bytes
 # Begins TLS on a TCP connection, by the connection's transport, a TLS context, the server's name, and a function
 # that makes a protocol. Returns the transport and the protocol. OSError, such as SSLError, if that fails.
 BeginTls = Callable[
-    [asyncio.Transport, ssl.SSLContext, str, Callable[[], ResponseHandler]],
+    [asyncio.Transport, SSLContext, str, Callable[[], ResponseHandler]],
     Awaitable[tuple[asyncio.Transport, ResponseHandler]],
 ]
 
@@ -261,7 +260,7 @@ class TracebackFreeConnector(aiohttp.TCPConnector):
         *arguments: Any,
         req: aiohttp.ClientRequest,
         timeout: aiohttp.ClientTimeout,
-        ssl: ssl.SSLContext | None = None,
+        ssl: SSLContext | None = None,
         server_hostname: str | None = None,
         **options: Any,
     ) -> tuple[asyncio.Transport, ResponseHandler]:

@@ -46,6 +46,8 @@ async def begin_tls(
         context.options |= ssl.OP_NO_RENEGOTIATION
         tls = TlsTransport(transport, context, on_handshake, writes, server_hostname=server_hostname)
         return tls, await shaken
+    except ssl.SSLError:  # the connection closes by itself, once the server is told why
+        raise
     except BaseException:
         transport.abort()
         raise

@@ -268,9 +268,7 @@ class FramePoller(Generic[Sink]):
 
 def _fd_of(transport: asyncio.Transport) -> int:
     """The file descriptor of a connection's socket; -1 if there is none, or if another TLS than ours reads it."""
-    connection = transport.get_extra_info("socket")
-    if connection is None or not (
-        isinstance(transport, TlsTransport) or transport.get_extra_info("sslcontext") is None
-    ):
+    connection, tls = transport.get_extra_info("socket"), transport.get_extra_info("sslcontext")
+    if connection is None or (tls is not None and not isinstance(transport, TlsTransport)):
         return -1
     return int(connection.fileno())

@@ -17,7 +17,14 @@ PUBLIC = {
     "aiohttp.web": set(web.__all__),
 }
 # Methods, attributes and classes of aiohttp's server and client that its reference does not have.
-UNDOCUMENTED = {"RequestHandler", "finish_response", "handle_error", "on_eof", "set_parser"}
+UNDOCUMENTED = {
+    "RequestHandler",
+    "_wrap_create_connection",
+    "finish_response",
+    "handle_error",
+    "on_eof",
+    "set_parser",
+}
 
 
 def undocumented(source: str) -> list[str]:

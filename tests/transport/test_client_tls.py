@@ -18,6 +18,7 @@ from mediaserver.transport.client_tls import begin_tls
 from mediaserver.transport.dialled import DialFailure, DialFailureKind, open_websocket
 from mediaserver.transport.held_writes import HeldWrites
 from tests.timing import PATIENCE, UNIT, eventually
+from tests.transport.far_end import TlsEnd
 
 AUTHORITY = trustme.CA()
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
@@ -146,6 +147,20 @@ async def test_no_connection_is_left_behind_by_a_handshake_that_is_cancelled() -
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+async def test_a_server_is_told_why_its_handshake_failed() -> None:
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
+    server = TlsEnd(far, is_server=True)
+    beginning = begin_tls(transport, trusting(), "here", asyncio.Protocol, writes=HeldWrites())
+    ours, theirs = await asyncio.gather(beginning, server.shake_hands(), return_exceptions=True)
+    server.close()
+    assert isinstance(ours, ssl.SSLCertVerificationError)  # it is another authority's
+    assert isinstance(theirs, ssl.SSLError)
+    assert theirs.reason == "TLSV1_ALERT_UNKNOWN_CA"
+    await eventually(lambda: near.fileno() == -1)
 
 
 async def test_a_connection_that_is_lost_already_is_told() -> None:

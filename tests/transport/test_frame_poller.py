@@ -3,14 +3,12 @@
 import asyncio
 import random
 import socket
-import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
 import pytest
-import trustme
 from aiohttp import WebSocketError, WSMsgType
 
 from mediaserver.playout.pacing.alarm import system_alarm
@@ -23,6 +21,7 @@ from mediaserver.transport.tls_transport import TlsTransport
 from mediaserver.transport.websocket_connection import WebSocketConnection
 from mediaserver.wire import websocket
 from tests.timing import eventually
+from tests.transport.far_end import CLIENT, SERVER, PlainEnd, TlsEnd
 
 FRAME = 320  # bytes of payload in a frame's message
 _BINARY, _TEXT, _CLOSE, _PING, _PONG = 2, 1, 8, 9, 10
@@ -73,71 +72,6 @@ def deliver(sinks: Sequence[Sink], messages: Sequence[bytes]) -> None:
     for sink, payload in zip(sinks, websocket.payloads(messages), strict=True):
         sink.payloads.append(payload.tobytes())
         sink.polled += 1
-
-
-def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """The contexts of a server called `here` and of its clients."""
-    authority = trustme.CA()
-    server, client = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
-    authority.issue_cert("here").configure_cert(server)
-    authority.configure_trust(client)
-    return server, client
-
-
-SERVER, CLIENT = tls_contexts()
-
-
-class PlainEnd:
-    """The far end of a connection."""
-
-    def __init__(self, plain: socket.socket) -> None:
-        self._plain = plain
-
-    def send(self, *data: bytes) -> None:
-        """Send some pieces at once; by TLS, each in a record of its own."""
-        self._plain.sendall(b"".join(data))
-
-    def shut(self) -> None:
-        """Send nothing more. Plain TCP has no word for it."""
-
-    def close(self) -> None:
-        self._plain.close()
-
-
-class TlsEnd(PlainEnd):
-    """The far end of a connection that speaks TLS."""
-
-    def __init__(self, plain: socket.socket, *, is_server: bool) -> None:
-        super().__init__(plain)
-        plain.setblocking(False)
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = (
-            SERVER.wrap_bio(self._incoming, self._outgoing, server_side=True)
-            if is_server
-            else CLIENT.wrap_bio(self._incoming, self._outgoing, server_hostname="here")
-        )
-
-    async def shake_hands(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                self._tls.do_handshake()
-            except ssl.SSLWantReadError:
-                await loop.sock_sendall(self._plain, self._outgoing.read())
-                self._incoming.write(await loop.sock_recv(self._plain, 65_536))
-            else:
-                await loop.sock_sendall(self._plain, self._outgoing.read())
-                return
-
-    def send(self, *data: bytes) -> None:
-        for each in data:
-            self._tls.write(each)
-        super().send(self._outgoing.read())
-
-    def shut(self) -> None:
-        with pytest.raises(ssl.SSLWantReadError):
-            self._tls.unwrap()  # sends close_notify
-        super().send(self._outgoing.read())
 
 
 async def tls_over(transport: asyncio.Transport, *, is_client: bool) -> asyncio.Transport:
@@ -515,7 +449,8 @@ async def test_the_end_of_tls_is_seen_behind_the_last_frame(kind: str) -> None:
         await eventually(lambda: peer.polled)
         await eventually(lambda: peer.sink.polled == 1)
         peer.send(peer.frame(_BINARY, numbered(1)))
-        peer.far_end.shut()
+        assert isinstance(peer.far_end, TlsEnd)
+        peer.far_end.end_tls()
         await eventually(lambda: peer.sink.ended)
         assert peer.sink.payloads == [numbered(0), numbered(1)]
         assert peer.connection.transport.is_closing()
