@@ -107,7 +107,7 @@ test-pythons:  ## the tests with several: PYTHONS='python3.11 python3.12 python3
 	set -e; for python in $(or $(PYTHONS),$(PYTHON)); do \
 		$(MAKE) unit PYTHON=$$python VENV=$(VENV)-$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); done
 
-bench: $(VENV)/.bench  ## what pacing costs, beside servers in Python and Go, into benchmarks/README.md: 10 minutes
+bench: $(VENV)/.bench  ## what pacing costs, beside servers in Python and Go, into benchmarks/README.md: 15 minutes
 	$(BIN)/python -m benchmarks.pacing --write $(ARGS)
 
 bench-quick: $(VENV)/.bench  ## the same in two minutes, only printed
@@ -116,7 +116,7 @@ bench-quick: $(VENV)/.bench  ## the same in two minutes, only printed
 bench-scenarios: $(VENV)/.bench  ## what crowds, reloads, starts and time do to it: ARGS='idle crowd hangups detectors hold-up console replace speech start drift memory'
 	$(BIN)/python -m benchmarks.scenarios $(ARGS)
 
-bench-inbound: $(VENV)/.bench  ## what a frame costs that is received as well, beside the same servers: 13 minutes; ARGS=--write writes it down
+bench-inbound: $(VENV)/.bench  ## what a frame costs that is received as well, beside the same servers: 25 minutes; ARGS=--write writes it down
 	$(BIN)/python -m benchmarks.inbound $(ARGS)
 
 bench-recognition: $(VENV)/.bench  ## how many words PocketSphinx gets wrong on a telephone; ARGS=--write writes it down

@@ -225,12 +225,19 @@ def detach_connection(response: aiohttp.ClientResponse, receive: Callable[[bytes
     return transport
 
 
-# Begins TLS on a TCP connection, by the connection's transport, a TLS context, the server's name, and a function
-# that makes a protocol. Returns the transport and the protocol. OSError, such as SSLError, if that fails.
-BeginTls = Callable[
-    [asyncio.Transport, SSLContext, str, Callable[[], ResponseHandler]],
-    Awaitable[tuple[asyncio.Transport, ResponseHandler]],
-]
+# Begins TLS on a TCP connection, by its transport, what the server has sent so far, a TLS context, the name of the
+# server, and a function that makes a protocol. Returns transport and protocol. OSError, as SSLError, if it fails.
+BeginTls = Callable[..., Awaitable[tuple[asyncio.Transport, ResponseHandler]]]
+
+
+class _Keeping(asyncio.Protocol):
+    """Keeps what comes."""
+
+    def __init__(self) -> None:
+        self.kept = b""
+
+    def data_received(self, data: bytes) -> None:
+        self.kept += data
 
 
 class TracebackFreeConnector(aiohttp.TCPConnector):
@@ -269,9 +276,10 @@ class TracebackFreeConnector(aiohttp.TCPConnector):
         if self._begin_tls is None or ssl is None or server_hostname is None:
             return await connect(*arguments, ssl=ssl, server_hostname=server_hostname)
         async with asyncio.timeout(timeout.sock_connect):
-            transport, _ = await connect(asyncio.Protocol)
+            transport, early = await connect(_Keeping)
+            said = cast("_Keeping", early).kept
             try:
-                return await self._begin_tls(transport, ssl, server_hostname, *arguments)
+                return await self._begin_tls(transport, said, ssl, server_hostname, *arguments)
             except CertificateError as error:
                 raise aiohttp.ClientConnectorCertificateError(req.connection_key, error) from error
             except SSLError as error:

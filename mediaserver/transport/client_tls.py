@@ -15,6 +15,7 @@ AnyProtocol = TypeVar("AnyProtocol", bound=asyncio.Protocol)
 
 async def begin_tls(
     transport: asyncio.Transport,
+    early: bytes,
     context: ssl.SSLContext,
     server_hostname: str,
     make_protocol: Callable[[], AnyProtocol],
@@ -23,6 +24,7 @@ async def begin_tls(
 ) -> tuple[asyncio.Transport, AnyProtocol]:
     """Begin TLS as a client on a TCP connection; return the transport and the protocol that then use it.
 
+    `early` is what the server has sent so far. One that speaks first speaks no TLS, which the error then tells.
     SSLError if the handshake fails, ConnectionResetError if the connection is lost before its end. If this is
     cancelled, the connection is closed. `context` is changed to refuse renegotiation, as `TlsTransport` requires.
     """
@@ -45,9 +47,10 @@ async def begin_tls(
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
         context.options |= ssl.OP_NO_RENEGOTIATION
         tls = TlsTransport(transport, context, on_handshake, writes, server_hostname=server_hostname)
+        if early:
+            tls.data_received(early)
         return tls, await shaken
-    except ssl.SSLError:  # the connection closes by itself, once the server is told why
-        raise
     except BaseException:
-        transport.abort()
+        if not transport.is_closing():  # where the handshake has failed, it closes once the server is told why
+            transport.abort()
         raise

@@ -15,7 +15,8 @@ from typing import Any
 from mediaserver.transport.held_writes import HeldWrites
 from mediaserver.transport.unread import read_unread
 
-# The most bytes that a cipher in use adds to a small record: header, nonce and tag (RFC 5288; fewer in RFC 8446).
+# Bytes that AES-GCM adds to a record: header, nonce and tag (RFC 5288; fewer in RFC 8446). Of the ciphers that add
+# more, a read for as many frames takes fewer.
 RECORD_OVERHEAD = 29
 _RECORD_BYTES = 16 * 1024  # the most bytes that a record holds (RFC 8446, section 5.1)
 _SHUTDOWN_TIMEOUT = 1.0  # seconds for the peer to answer close_notify, which ends TLS
@@ -140,10 +141,14 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def _decrypt(self) -> tuple[bytes, bool]:
         """Decrypt all complete records; return what they hold, and whether the peer has ended or broken TLS."""
         incoming, decrypted, over = self._incoming, b"", False
+        further: list[bytes] = []  # what further records hold: there is mostly one
         try:
             while incoming.pending and not over:
                 record = self._ssl.read(_RECORD_BYTES)
-                decrypted = decrypted + record if decrypted else record
+                if decrypted:
+                    further.append(record)
+                else:
+                    decrypted = record
                 over = not record  # the peer's close_notify
         except ssl.SSLWantReadError:  # the last record is not complete
             pass
@@ -151,7 +156,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             over = True
         if self._outgoing.pending:  # an answer of TLS itself
             self.flush()
-        return decrypted, over
+        return b"".join((decrypted, *further)) if further else decrypted, over
 
     # -- the transport of the protocol ---------------------------------------------------------------------------
 

@@ -141,7 +141,7 @@ async def test_no_connection_is_left_behind_by_a_handshake_that_is_cancelled() -
     async with serving(ignore) as port:  # which waits for the connection's end
         connecting = asyncio.get_running_loop().create_connection(asyncio.Protocol, "127.0.0.1", port)
         transport, _ = await connecting
-        beginning = begin_tls(transport, trusting(), "localhost", asyncio.Protocol, writes=HeldWrites())
+        beginning = begin_tls(transport, b"", trusting(), "localhost", asyncio.Protocol, writes=HeldWrites())
         task = asyncio.create_task(beginning)
         await asyncio.sleep(0)
         task.cancel()
@@ -154,13 +154,36 @@ async def test_a_server_is_told_why_its_handshake_failed() -> None:
     near.setblocking(False)
     transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
     server = TlsEnd(far, is_server=True)
-    beginning = begin_tls(transport, trusting(), "here", asyncio.Protocol, writes=HeldWrites())
+    beginning = begin_tls(transport, b"", trusting(), "here", asyncio.Protocol, writes=HeldWrites())
     ours, theirs = await asyncio.gather(beginning, server.shake_hands(), return_exceptions=True)
     server.close()
     assert isinstance(ours, ssl.SSLCertVerificationError)  # it is another authority's
     assert isinstance(theirs, ssl.SSLError)
     assert theirs.reason == "TLSV1_ALERT_UNKNOWN_CA"
     await eventually(lambda: near.fileno() == -1)
+
+
+async def test_what_a_server_says_before_the_handshake_is_not_lost() -> None:
+    near, far = socket.socketpair()
+    with far:
+        near.setblocking(False)
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
+        with pytest.raises(ssl.SSLError, match="WRONG_VERSION_NUMBER"):
+            await begin_tls(
+                transport, b"220 mail\r\n", trusting(), "localhost", asyncio.Protocol, writes=HeldWrites()
+            )
+        await eventually(lambda: near.fileno() == -1)
+
+
+@pytest.mark.parametrize("name", ["", ".", "a" * 301])
+async def test_a_name_that_tls_cannot_have_leaves_no_connection(name: str) -> None:
+    near, far = socket.socketpair()
+    with far:
+        near.setblocking(False)
+        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
+        with pytest.raises((ssl.SSLError, ValueError)):
+            await begin_tls(transport, b"", trusting(), name, asyncio.Protocol, writes=HeldWrites())
+        await eventually(lambda: near.fileno() == -1)
 
 
 async def test_a_connection_that_is_lost_already_is_told() -> None:
@@ -170,5 +193,5 @@ async def test_a_connection_that_is_lost_already_is_told() -> None:
         transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
         transport.abort()
         with pytest.raises(ConnectionResetError):
-            await begin_tls(transport, trusting(), "localhost", asyncio.Protocol, writes=HeldWrites())
+            await begin_tls(transport, b"", trusting(), "localhost", asyncio.Protocol, writes=HeldWrites())
         await eventually(lambda: near.fileno() == -1)

@@ -77,7 +77,7 @@ def deliver(sinks: Sequence[Sink], messages: Sequence[bytes]) -> None:
 async def tls_over(transport: asyncio.Transport, *, is_client: bool) -> asyncio.Transport:
     """The transport of our side's TLS once it has shaken hands."""
     if is_client:
-        return (await begin_tls(transport, CLIENT, "here", asyncio.Protocol, writes=HeldWrites()))[0]
+        return (await begin_tls(transport, b"", CLIENT, "here", asyncio.Protocol, writes=HeldWrites()))[0]
     shaken = asyncio.get_running_loop().create_future()
 
     def on_handshake(tls: TlsTransport, error: OSError | None) -> None:
