@@ -41,14 +41,15 @@ async def test_of_thousands_of_streams_some_are_rendered_and_all_are_found(open_
     page = await open_page("health")
     await expect(page.get_by_role("heading", level=1)).to_have_text("Health")
     sockets: list[WebSocketRoute] = []
+    calls = {number: f"call-{number}" for number in range(MANY)}  # of the streams in progress, by their numbers
     over = False
 
-    def answer(socket: WebSocketRoute) -> None:
+    def answer(socket: WebSocketRoute) -> None:  # also to a page that connects again, as after it was hidden
         if over:  # the tab, with this route, is that of the other tests as well
             socket.connect_to_server()
             return
         sockets.append(socket)
-        rows = [stream(number, f"call-{number}") for number in range(MANY)]
+        rows = [stream(number, call) for number, call in calls.items()]
         socket.send(json.dumps({"now": 9.0, "total": MANY, "ended": [], "columns": COLUMNS, "rows": rows}))
 
     await page.route_web_socket(re.compile("/v1/overview"), answer)
@@ -58,8 +59,8 @@ async def test_of_thousands_of_streams_some_are_rendered_and_all_are_found(open_
     await expect(summary).to_have_text("1,500 streams, of which the first 200 are shown: 1,300 more")
     await expect(page.locator("tbody tr")).to_have_count(200)
     await page.evaluate(WATCH)
-    renamed = [stream(0, "renamed")]
-    sockets[-1].send(json.dumps({"now": 9.0, "total": MANY, "ended": [], "rows": renamed}))
+    calls[0] = "renamed"
+    sockets[-1].send(json.dumps({"now": 9.0, "total": MANY, "ended": [], "rows": [stream(0, calls[0])]}))
     await expect(page.locator("tbody tr").first).to_contain_text("renamed")
     assert await page.evaluate("window.changes") == 1  # nothing else has changed, so nothing else is laid out anew
     await page.get_by_label("Filter").fill("call-1499")
@@ -69,6 +70,7 @@ async def test_of_thousands_of_streams_some_are_rendered_and_all_are_found(open_
     await expect(summary).to_have_text("214 of 1,500 streams, of which the first 200 are shown: 14 more")
     await page.get_by_role("button", name="Duration").click()  # which is sorted by it already: the longest first
     await expect(page.locator("tbody tr").first).to_contain_text("call-1494")
+    del calls[1494]
     sockets[-1].send(json.dumps({"now": 9.0, "total": 1, "ended": [f"{1494:012x}"], "rows": []}))
     await expect(page.locator("tbody tr").first).to_contain_text("call-1487")
     over = True
