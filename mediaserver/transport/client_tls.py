@@ -1,14 +1,12 @@
 """TLS of the connections that this server dials, by the same transport as that of the connections it accepts."""
 
 import asyncio
-import errno
-import os
 import ssl
 from collections.abc import Callable
 from typing import TypeVar
 
 from mediaserver.transport.held_writes import HeldWrites
-from mediaserver.transport.tls_transport import TlsTransport
+from mediaserver.transport.tls_transport import TlsTransport, connection_reset
 
 AnyProtocol = TypeVar("AnyProtocol", bound=asyncio.Protocol)
 
@@ -44,7 +42,7 @@ async def begin_tls(
 
     try:
         if transport.is_closing():
-            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+            raise connection_reset()
         context.options |= ssl.OP_NO_RENEGOTIATION
         tls = TlsTransport(transport, context, on_handshake, writes, server_hostname=server_hostname)
         if early:

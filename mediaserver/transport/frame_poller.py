@@ -171,7 +171,7 @@ class FrameReader(Generic[Sink]):
         # One record of TLS may hold more frames than a poll may take.
         frames = self._split(data) if len(data) < self.read_bytes + self.size else None
         if frames is not None:
-            self._full = self._full + 1 if len(frames) >= _FRAMES_PER_POLL else 0
+            self._full = self._full + 1 if len(frames) == _FRAMES_PER_POLL else 0
             if self._full < (_MAX_FULL_POLLS_OF_CLIENT if self._masked else _MAX_FULL_POLLS_OF_SERVER):
                 return frames
         self.stop()

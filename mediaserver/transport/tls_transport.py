@@ -22,6 +22,11 @@ _RECORD_BYTES = 16 * 1024  # the most bytes that a record holds (RFC 8446, secti
 _SHUTDOWN_TIMEOUT = 1.0  # seconds for the peer to answer close_notify, which ends TLS
 
 
+def connection_reset() -> ConnectionResetError:
+    """The error of a connection that is lost before its handshake is over, with the operating system's text."""
+    return ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+
+
 class TlsTransport(asyncio.Transport, asyncio.Protocol):
     """The transport of one TLS connection, which is also the protocol of the TCP connection's transport.
 
@@ -89,7 +94,7 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
         self._closing = True
         if self._shutdown_timer is not None:
             self._shutdown_timer.cancel()
-        self._end_handshake(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
+        self._end_handshake(connection_reset())
         protocol, self._protocol = self._protocol, None
         if protocol is not None:
             protocol.connection_lost(exc)

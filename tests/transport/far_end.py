@@ -20,6 +20,14 @@ def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 SERVER, CLIENT = tls_contexts()
 
 
+async def connected() -> tuple[asyncio.Transport, socket.socket, socket.socket]:
+    """A transport without a protocol of its own, its socket, and the socket of its far end."""
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
+    return transport, near, far
+
+
 class PlainEnd:
     """The far end of a connection."""
 

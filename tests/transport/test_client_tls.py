@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,7 @@ from mediaserver.transport.client_tls import begin_tls
 from mediaserver.transport.dialled import DialFailure, DialFailureKind, open_websocket
 from mediaserver.transport.held_writes import HeldWrites
 from tests.timing import PATIENCE, UNIT, eventually
-from tests.transport.far_end import TlsEnd
+from tests.transport.far_end import TlsEnd, connected
 
 AUTHORITY = trustme.CA()
 YESTERDAY = datetime.now(UTC) - timedelta(days=1)
@@ -150,9 +149,7 @@ async def test_no_connection_is_left_behind_by_a_handshake_that_is_cancelled() -
 
 
 async def test_a_server_is_told_why_its_handshake_failed() -> None:
-    near, far = socket.socketpair()
-    near.setblocking(False)
-    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
+    transport, near, far = await connected()
     server = TlsEnd(far, is_server=True)
     beginning = begin_tls(transport, b"", trusting(), "here", asyncio.Protocol, writes=HeldWrites())
     ours, theirs = await asyncio.gather(beginning, server.shake_hands(), return_exceptions=True)
@@ -164,10 +161,8 @@ async def test_a_server_is_told_why_its_handshake_failed() -> None:
 
 
 async def test_what_a_server_says_before_the_handshake_is_not_lost() -> None:
-    near, far = socket.socketpair()
+    transport, near, far = await connected()
     with far:
-        near.setblocking(False)
-        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
         with pytest.raises(ssl.SSLError, match="WRONG_VERSION_NUMBER"):
             await begin_tls(
                 transport, b"220 mail\r\n", trusting(), "localhost", asyncio.Protocol, writes=HeldWrites()
@@ -177,20 +172,16 @@ async def test_what_a_server_says_before_the_handshake_is_not_lost() -> None:
 
 @pytest.mark.parametrize("name", ["", ".", "a" * 301])
 async def test_a_name_that_tls_cannot_have_leaves_no_connection(name: str) -> None:
-    near, far = socket.socketpair()
+    transport, near, far = await connected()
     with far:
-        near.setblocking(False)
-        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
         with pytest.raises((ssl.SSLError, ValueError)):
             await begin_tls(transport, b"", trusting(), name, asyncio.Protocol, writes=HeldWrites())
         await eventually(lambda: near.fileno() == -1)
 
 
 async def test_a_connection_that_is_lost_already_is_told() -> None:
-    near, far = socket.socketpair()
+    transport, near, far = await connected()
     with far:
-        near.setblocking(False)
-        transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=near)
         transport.abort()
         with pytest.raises(ConnectionResetError):
             await begin_tls(transport, b"", trusting(), "localhost", asyncio.Protocol, writes=HeldWrites())

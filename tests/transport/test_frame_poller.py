@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from mediaserver.transport.tls_transport import TlsTransport
 from mediaserver.transport.websocket_connection import WebSocketConnection
 from mediaserver.wire import websocket
 from tests.timing import eventually
-from tests.transport.far_end import CLIENT, SERVER, PlainEnd, TlsEnd
+from tests.transport.far_end import CLIENT, SERVER, PlainEnd, TlsEnd, connected
 
 FRAME = 320  # bytes of payload in a frame's message
 _BINARY, _TEXT, _CLOSE, _PING, _PONG = 2, 1, 8, 9, 10
@@ -137,14 +136,11 @@ async def peers(kind: str, count: int = 1) -> AsyncIterator[list[Peer]]:
     poller: FramePoller[Sink] = FramePoller(ticker, deliver)
     made: list[Peer] = []
     for _ in range(count):
-        near, far = socket.socketpair()
-        near.setblocking(False)
+        transport, _, far = await connected()
         is_client, far_end = kind.startswith("dialled"), PlainEnd(far)
-        tcp, _ = await loop.create_connection(asyncio.Protocol, sock=near)
-        transport: asyncio.Transport = tcp
         if kind.endswith("TLS"):
             far_end = TlsEnd(far, is_server=is_client)
-            transport, _ = await asyncio.gather(tls_over(tcp, is_client=is_client), far_end.shake_hands())
+            transport, _ = await asyncio.gather(tls_over(transport, is_client=is_client), far_end.shake_hands())
         connection, sink = WebSocketConnection(transport, 65_536, is_client=is_client), Sink()
         connection.poll_frames(poller, sink, lambda: FRAME)
         made.append(Peer(far_end, connection, sink, masks=not is_client))
