@@ -21,7 +21,7 @@ from mediaserver.call.summary import SessionFacts, summarise
 from mediaserver.errors import ProtocolError
 from mediaserver.events.kinds import EventKind
 from mediaserver.playout.pacing.pacer import Pacer
-from mediaserver.playout.pacing.slow_peer import Transport
+from mediaserver.playout.pacing.transport import Transport
 from mediaserver.playout.prompts.library import PromptLibrary
 from mediaserver.speech.service import SpeechService
 from mediaserver.support.timers import Timers

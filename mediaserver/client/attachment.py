@@ -24,7 +24,7 @@ from mediaserver.routing.route import Route
 from mediaserver.runtime import sessions
 from mediaserver.runtime.engine import Engine
 from mediaserver.transport import connection
-from mediaserver.transport.held_writes import MaskedTransport
+from mediaserver.transport.masking import MaskedTransport
 from mediaserver.wire.encapsulation import WireSettings
 from mediaserver.wire.wire import Wire
 
@@ -207,7 +207,7 @@ class Attachment:
         """Receive and send over one connection, to its end."""
         session, wire = self.session, Wire(self._wire_settings, dialled=True)
         connection.bound_send_buffer(line.transport)
-        transport = MaskedTransport(line.transport, self._engine.held_writes)
+        transport = MaskedTransport(line.transport)
         session.connect(wire, transport, self._engine.settings.voipbin.start_timeout)
         self._line = line
         reading = asyncio.create_task(line.read(session))

@@ -17,8 +17,8 @@ from mediaserver.audio.level import levels
 from mediaserver.audio.pcm import from_bytes, to_bytes
 from mediaserver.playout.pacing.alarm import system_alarm
 from mediaserver.playout.pacing.pacer import Pacer
-from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.playout.pacing.ticker import Ticker
+from mediaserver.playout.pacing.transport import Transport
 from mediaserver.playout.sources.playlist import Playlist
 from mediaserver.playout.sources.source import Clip, Source, silence
 from mediaserver.wire import audiosocket, websocket

@@ -26,7 +26,7 @@ from mediaserver.errors import PeerError, ProtocolError
 from mediaserver.playout.sources.source import Source
 from mediaserver.transport.connection import CLOSE_TIMEOUT
 from mediaserver.transport.dialled import OpenWebSocket
-from mediaserver.transport.held_writes import HeldWrites, MaskedTransport
+from mediaserver.transport.masking import MaskedTransport
 from mediaserver.wire import audiosocket, rtp
 from mediaserver.wire.codec import Codec, InboundCodec
 from mediaserver.wire.encapsulation import Carrier, Encapsulation, Framing, RtpPayload, WireSettings
@@ -131,7 +131,7 @@ async def _simulate_voipbin(
                 f"{error}. A port of AudioSocket is dialled by tcp://, as in tcp://127.0.0.1:9000"
             ) from None
         answered = time.monotonic()
-        transport = MaskedTransport(websocket.transport, HeldWrites())
+        transport = MaskedTransport(websocket.transport)
         player = ScriptPlayer(_outbound_wire(call), transport, script, turn_detector)
         if script:
             player.start()

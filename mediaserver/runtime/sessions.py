@@ -13,7 +13,7 @@ from mediaserver.errors import CallControlError, EngineError
 from mediaserver.events.kinds import EventKind
 from mediaserver.handlers.base import Handler
 from mediaserver.playout.pacing.pacer import Pacer
-from mediaserver.playout.pacing.slow_peer import Transport
+from mediaserver.playout.pacing.transport import Transport
 from mediaserver.runtime.engine import Engine
 from mediaserver.support.log import HANDLED_STREAM
 from mediaserver.wire.wire import Wire

@@ -1,5 +1,10 @@
-"""Masks WebSocket frames as a client must send them, each with a fresh random key (RFC 6455, section 5.3)."""
+"""Masks WebSocket frames as a client must send them, each with a fresh random key (RFC 6455, section 5.3).
 
+The frames that many streams send in one tick are masked together, in less than half of the time that it takes to
+mask each one for itself.
+"""
+
+import asyncio
 import functools
 import os
 from collections.abc import Callable, Sequence
@@ -72,3 +77,35 @@ def _mask_alike(frames: Sequence[bytes]) -> Sequence[bytes]:
     np.bitwise_xor(plain[:, 1:], keys, out=masked[:, 2:])
     data, step, length = masked.tobytes(), (words + 1) * _WORD, size + MASK_BYTES
     return [data[at : at + length] for at in range(0, len(data), step)]
+
+
+class MaskedTransport:
+    """The transport of a connection that this server has dialled, as a pacer uses it. It takes unmasked frames."""
+
+    __slots__ = ("_transport",)
+
+    encode = staticmethod(mask_together)
+
+    def __init__(self, transport: asyncio.WriteTransport) -> None:
+        self._transport = transport
+
+    def write(self, data: bytes) -> None:
+        """Send a whole unmasked frame. b"" is no frame.
+
+        ConnectionResetError if the connection is closed or closing, so that the frame does not count as sent.
+        """
+        self.write_encoded(mask_with_random_key(data) if data else data)
+
+    def write_encoded(self, data: bytes) -> None:
+        """Send a whole masked frame; see `write`."""
+        if self._transport.is_closing():
+            raise ConnectionResetError("the connection is closing")
+        self._transport.write(data)
+
+    def get_write_buffer_size(self) -> int:
+        """How many bytes wait in the transport's buffer, because the peer has not read them."""
+        return self._transport.get_write_buffer_size()
+
+    def is_closing(self) -> bool:
+        """Whether the connection is closed or closing."""
+        return self._transport.is_closing()

@@ -53,7 +53,7 @@ async def test_a_relay_that_does_not_pace_is_recorded_whole(tmp_path: Path, twin
         await eventually(lambda: len(stream.heard_at) > 5)
         burst = to_bytes(speechlike(160_000, 6))  # twenty seconds at once
         stream.say(burst, paced=False)
-        await eventually(lambda: not stream.speaking)
+        await eventually(lambda: not (stream.speaking or stream.unsent))
         call.hang_up()
         assert (await attached.end()).normal
     assert coded(burst) in to_bytes(read_wav(tmp_path / "a.wav"))

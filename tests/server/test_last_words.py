@@ -2,11 +2,8 @@
 
 import asyncio
 import contextlib
-import fcntl
 import socket
 import ssl
-import sys
-import termios
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +18,7 @@ from mediaserver.events.kinds import EventKind
 from mediaserver.transport.masking import mask
 from mediaserver.transport.websocket_connection import WebSocketConnection
 from mediaserver.wire import websocket
+from tests.kernel import unacknowledged
 from tests.server.http.test_tls import Certified
 from tests.server.in_process import running
 from tests.server.plain_peer import HANGUP, UUID_MESSAGE, message
@@ -63,12 +61,9 @@ def read_all(connection: socket.socket) -> None:
 
 
 def wait_until_acknowledged(connection: socket.socket) -> None:
-    """Wait until the other kernel has all that was sent. What ours still holds is lost if the connection breaks.
-
-    That happens on a busy machine: ten packets are sent, and then none until the first ones are acknowledged.
-    """
+    """Wait until the other kernel has all that was sent."""
     deadline = time.monotonic() + PATIENCE
-    while int.from_bytes(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder):
+    while unacknowledged(connection):
         assert time.monotonic() < deadline
         time.sleep(0.001)
 

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediaserver.transport.masking import mask, mask_together, mask_with_random_key
+from mediaserver.playout.pacing.transport import BatchTransport, way_to_write
+from mediaserver.transport.masking import MaskedTransport, mask, mask_together, mask_with_random_key
 from mediaserver.wire import websocket
+from tests.transport.fake_transport import FakeTransport
 
 KEYS = st.binary(min_size=4, max_size=4)
 LENGTHS = [0, 1, 3, 4, 5, 125, 126, 320, 65535, 65536]
@@ -85,3 +87,33 @@ def test_frames_that_are_masked_together_are_as_masked_alone(count: int, lengths
 def test_frames_that_are_masked_together_have_fresh_keys() -> None:
     masked = [frame for _ in range(10) for frame in mask_together([websocket.binary(b"Hello")] * 100)]
     assert len({frame[2:6] for frame in masked}) >= 998
+
+
+def test_a_masked_transport_masks_what_is_written():
+    transport = FakeTransport()
+    masked = MaskedTransport(transport)
+    masked.write(websocket.binary(b"alone"))
+    assert unmask(transport.written) == b"alone"
+    masked.write(b"")  # no frame
+    encode, write = way_to_write(masked)
+    assert encode is not None
+    for frame in encode([websocket.binary(b"together")] * 20):
+        transport.written = b""
+        write(frame)
+        assert unmask(transport.written) == b"together"
+
+
+def test_frames_of_all_masked_transports_are_masked_by_one_function():
+    one, other = MaskedTransport(FakeTransport()), MaskedTransport(FakeTransport())
+    assert isinstance(one, BatchTransport)
+    assert one.encode == other.encode
+    assert not isinstance(FakeTransport(), BatchTransport)
+
+
+@pytest.mark.parametrize("write", ["write", "write_encoded"])
+def test_a_frame_for_a_closing_connection_is_refused(write):
+    transport = FakeTransport()
+    transport.close()
+    with pytest.raises(ConnectionResetError):
+        getattr(MaskedTransport(transport), write)(websocket.binary(b"late"))
+    assert transport.written == b""

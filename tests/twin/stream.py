@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from aiohttp import web
 
+from tests.kernel import unacknowledged
 from tests.twin.audiosocket import FatalError, HungUpError, UnusableError
 from tests.twin.buffers import Playout
 from tests.twin.codecs import coded
@@ -113,6 +114,12 @@ class TwinStream(Party):
     def speaking(self) -> bool:
         """Whether anything that was said or pressed is still to be sent."""
         return self.far_end.speaking or bool(self._held)
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes the client's kernel does not have yet: they are lost if the call ends now."""
+        waiting = self._transport.get_write_buffer_size()
+        return waiting + unacknowledged(self._transport.get_extra_info("socket"))
 
     @property
     def most_ahead(self) -> int:

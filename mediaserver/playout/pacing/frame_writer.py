@@ -1,4 +1,4 @@
-"""Writes a stream's frames to its connection in the stream's wire format, and passes them to observers."""
+"""Makes what is written to a stream's connection of the stream's frames, and passes these to observers."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -6,7 +6,7 @@ from itertools import chain, islice, repeat
 
 from mediaserver.audio.fade import fade_out
 from mediaserver.audio.mixing import add
-from mediaserver.playout.pacing.slow_peer import Transport
+from mediaserver.playout.pacing.transport import Transport
 from mediaserver.playout.sources.background import Background
 from mediaserver.playout.sources.output_gain import OutputGain
 from mediaserver.playout.sources.source import Source
@@ -34,7 +34,7 @@ def _observed(on_frame: FrameObserver, encoding: Encoding, frame: bytes) -> byte
 
 
 class FrameWriter:
-    """Writes the frames of one stream to the stream's connection."""
+    """Makes the messages of one stream's frames, in the wire format of the stream's connection."""
 
     __slots__ = (
         "_background",
@@ -65,7 +65,7 @@ class FrameWriter:
         self.wire, self.transport, self._silent, self._ending = wire, transport, True, b""
 
     def use_background(self, background: Background | None) -> None:
-        """Mix another background, or none, in all iterators that `iter_writes` makes from now on.
+        """Mix another background, or none, in all iterators that `iter_messages` makes from now on.
 
         The earlier background fades out in the next frame.
         """
@@ -73,19 +73,19 @@ class FrameWriter:
         self._background = background
 
     def add_observer(self, on_frame: FrameObserver, on_flushed: FlushObserver) -> None:
-        """Pass each frame to the observer `on_frame`, in all iterators that `iter_writes` makes from now on."""
+        """Pass each frame to the observer `on_frame`, in all iterators that `iter_messages` makes from now on."""
         self._observers = (*self._observers, (on_frame, on_flushed))
 
     def remove_observer(self, on_frame: FrameObserver) -> None:
-        """Pass no frames to the observer `on_frame`, in all iterators that `iter_writes` makes from now on."""
+        """Pass no frames to the observer `on_frame`, in all iterators that `iter_messages` makes from now on."""
         self._observers = tuple(each for each in self._observers if each[0] is not on_frame)
 
     def add_overlay(self, frames: Iterator[bytes]) -> None:
-        """Mix the PCM frames of an endless iterator into all iterators that `iter_writes` makes from now on."""
+        """Mix the PCM frames of an endless iterator into all iterators that `iter_messages` makes from now on."""
         self._overlays = (*self._overlays, frames)
 
     def remove_overlay(self, frames: Iterator[bytes]) -> None:
-        """Stop mixing these PCM frames into the iterators that `iter_writes` makes from now on."""
+        """Stop mixing these PCM frames into the iterators that `iter_messages` makes from now on."""
         self._overlays = tuple(each for each in self._overlays if each is not frames)
 
     def report_flushed(self, frames: int) -> None:
@@ -93,8 +93,8 @@ class FrameWriter:
         for _, on_flushed in self._observers:
             on_flushed(frames)
 
-    def iter_writes(self, source: Source | None, start: int = 0, *, silenced: bool = False) -> Iterator[None]:
-        """Return an iterator that writes one message at each `next`.
+    def iter_messages(self, source: Source | None, start: int = 0, *, silenced: bool = False) -> Iterator[bytes]:
+        """Return an iterator of the messages that are to be written, one for each frame.
 
         The messages carry the frames of `source` from frame `start` on; if `source` is None, they carry silence.
         The background and the overlays are mixed into these frames, unless the stream is `silenced`. The sum is
@@ -118,7 +118,7 @@ class FrameWriter:
         if wire.marks_talkspurts:
             silent = self.gain.is_silent or (source is None and background is None and not overlays)
             frames = chain(self._mark_talkspurt(silent=silent), frames)
-        return map(self.transport.write, wire.messages(frames))
+        return wire.messages(frames)
 
     def take_next_frame(self) -> bytes:
         """Take the PCM of the source's next frame, which is not written then; b"" if there is none."""

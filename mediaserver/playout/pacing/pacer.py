@@ -1,7 +1,7 @@
 """The pacer of one stream decides when frames are sent, over which connection, and when the stream must wait.
 
-At each tick, a stream runs nothing but an iterator, which takes the next message and writes it. All other code
-runs only when a source begins, ends or fails, when the peer is slow, or when the session calls the pacer.
+At each tick, a stream runs nothing but an iterator, which makes the next message. All other code runs only when a
+source begins, ends or fails, when the peer is slow, or when the session calls the pacer.
 
 When a stream begins, it sends a few frames at once, and stays ahead of its schedule by these frames, its lead. The
 far end thus has audio to play while the network is late. After `hold`, the stream sends only silence until its
@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from mediaserver.playout.pacing.playback_queue import Playback
 from mediaserver.playout.pacing.sequencer import Sequencer, cannot_flush
-from mediaserver.playout.pacing.slow_peer import SlowPeer, Transport
+from mediaserver.playout.pacing.slow_peer import SlowPeer
 from mediaserver.playout.pacing.ticker import Ticker
+from mediaserver.playout.pacing.transport import Transport
 from mediaserver.wire.wire import Wire
 
 _LISTEN_NS = 10_000_000  # ns for which a stream waits for the peer's first message if that decides our framing
@@ -134,7 +135,7 @@ class Pacer(Sequencer):
     def _join_slot(self) -> None:
         if self._started and not (self._membership.joined or self._xoff or self._slow_peer.waiting):
             wire = self._writer.wire
-            self._membership.join(self, self._writes, wire.lead, _LISTEN_NS if wire.awaits_first_message else 0)
+            self._membership.join(self, self._messages, wire.lead, _LISTEN_NS if wire.awaits_first_message else 0)
 
     def _leave_slot(self) -> None:
         self._membership.leave(self)

@@ -14,8 +14,8 @@ from mediaserver.playout.pacing.frame_writer import FrameWriter
 from mediaserver.playout.pacing.output_mix import OutputMix
 from mediaserver.playout.pacing.playback_queue import PlaybackQueue
 from mediaserver.playout.pacing.slot_membership import SlotMembership
-from mediaserver.playout.pacing.slow_peer import Transport
 from mediaserver.playout.pacing.ticker import Ticker
+from mediaserver.playout.pacing.transport import Transport
 from mediaserver.playout.sources.source import SOURCE_FAULTS, PlaybackResult, Source
 from mediaserver.wire.wire import Wire
 
@@ -33,14 +33,19 @@ class Sequencer(OutputMix):
         self._ticker, self._membership = ticker, SlotMembership(ticker)
         self._writer = FrameWriter(wire, transport)
         self._queue = PlaybackQueue()
-        self._nothing: Iterator[None] = iter(())  # the value of `_writes` until it is decided what is sent next
-        self._writes = self._nothing  # an iterator that writes a frame at each `next`, once per tick
+        self._nothing: Iterator[bytes] = iter(())  # the value of `_messages` until it is decided what is sent next
+        self._messages = self._nothing  # an iterator of messages, one for each tick
         self._frames_due = 0  # number of frames that are due, and will be sent once the next source is chosen
         self._lead_due = 0  # number of frames to be sent ahead of their time, together with the next frame
         self._lead = 0  # number of frames by which the stream runs ahead of its schedule
         self._extra_frames = 0  # number of frames sent as leads, minus the frames that were due but never sent
         self._on_hold = False  # while True, the stream sends silence, and sources wait
         self.flush_peer: Callable[[], bool] = cannot_flush  # empties the far end's queue; False if it cannot
+
+    @property
+    def transport(self) -> Transport:
+        """The current connection."""
+        return self._writer.transport
 
     @abstractmethod
     def pause(self) -> None:
@@ -113,7 +118,7 @@ class Sequencer(OutputMix):
 
     def on_wire_changed(self) -> None:
         """Continue in the wire's new encoding, which the peer's messages have changed, even amid a prompt."""
-        self._restart_writes()
+        self._restart_messages()
 
     def hold(self) -> None:
         """Send silence from the next start until `release`: the far end may drop audio before its own begins."""
@@ -133,7 +138,7 @@ class Sequencer(OutputMix):
     # -- called by the ticker: these methods must not raise, whatever a source or a transport does ----------------
 
     def on_source_end(self) -> None:
-        """End the current source, if there is one, because a frame is due and the iterator of writes is exhausted.
+        """End the current source, if there is one, because a frame is due and the messages are exhausted.
 
         The frame is sent after one turn of the event loop. In this turn, the task that waits for the source's end
         may play another source. The first frame of the new source is then sent in this tick, without a gap.
@@ -154,14 +159,14 @@ class Sequencer(OutputMix):
     @property
     def _writing(self) -> bool:
         """Whether it is decided what the stream sends next: a source's frames, or silence."""
-        return self._writes is not self._nothing
+        return self._messages is not self._nothing
 
-    def _restart_writes(self) -> None:
-        """Continue the current source by a new iterator of writes, because the encoding or observers changed."""
+    def _restart_messages(self) -> None:
+        """Continue the current source by a new iterator of messages, because the encoding or observers changed."""
         if self._writing:
             current = self._queue.current
             try:
-                self._start_writes(current.played(self.frames) if current is not None else 0)
+                self._start_messages(current.played(self.frames) if current is not None else 0)
             except SOURCE_FAULTS as error:
                 self._queue.fail_current(error)
                 self._begin_next()
@@ -199,13 +204,13 @@ class Sequencer(OutputMix):
     def _begin_next_after(self, ending: bytes) -> None:
         """Begin the fade-out of a stopped source, if there is one, or else the next source in the queue."""
         if ending:
-            self._start_writes(self._queue.begin_fade(Source((ending,))).begin(self.frames))
+            self._start_messages(self._queue.begin_fade(Source((ending,))).begin(self.frames))
         elif self._writing:
             self._begin_next()
 
     def _suspend_current(self) -> None:
         """Make the current source the first of the waiting ones; its next turn continues where it was stopped."""
-        self._writes = self._nothing
+        self._messages = self._nothing
         self._queue.suspend_current(self.frames)
 
     def _send_lead(self) -> None:
@@ -213,7 +218,7 @@ class Sequencer(OutputMix):
         self._lead_due = self._writer.wire.lead
         if self._writing:
             self._suspend_current()
-            self._set_writes(self._nothing)
+            self._set_messages(self._nothing)
 
     def _owe_frame(self) -> None:
         """Put off this tick's frame to the event loop's next turn.
@@ -222,7 +227,7 @@ class Sequencer(OutputMix):
         """
         self._frames_due += 1
         self._ticker.frames -= 1
-        self._set_writes(self._nothing)
+        self._set_messages(self._nothing)
         if self._frames_due == 1:
             self._loop.call_soon(self._send_due_frames)
 
@@ -239,11 +244,11 @@ class Sequencer(OutputMix):
         any_sent = False
         while self._frames_due:
             try:
-                next(self._writes)
+                self._writer.transport.write(next(self._messages))
             except StopIteration:
                 self._queue.finish_current(self.frames, complete=True)
                 if any_sent:  # let the task that waits for the source run first: it may play another source
-                    self._set_writes(self._nothing)
+                    self._set_messages(self._nothing)
                     self._loop.call_soon(self._send_due_frames)
                     return
                 self._begin_next()  # the source that was just begun has no frames
@@ -273,19 +278,19 @@ class Sequencer(OutputMix):
         """Begin the next source in the queue that can be played; if there is none, begin silence."""
         while not self._on_hold and (playback := self._queue.begin_next()) is not None:
             try:
-                self._start_writes(playback.begin(self.frames))
+                self._start_messages(playback.begin(self.frames))
             except SOURCE_FAULTS as error:
                 self._queue.fail_current(error)
             else:
                 return
-        self._start_writes(0)
+        self._start_messages(0)
 
-    def _start_writes(self, start: int) -> None:
+    def _start_messages(self, start: int) -> None:
         """Write the current source from frame `start`, or silence, from the next tick on."""
         current = self._queue.current
         source = current.source if current is not None else None
-        self._set_writes(self._writer.iter_writes(source, start, silenced=self._on_hold))
+        self._set_messages(self._writer.iter_messages(source, start, silenced=self._on_hold))
 
-    def _set_writes(self, writes: Iterator[None]) -> None:
-        self._writes = writes
-        self._membership.replace(self, writes)
+    def _set_messages(self, messages: Iterator[bytes]) -> None:
+        self._messages = messages
+        self._membership.replace(self, messages)

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from mediaserver.playout.pacing.ticker import PacedStream, Slot, Ticker
+from mediaserver.playout.pacing.slot import PacedStream, Slot
+from mediaserver.playout.pacing.ticker import Ticker
 
 
 class SlotMembership:
@@ -26,9 +27,9 @@ class SlotMembership:
         """Whether the stream is in a slot, and so sends a frame at each of the slot's ticks."""
         return self._slot is not None
 
-    def join(self, stream: PacedStream, writes: Iterator[None], lead: int, listen_ns: int) -> None:
+    def join(self, stream: PacedStream, messages: Iterator[bytes], lead: int, listen_ns: int) -> None:
         """Join a slot that has this `lead`, and whose next tick is at least `listen_ns` nanoseconds away."""
-        self._slot = slot = self._ticker.join(stream, writes, lead, listen_ns)
+        self._slot = slot = self._ticker.join(stream, messages, lead, listen_ns)
         self._at_joining = slot.ticks, slot.late_ticks, slot.skipped_ticks
 
     def leave(self, stream: PacedStream) -> None:
@@ -38,10 +39,10 @@ class SlotMembership:
             self._ticker.leave(stream, self._slot)
             self._slot = None
 
-    def replace(self, stream: PacedStream, writes: Iterator[None]) -> None:
-        """From the next tick on, use another iterator, which writes a frame of the stream at each `next`."""
+    def replace(self, stream: PacedStream, messages: Iterator[bytes]) -> None:
+        """From the next tick on, send the messages of another iterator, one for each frame of the stream."""
         if self._slot is not None:
-            self._slot.replace(stream, writes)
+            self._slot.replace(stream, messages)
 
     @property
     def ticks(self) -> int:

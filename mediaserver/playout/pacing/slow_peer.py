@@ -5,23 +5,11 @@ The stream is closed if the peer takes too long.
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
+
+from mediaserver.playout.pacing.transport import Transport
 
 MAX_BUFFERED = 4096  # bytes (12 frames) that may wait in the transport's buffer before the peer counts as slow
 _PROBE_INTERVAL = 0.1  # seconds between two checks whether a slow peer has read all that was sent
-
-
-class Transport(Protocol):
-    """The connection to which messages are written: the part of `asyncio.WriteTransport` that a pacer uses."""
-
-    def write(self, data: bytes) -> None:
-        """Send a whole message, or buffer it until the peer reads."""
-
-    def get_write_buffer_size(self) -> int:
-        """How many bytes wait in the transport's buffer, because the peer has not read them."""
-
-    def is_closing(self) -> bool:
-        """Whether the connection is closed or closing."""
 
 
 class SlowPeer:

@@ -8,10 +8,6 @@ streams, new streams are spread evenly.
 After the process has stalled, a stream sends at most as many overdue frames (late ticks) as its lead has frames.
 The far end has played the lead meanwhile, and any further frames would lengthen its queue for good. The other
 ticks are skipped, and the stream's schedule moves by as many frames.
-
-The code that runs for each frame is `Slot.fire`. It does not log, await or count, and makes one call per frame:
-`next` of an iterator that writes the frame, which mostly runs in C. How many frames a stream has sent is computed
-from the ticks of its slot.
 """
 
 import time
@@ -19,7 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from mediaserver.playout.pacing.alarm import Alarm
-from mediaserver.playout.sources.source import SOURCE_FAULTS
+from mediaserver.playout.pacing.slot import PacedStream, Slot
+from mediaserver.playout.pacing.transport import Encode, way_to_write
 from mediaserver.support.metrics import Lateness
 
 PTIME_NS = 20_000_000  # nanoseconds of audio in a frame, and between two ticks of a slot
@@ -28,19 +25,6 @@ STREAMS_PER_SLOT = 100
 # The most nanoseconds until a stream's first frame, unless all slots that are due by then are full.
 _MAX_WAIT_NS = 15_000_000
 _CHECK_EVERY = 10  # number of ticks between two checks of the streams' send buffers
-
-
-class PacedStream(Protocol):
-    """The methods of a stream's pacer that the ticker calls. They must not raise."""
-
-    def on_source_end(self) -> None:
-        """The ticker calls this when a frame is due, and the stream's iterator of writes is exhausted."""
-
-    def on_write_error(self, error: BaseException) -> None:
-        """The ticker calls this when making or writing a frame has raised `error`."""
-
-    def check_send_buffer(self) -> None:
-        """Check whether the peer reads fast enough, and pause the stream if it does not."""
 
 
 class WriteHold(Protocol):
@@ -53,42 +37,11 @@ class WriteHold(Protocol):
         """Write all that is held. It must not raise."""
 
 
-class Slot:
-    """A group of streams with the same lead, which all send a frame at the same moment of every ptime."""
-
-    __slots__ = ("late_ticks", "lead", "skipped_ticks", "streams", "ticks", "writes")
-
-    def __init__(self, lead: int) -> None:
-        self.lead = lead  # number of frames in the streams' lead, and so the most ticks caught up after a stall
-        self.streams: list[PacedStream] = []
-        self.writes: list[Iterator[None]] = []  # each stream's iterator, which writes a frame at each `next`
-        self.ticks = 0  # number of ticks run so far; at each tick, one frame of each stream was due
-        self.late_ticks = 0  # number of ticks run after their time, to catch up; `ticks` counts them, too
-        self.skipped_ticks = 0  # number of ticks skipped after stalls: the schedule has moved by as many frames
-
-    def replace(self, stream: PacedStream, writes: Iterator[None]) -> None:
-        """From the next tick on, use another iterator to write the frames of a stream of this slot."""
-        self.writes[self.streams.index(stream)] = writes
-
-    def fire(self) -> None:
-        """Run one tick: send a frame of each stream."""
-        self.ticks += 1
-        for writes in self.writes:
-            try:
-                next(writes)
-            except StopIteration:
-                self._stream_of(writes).on_source_end()
-            except SOURCE_FAULTS as error:  # an error of one stream must not stop the other streams
-                self._stream_of(writes).on_write_error(error)
-
-    def _stream_of(self, writes: Iterator[None]) -> PacedStream:
-        return self.streams[self.writes.index(writes)]
-
-
 class Moment:
     """One of the moments into which each ptime (20 ms) is divided.
 
-    At this moment, the ticker runs the moment's slots, one for each lead, and then calls the moment's polls.
+    At this moment, the ticker runs the moment's slots, which differ in their streams' lead or in how messages are
+    encoded, and then calls the moment's polls.
     """
 
     __slots__ = ("polls", "slots")
@@ -102,12 +55,12 @@ class Moment:
         """The number of streams that send at this moment."""
         return sum(len(slot.streams) for slot in self.slots)
 
-    def slot_for(self, lead: int) -> Slot:
-        """The slot with this lead; it is made if there is none."""
+    def slot_for(self, lead: int, encode: Encode | None) -> Slot:
+        """The slot with this lead and this way to encode messages; it is made if there is none."""
         for slot in self.slots:
-            if slot.lead == lead:
+            if slot.lead == lead and slot.encode == encode:
                 return slot
-        self.slots.append(slot := Slot(lead))
+        self.slots.append(slot := Slot(lead, encode))
         return slot
 
 
@@ -137,7 +90,7 @@ class Ticker:
         self.skipped_ticks = 0  # number of frames of all streams that were skipped after a stall
         self.lateness = Lateness()
 
-    def join(self, stream: PacedStream, writes: Iterator[None], lead: int = 0, listen_ns: int = 0) -> Slot:
+    def join(self, stream: PacedStream, messages: Iterator[bytes], lead: int = 0, listen_ns: int = 0) -> Slot:
         """Put a stream into a slot; its first frame is sent at the slot's next tick, which is within a ptime.
 
         The slot's next tick is at least `listen_ns` nanoseconds away, so that the peer may send first.
@@ -145,9 +98,9 @@ class Ticker:
         self.tick()  # run overdue ticks first, so that they are not counted for the new stream
         count = len(self._wheel)
         steps = range(self._next + listen_ns // self._step, self._next + count)
-        slot = self._choose_moment([self._wheel[step % count] for step in steps]).slot_for(lead)
-        slot.streams.append(stream)
-        slot.writes.append(writes)
+        encode, write = way_to_write(stream.transport)
+        slot = self._choose_moment([self._wheel[step % count] for step in steps]).slot_for(lead, encode)
+        slot.add(stream, messages, write)
         self.streams += 1
         self._arm_alarm()
         return slot
@@ -169,8 +122,7 @@ class Ticker:
 
     def leave(self, stream: PacedStream, slot: Slot) -> None:
         """Take a stream out of its slot."""
-        index = slot.streams.index(stream)
-        del slot.streams[index], slot.writes[index]
+        slot.remove(stream)
         self.streams -= 1
         self._disarm_if_idle()
 

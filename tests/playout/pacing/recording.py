@@ -1,20 +1,26 @@
 """A stream that records its ticks, for tests of the ticker in virtual time."""
 
 import asyncio
+from collections.abc import Iterator
 from functools import partial
+from itertools import repeat
 
 from mediaserver.playout.pacing.alarm import CallAtAlarm
 from mediaserver.playout.pacing.ticker import Ticker
-from tests.virtual import VirtualLoop
+from tests.virtual import FakeTransport, VirtualLoop
 
 
 class RecordingStream:
     """A stream that records the milliseconds of its ticks."""
 
     def __init__(self, loop: VirtualLoop) -> None:
-        self.ticks_at: list[float] = []
-        self.writes = map(self.ticks_at.append, iter(lambda: loop.now_ns / 1_000_000, None))
+        self.transport = FakeTransport(loop)
+        self.messages: Iterator[bytes] = repeat(b"frame")
         self.checks = 0
+
+    @property
+    def ticks_at(self) -> list[float]:
+        return self.transport.times
 
     def on_source_end(self) -> None:
         raise AssertionError("never at its end")

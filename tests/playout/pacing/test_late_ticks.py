@@ -10,7 +10,7 @@ from tests.virtual import VirtualLoop, in_virtual_time
 async def test_a_stream_without_a_lead_catches_no_tick_up(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     stream = RecordingStream(loop)
-    ticker.join(stream, stream.writes)
+    ticker.join(stream, stream.messages)
     await pass_time(loop, 21.5)
     loop.stall(44.5)
     await pass_time(loop, 82)
@@ -21,10 +21,10 @@ async def test_a_stream_without_a_lead_catches_no_tick_up(loop: VirtualLoop) -> 
 async def test_time_lost_before_a_stream_joined_does_not_count_for_it(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     early, late = RecordingStream(loop), RecordingStream(loop)
-    ticker.join(early, early.writes)
+    ticker.join(early, early.messages)
     await pass_time(loop, 25)
     loop.stall(190)
-    slot = ticker.join(late, late.writes)
+    slot = ticker.join(late, late.messages)
     assert slot.streams == [early, late]
     before = (slot.late_ticks, slot.skipped_ticks)
     await pass_time(loop, 250)
@@ -36,11 +36,11 @@ async def test_time_lost_before_a_stream_joined_does_not_count_for_it(loop: Virt
 async def test_idle_time_is_not_lost_time(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     stream = RecordingStream(loop)
-    slot = ticker.join(stream, stream.writes)
+    slot = ticker.join(stream, stream.messages)
     await pass_time(loop, 30)
     ticker.leave(stream, slot)
     await pass_time(loop, 60_000)
-    ticker.join(stream, stream.writes)
+    ticker.join(stream, stream.messages)
     await pass_time(loop, 60_045)
     assert stream.ticks_at == [1, 21, 60_001, 60_021, 60_041]
     assert (ticker.late_ticks, ticker.skipped_ticks) == (0, 0)
@@ -56,7 +56,7 @@ async def test_a_late_tick_is_skipped_where_the_next_one_is_nearer(
 ) -> None:
     ticker = ticker_on(loop)
     stream = RecordingStream(loop)
-    slot = ticker.join(stream, stream.writes, lead)
+    slot = ticker.join(stream, stream.messages, lead)
     await pass_time(loop, 21.5)
     before = ticker.lateness.total
     loop.stall(41 + late - 21.5)
@@ -74,8 +74,8 @@ async def test_a_late_tick_is_skipped_where_the_next_one_is_nearer(
 async def test_late_and_skipped_ticks_are_counted_over_all_stalls(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     streams = [RecordingStream(loop), RecordingStream(loop)]
-    slot = ticker.join(streams[0], streams[0].writes, 1)
-    assert ticker.join(streams[1], streams[1].writes, 1) is slot
+    slot = ticker.join(streams[0], streams[0].messages, 1)
+    assert ticker.join(streams[1], streams[1].messages, 1) is slot
     for at in (21.5, 141.5):
         await pass_time(loop, at)
         loop.stall(65)  # three frames are due by then: two are sent, one of them late, and one is left out
@@ -88,7 +88,7 @@ async def test_late_and_skipped_ticks_are_counted_over_all_stalls(loop: VirtualL
 async def test_caught_up_ticks_do_not_jump_over_a_check(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     stream = RecordingStream(loop)
-    slot = ticker.join(stream, stream.writes, 3)
+    slot = ticker.join(stream, stream.messages, 3)
     await pass_time(loop, 161.5)
     loop.stall(60)
     await pass_time(loop, 240)

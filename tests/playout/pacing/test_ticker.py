@@ -2,13 +2,13 @@
 
 import asyncio
 from functools import partial
-from itertools import repeat
 from typing import cast
 
 import pytest
 
 from mediaserver.playout.pacing.alarm import CallAtAlarm
-from mediaserver.playout.pacing.ticker import STREAMS_PER_SLOT, Slot, Ticker
+from mediaserver.playout.pacing.slot import Slot
+from mediaserver.playout.pacing.ticker import STREAMS_PER_SLOT, Ticker
 from tests.playout.pacing.recording import RecordingStream, pass_time, ticker_on
 from tests.virtual import VirtualLoop, in_virtual_time
 
@@ -25,7 +25,7 @@ class CountingAlarm(CallAtAlarm):
 
 def join(ticker: Ticker) -> Slot:
     """The slot of one more stream, which is never looked at."""
-    return ticker.join(stream := RecordingStream(cast("VirtualLoop", asyncio.get_running_loop())), stream.writes)
+    return ticker.join(stream := RecordingStream(cast("VirtualLoop", asyncio.get_running_loop())), stream.messages)
 
 
 @in_virtual_time
@@ -33,7 +33,7 @@ async def test_slots_are_filled_one_by_one(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     streams = [RecordingStream(loop) for _ in range(2 * STREAMS_PER_SLOT + 1)]
     for stream in streams:
-        ticker.join(stream, stream.writes)
+        ticker.join(stream, stream.messages)
     await pass_time(loop, 40.5)
     first = [stream.ticks_at[0] for stream in streams]
     assert first == STREAMS_PER_SLOT * [1] + STREAMS_PER_SLOT * [15] + [14]
@@ -45,7 +45,7 @@ async def test_with_all_slots_full_further_streams_spread_evenly_over_the_ptime(
     ticker = Ticker(partial(CallAtAlarm, loop), loop.clock, slots=4)
     for _ in range(4 * STREAMS_PER_SLOT + 7):
         stream = RecordingStream(loop)
-        ticker.join(stream, stream.writes)
+        ticker.join(stream, stream.messages)
     await pass_time(loop, 20.5)
     assert ticker.frames == 4 * STREAMS_PER_SLOT + 7
     counts = [len(slot.streams) for slot in {id(slot): slot for slot in (join(ticker) for _ in range(5))}.values()]
@@ -57,7 +57,7 @@ async def test_slots_next_to_each_other_fire_each_at_its_own_time(loop: VirtualL
     ticker = Ticker(partial(CallAtAlarm, loop), loop.clock, slots=2)
     streams = [RecordingStream(loop) for _ in range(STREAMS_PER_SLOT + 1)]
     for stream in streams:
-        ticker.join(stream, stream.writes)
+        ticker.join(stream, stream.messages)
     await pass_time(loop, 45)
     assert (streams[0].ticks_at, streams[-1].ticks_at) == ([10, 30], [20, 40])
     assert ticker.lateness.total == 0
@@ -70,7 +70,7 @@ async def test_no_stream_waits_long_for_a_slot_that_has_room(loop: VirtualLoop) 
     for at in range(10, 400, 7):
         await pass_time(loop, at)
         stream = RecordingStream(loop)
-        ticker.join(stream, stream.writes)
+        ticker.join(stream, stream.messages)
         await pass_time(loop, at + 6.5)
         joined.append(stream)
     await pass_time(loop, 500)
@@ -82,7 +82,7 @@ async def test_no_stream_waits_long_for_a_slot_that_has_room(loop: VirtualLoop) 
 async def test_a_stream_that_leaves_makes_room_for_the_next(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     streams = [RecordingStream(loop) for _ in range(3 * STREAMS_PER_SLOT)]
-    slots = [ticker.join(stream, stream.writes) for stream in streams]
+    slots = [ticker.join(stream, stream.messages) for stream in streams]
     ticker.leave(streams[STREAMS_PER_SLOT], slots[STREAMS_PER_SLOT])
     assert join(ticker) is slots[STREAMS_PER_SLOT]
 
@@ -91,7 +91,7 @@ async def test_a_stream_that_leaves_makes_room_for_the_next(loop: VirtualLoop) -
 async def test_a_slot_without_streams_does_not_tick(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     streams = [RecordingStream(loop), RecordingStream(loop)]
-    slots = [ticker.join(stream, stream.writes, lead) for lead, stream in enumerate(streams)]
+    slots = [ticker.join(stream, stream.messages, lead) for lead, stream in enumerate(streams)]
     assert slots[0] is not slots[1]
     ticker.leave(streams[1], slots[1])
     await pass_time(loop, 50)
@@ -102,7 +102,7 @@ async def test_a_slot_without_streams_does_not_tick(loop: VirtualLoop) -> None:
 async def test_the_alarm_is_not_armed_for_a_slot_without_streams(loop: VirtualLoop) -> None:
     ticker = Ticker(partial(CountingAlarm, loop), loop.clock, slots=2)
     streams = [RecordingStream(loop) for _ in range(STREAMS_PER_SLOT + 1)]
-    slots = [ticker.join(stream, stream.writes) for stream in streams]
+    slots = [ticker.join(stream, stream.messages) for stream in streams]
     assert slots[-1] is not slots[0]
     ticker.leave(streams[-1], slots[-1])
     await pass_time(loop, 25)
@@ -115,7 +115,7 @@ async def test_the_alarm_is_not_armed_for_a_slot_without_streams(loop: VirtualLo
 async def test_slots_with_few_streams_get_no_more_while_fuller_ones_have_room(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     streams = [RecordingStream(loop) for _ in range(3 * STREAMS_PER_SLOT)]
-    slots = [ticker.join(stream, stream.writes) for stream in streams]
+    slots = [ticker.join(stream, stream.messages) for stream in streams]
     for stream, slot in list(zip(streams, slots, strict=True))[STREAMS_PER_SLOT + 1 : -5]:
         ticker.leave(stream, slot)
     assert len(slots[STREAMS_PER_SLOT].streams) == 1
@@ -130,7 +130,7 @@ async def test_slots_with_few_streams_get_no_more_while_fuller_ones_have_room(lo
 async def test_a_stream_that_listens_first_starts_later(listen_ms: int, first: int, loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     stream = RecordingStream(loop)
-    ticker.join(stream, stream.writes, listen_ns=listen_ms * 1_000_000)
+    ticker.join(stream, stream.messages, listen_ns=listen_ms * 1_000_000)
     await pass_time(loop, 35)
     assert stream.ticks_at == [first, first + 20]
 
@@ -140,7 +140,7 @@ async def test_time_is_counted_from_when_the_ticker_was_made(loop: VirtualLoop) 
     loop.stall(7)
     ticker = ticker_on(loop)
     stream = RecordingStream(loop)
-    ticker.join(stream, stream.writes)
+    ticker.join(stream, stream.messages)
     await pass_time(loop, 60)
     assert stream.ticks_at == [8, 28, 48]
     assert ticker.lateness.total == 0
@@ -150,7 +150,7 @@ async def test_time_is_counted_from_when_the_ticker_was_made(loop: VirtualLoop) 
 async def test_the_alarm_is_disarmed_when_the_last_stream_has_left(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     streams = [RecordingStream(loop), RecordingStream(loop)]
-    slots = [ticker.join(stream, stream.writes) for stream in streams]
+    slots = [ticker.join(stream, stream.messages) for stream in streams]
     ticker.leave(streams[0], slots[0])
     assert len(loop.waiting) == 1
     ticker.leave(streams[1], slots[1])
@@ -164,7 +164,7 @@ async def test_without_streams_there_are_no_ticks(loop: VirtualLoop) -> None:
     await pass_time(loop, 1000)
     assert CountingAlarm.armed == 0
     stream = RecordingStream(loop)
-    slot = ticker.join(stream, stream.writes)
+    slot = ticker.join(stream, stream.messages)
     await pass_time(loop, 1100)
     ticker.leave(stream, slot)
     armed = CountingAlarm.armed
@@ -177,7 +177,7 @@ async def test_without_streams_there_are_no_ticks(loop: VirtualLoop) -> None:
 async def test_streams_are_checked_every_ten_frames(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     stream = RecordingStream(loop)
-    ticker.join(stream, stream.writes)
+    ticker.join(stream, stream.messages)
     await pass_time(loop, 2000)
     assert len(stream.ticks_at) == 100
     assert stream.checks == 10
@@ -201,13 +201,17 @@ async def test_writes_are_held_until_all_streams_of_a_slot_have_written_and_rele
     loop: VirtualLoop,
 ) -> None:
     class Noting(RecordingStream):
+        def __init__(self, loop: VirtualLoop, name: str) -> None:
+            super().__init__(loop)
+            self.transport.write = lambda data: ledger.notes.append(name)  # type: ignore[method-assign]
+
         def check_send_buffer(self) -> None:
             ledger.notes.append("check")
 
     ledger = Ledger()
     ticker = Ticker(partial(CallAtAlarm, loop), loop.clock, writes=ledger)
     for name in ("a", "b"):
-        ticker.join(Noting(loop), map(ledger.notes.append, repeat(name)))
+        ticker.join(stream := Noting(loop, name), stream.messages)
     await pass_time(loop, 190)
     tick = ["hold", "a", "b", "release"]
     assert ledger.notes == 9 * tick + [*tick, "check", "check"]
@@ -217,7 +221,7 @@ async def test_writes_are_held_until_all_streams_of_a_slot_have_written_and_rele
 async def test_a_closed_ticker_does_not_tick(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     stream = RecordingStream(loop)
-    ticker.join(stream, stream.writes)
+    ticker.join(stream, stream.messages)
     await pass_time(loop, 30)
     ticker.close()
     await pass_time(loop, 1000)
@@ -228,7 +232,7 @@ async def test_a_closed_ticker_does_not_tick(loop: VirtualLoop) -> None:
 async def test_a_stream_goes_on_when_another_leaves_its_slot(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     streams = [RecordingStream(loop), RecordingStream(loop)]
-    slots = [ticker.join(stream, stream.writes) for stream in streams]
+    slots = [ticker.join(stream, stream.messages) for stream in streams]
     await pass_time(loop, 30)
     ticker.leave(streams[0], slots[0])
     await pass_time(loop, 70)
@@ -240,7 +244,7 @@ async def test_a_stream_goes_on_when_another_leaves_its_slot(loop: VirtualLoop) 
 async def test_nothing_drifts(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     stream = RecordingStream(loop)
-    ticker.join(stream, stream.writes)
+    ticker.join(stream, stream.messages)
     await pass_time(loop, 600_000)
     assert stream.ticks_at == [1 + 20 * n for n in range(30_000)]
 
@@ -249,7 +253,7 @@ async def test_nothing_drifts(loop: VirtualLoop) -> None:
 async def test_polls_are_called_once_a_ptime_when_all_due_frames_are_sent(loop: VirtualLoop) -> None:
     ticker = ticker_on(loop)
     stream = RecordingStream(loop)
-    ticker.join(stream, stream.writes)
+    ticker.join(stream, stream.messages)
     polled: list[tuple[float, int]] = []
     remove = ticker.add_poll(lambda: polled.append((loop.time(), len(stream.ticks_at))))
     await pass_time(loop, 70)

@@ -1,0 +1,39 @@
+"""The connections to which streams are paced, as a pacer and the ticker use them."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+# A function that makes, of the messages of several streams, what is written to the streams' connections.
+Encode = Callable[[Sequence[bytes]], Sequence[bytes]]
+
+
+class Transport(Protocol):
+    """The connection to which messages are written: the part of `asyncio.WriteTransport` that a pacer uses."""
+
+    def write(self, data: bytes) -> None:
+        """Send a whole message, or buffer it until the peer reads."""
+
+    def get_write_buffer_size(self) -> int:
+        """How many bytes wait in the transport's buffer, because the peer has not read them."""
+
+    def is_closing(self) -> bool:
+        """Whether the connection is closed or closing."""
+
+
+@runtime_checkable
+class BatchTransport(Transport, Protocol):
+    """A transport that encodes what it writes, and takes less time to do so for many streams at once."""
+
+    @property
+    def encode(self) -> Encode:
+        """The function that encodes messages of any streams that have it; none of the messages is b""."""
+
+    def write_encoded(self, data: bytes) -> None:
+        """Send a message that is encoded, or buffer it until the peer reads."""
+
+
+def way_to_write(transport: Transport) -> tuple[Encode | None, Callable[[bytes], None]]:
+    """How messages are encoded before they are written to a transport (None: not at all), and what writes them."""
+    if isinstance(transport, BatchTransport):
+        return transport.encode, transport.write_encoded
+    return None, transport.write
