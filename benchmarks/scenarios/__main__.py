@@ -11,7 +11,7 @@ import argparse
 import datetime
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -36,9 +36,11 @@ from .start import start
 _README = Path(__file__).resolve().parent.parent / "README.md"
 _WIDTH = 170  # columns of what goes into a file
 
+Scenario = Callable[[Path], Outcome]  # gets an empty folder; SystemExit where it cannot be measured
 
-def scenarios(minutes: float) -> Mapping[str, Callable[[Path], Outcome]]:
-    """All of them, by name. Each gets an empty folder."""
+
+def scenarios(minutes: float) -> Mapping[str, Scenario]:
+    """All of them, by name."""
     return {
         "idle": idle,
         "crowd": crowd,
@@ -52,6 +54,18 @@ def scenarios(minutes: float) -> Mapping[str, Callable[[Path], Outcome]]:
         "drift": partial(drift, minutes=minutes),
         "memory": memory,
     }
+
+
+def go_through(known: Mapping[str, Scenario], names: Iterable[str], terminal: Console) -> Mapping[str, Outcome]:
+    """What is found in each of these scenarios. One that cannot be measured does not hold, and ends no other."""
+    outcomes = {}
+    for name in names:
+        with terminal.status(name), tempfile.TemporaryDirectory() as folder:
+            try:
+                outcomes[name] = known[name](Path(folder))
+            except SystemExit as why:
+                outcomes[name] = Outcome("", f"not measured: {why}", "", holds=False)
+    return outcomes
 
 
 def table(outcomes: Mapping[str, Outcome]) -> Results:
@@ -81,10 +95,7 @@ def main() -> int:
     terminal = Console()
     if not terminal.is_terminal:
         terminal.width = _WIDTH
-    outcomes = {}
-    for name in options.names or known:
-        with terminal.status(name), tempfile.TemporaryDirectory() as folder:
-            outcomes[name] = known[name](Path(folder))
+    outcomes = go_through(known, options.names or known, terminal)
     terminal.print(describe(), soft_wrap=True, highlight=False)
     terminal.print(table(outcomes).on_terminal())
     if options.write:

@@ -84,8 +84,6 @@ class MaskedTransport:
 
     __slots__ = ("_transport",)
 
-    encode = staticmethod(mask_together)
-
     def __init__(self, transport: asyncio.WriteTransport) -> None:
         self._transport = transport
 
@@ -94,9 +92,9 @@ class MaskedTransport:
 
         ConnectionResetError if the connection is closed or closing, so that the frame does not count as sent.
         """
-        self.write_encoded(mask_with_random_key(data) if data else data)
+        self.write_masked(mask_with_random_key(data) if data else data)
 
-    def write_encoded(self, data: bytes) -> None:
+    def write_masked(self, data: bytes) -> None:
         """Send a whole masked frame; see `write`."""
         if self._transport.is_closing():
             raise ConnectionResetError("the connection is closing")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediaserver.playout.pacing.transport import BatchTransport, way_to_write
+from mediaserver.playout.pacing.transport import way_to_write
 from mediaserver.transport.masking import MaskedTransport, mask, mask_together, mask_with_random_key
 from mediaserver.wire import websocket
 from tests.transport.fake_transport import FakeTransport
@@ -103,14 +103,7 @@ def test_a_masked_transport_masks_what_is_written():
         assert unmask(transport.written) == b"together"
 
 
-def test_frames_of_all_masked_transports_are_masked_by_one_function():
-    one, other = MaskedTransport(FakeTransport()), MaskedTransport(FakeTransport())
-    assert isinstance(one, BatchTransport)
-    assert one.encode == other.encode
-    assert not isinstance(FakeTransport(), BatchTransport)
-
-
-@pytest.mark.parametrize("write", ["write", "write_encoded"])
+@pytest.mark.parametrize("write", ["write", "write_masked"])
 def test_a_frame_for_a_closing_connection_is_refused(write):
     transport = FakeTransport()
     transport.close()

@@ -1,9 +1,11 @@
 """The connections to which streams are paced, as a pacer and the ticker use them."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
-# A function that makes, of the messages of several streams, what is written to the streams' connections.
+from mediaserver.transport.masking import MaskedTransport, mask_together
+
+# Makes, of the messages of several streams, what is written to the streams' connections. No message is b"".
 Encode = Callable[[Sequence[bytes]], Sequence[bytes]]
 
 
@@ -20,20 +22,8 @@ class Transport(Protocol):
         """Whether the connection is closed or closing."""
 
 
-@runtime_checkable
-class BatchTransport(Transport, Protocol):
-    """A transport that encodes what it writes, and takes less time to do so for many streams at once."""
-
-    @property
-    def encode(self) -> Encode:
-        """The function that encodes messages of any streams that have it; none of the messages is b""."""
-
-    def write_encoded(self, data: bytes) -> None:
-        """Send a message that is encoded, or buffer it until the peer reads."""
-
-
 def way_to_write(transport: Transport) -> tuple[Encode | None, Callable[[bytes], None]]:
     """How messages are encoded before they are written to a transport (None: not at all), and what writes them."""
-    if isinstance(transport, BatchTransport):
-        return transport.encode, transport.write_encoded
+    if isinstance(transport, MaskedTransport):
+        return mask_together, transport.write_masked
     return None, transport.write

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from mediaserver.playout.pacing.slot import Slot
-from mediaserver.playout.pacing.transport import way_to_write
 
 
 class Connection:
@@ -22,23 +21,12 @@ class Connection:
         return False
 
 
-class BatchConnection(Connection):
-    """A transport whose messages are encoded together: in capitals."""
-
-    def encode(self, messages: Sequence[bytes]) -> Sequence[bytes]:
-        self.notes.append(f"encode {len(messages)}")
-        return [message.upper() for message in messages]
-
-    def write_encoded(self, data: bytes) -> None:
-        super().write(data)
-
-
 class Stream:
     """A stream of messages that are made by `make`."""
 
     def __init__(self, slot: Slot, transport: Connection, make: Iterator[bytes]) -> None:
         self.slot, self.transport = slot, transport
-        slot.add(self, make, way_to_write(transport)[1])
+        slot.add(self, make, transport.write)
 
     def note(self, what: str) -> None:
         self.transport.notes.append(f"{self.transport.name} {what}")
@@ -120,11 +108,14 @@ def test_a_connection_that_cannot_be_written_harms_no_other() -> None:
 
 
 def test_messages_are_encoded_together_without_those_that_are_empty() -> None:
+    def in_capitals(messages: Sequence[bytes]) -> Sequence[bytes]:
+        notes.append(f"encode {len(messages)}")
+        return [message.upper() for message in messages]
+
     notes: list[str] = []
-    transports = [BatchConnection(name, notes) for name in ("0", "1", "2")]
-    slot = Slot(lead=0, encode=transports[0].encode)
-    for transport, message in zip(transports, (b"a", b"", b"c"), strict=True):
-        Stream(slot, transport, iter([message]))
+    slot = Slot(lead=0, encode=in_capitals)
+    for name, message in {"0": b"a", "1": b"", "2": b"c"}.items():
+        Stream(slot, Connection(name, notes), iter([message]))
     slot.fire()
     assert notes == ["encode 2", "0 writes A", "2 writes C"]
 
