@@ -10,8 +10,11 @@ import pytest
 import trustme
 
 from mediaserver.transport.held_writes import HeldWrites
+from mediaserver.transport.masking import MaskedTransport, mask_together
 from mediaserver.transport.tls_transport import TlsTransport
+from mediaserver.wire import websocket
 from tests.transport.fake_transport import FakeTransport
+from tests.transport.test_masking import unmask
 from tests.virtual import VirtualLoop, in_virtual_time
 
 AUTHORITY = trustme.CA()
@@ -171,6 +174,21 @@ async def test_what_is_written_while_writes_are_held_is_sent_at_the_release(loop
     connection.transport.close()  # tells the peer that TLS is over, after all that was written
     connection.writes.release()
     assert connection.listen(4) == b"last"
+
+
+@in_virtual_time
+async def test_masked_frames_are_held_as_well_and_arrive_in_order(loop: VirtualLoop) -> None:
+    connection = Connection().shake_hands()
+    connection.exchange()
+    masked, frames = MaskedTransport(connection.transport), [websocket.binary(bytes([n]) * 320) for n in range(3)]
+    connection.writes.hold()
+    for frame in mask_together(frames):
+        masked.write_masked(frame)
+    assert connection.tcp.written == b""
+    connection.writes.release()
+    size = len(frames[0]) + websocket.MASK_BYTES
+    heard = connection.listen(3 * size)
+    assert [unmask(heard[at : at + size]) for at in range(0, len(heard), size)] == [frame[4:] for frame in frames]
 
 
 @in_virtual_time

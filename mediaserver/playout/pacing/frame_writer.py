@@ -13,7 +13,7 @@ from mediaserver.playout.sources.source import Source
 from mediaserver.wire.encapsulation import Encoding
 from mediaserver.wire.wire import Wire
 
-# A function that is called for each frame as it is sent, with the frame's encoding and the encoded frame.
+# A function that is called for each frame just before it is sent, with the frame's encoding and the encoded frame.
 FrameObserver = Callable[[Encoding, bytes], None]
 # A function that is called when the far end has dropped the last frames sent without playing them. Its argument is
 # the number of dropped frames.
@@ -61,7 +61,7 @@ class FrameWriter:
         self.gain = OutputGain()  # the gain at which all frames are sent
 
     def use_connection(self, wire: Wire, transport: Transport) -> None:
-        """Write to another connection from now on; the observers stay the same."""
+        """Make messages for another connection from now on; the observers stay the same."""
         self.wire, self.transport, self._silent, self._ending = wire, transport, True, b""
 
     def use_background(self, background: Background | None) -> None:

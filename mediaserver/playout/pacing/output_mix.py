@@ -35,7 +35,7 @@ class OutputMix(ABC):
 
     @contextlib.contextmanager
     def observe(self, on_frame: FrameObserver, on_flushed: FlushObserver = ignore_flushed) -> Iterator[None]:
-        """Within the context, call `on_frame` with each frame and its encoding as the frame is sent.
+        """Within the context, call `on_frame` with each frame and its encoding just before the frame is sent.
 
         `on_frame` must return at once. `on_flushed` is called when the far end has dropped the last frames sent
         without playing them, with the number of these frames.

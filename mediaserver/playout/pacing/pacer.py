@@ -77,6 +77,7 @@ class Pacer(Sequencer):
 
     def reconnect(self, wire: Wire, transport: Transport) -> None:
         """Use another connection. The next `start` continues the current source where it was paused."""
+        self._leave_slot()
         self._writer.use_connection(wire, transport)
         self._xoff = False
         self._suspend_current()

@@ -225,8 +225,11 @@ class Sequencer(OutputMix):
 
         By then the handler has had its turn, and may have queued the next source.
         """
-        self._frames_due += 1
         self._ticker.frames -= 1
+        if not self._membership.joined:
+            self._extra_frames -= 1  # the stream has left within this tick, which counts as one of its own
+            return
+        self._frames_due += 1
         self._set_messages(self._nothing)
         if self._frames_due == 1:
             self._loop.call_soon(self._send_due_frames)
@@ -286,7 +289,7 @@ class Sequencer(OutputMix):
         self._start_messages(0)
 
     def _start_messages(self, start: int) -> None:
-        """Write the current source from frame `start`, or silence, from the next tick on."""
+        """Send the current source from frame `start`, or silence, from the next tick on."""
         current = self._queue.current
         source = current.source if current is not None else None
         self._set_messages(self._writer.iter_messages(source, start, silenced=self._on_hold))

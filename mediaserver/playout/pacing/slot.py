@@ -9,10 +9,12 @@ How many frames a stream has sent is computed from the ticks of its slot.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from mediaserver.playout.pacing.transport import Encode, Transport
 from mediaserver.playout.sources.source import SOURCE_FAULTS
+
+T = TypeVar("T")
 
 
 class PacedStream(Protocol):
@@ -52,31 +54,33 @@ class Slot:
 
     def add(self, stream: PacedStream, messages: Iterator[bytes], write: Callable[[bytes], None]) -> None:
         """From the next tick on, write a message of another stream at each tick."""
-        self.streams.append(stream)
-        self._messages.append(messages)
-        self._writes.append(write)
+        # These lists are not changed but made anew, as a source's code may have streams leave within a tick.
+        self.streams = [*self.streams, stream]
+        self._messages = [*self._messages, messages]
+        self._writes = [*self._writes, write]
 
     def replace(self, stream: PacedStream, messages: Iterator[bytes]) -> None:
-        """From the next tick on, send the messages of another iterator for a stream of this slot."""
+        """From now on, send the messages of another iterator for a stream of this slot."""
         self._messages[self.streams.index(stream)] = messages
 
     def remove(self, stream: PacedStream) -> None:
-        """Send no more messages of a stream."""
+        """From the next tick on, send no more messages of a stream."""
         index = self.streams.index(stream)
-        del self.streams[index], self._messages[index], self._writes[index]
+        self.streams = _without(self.streams, index)
+        self._messages = _without(self._messages, index)
+        self._writes = _without(self._writes, index)
 
     def fire(self) -> None:
         """Run one tick: send a frame of each stream."""
         self.ticks += 1
-        # Copies, as a source's code may have streams leave the slot.
-        streams, writes = self.streams[:], self._writes[:]
+        streams, writes = self.streams, self._writes
         messages = self._take_messages(streams)
         if b"" in messages:
             writes = [write for write, message in zip(writes, messages, strict=True) if message]
             streams = [stream for stream, message in zip(streams, messages, strict=True) if message]
             messages = [message for message in messages if message]
         if self.encode is not None:
-            messages = self.encode(messages)
+            messages = self._encode(streams, messages, self.encode)
         for write, message in zip(writes, messages, strict=True):
             try:
                 write(message)
@@ -90,14 +94,33 @@ class Slot:
         failed.
         """
         messages: list[bytes] = []
-        following = map(next, self._messages[:])
+        following = map(next, self._messages)
         while True:
             try:
                 messages.extend(following)  # until all streams were asked, or the source of the next one has ended
-            except SOURCE_FAULTS as error:
+            except SOURCE_FAULTS as error:  # what was taken before is in `messages`
                 streams[len(messages)].on_write_error(error)
             else:
                 if len(messages) == len(streams):
                     return messages
                 streams[len(messages)].on_source_end()
             messages.append(b"")
+
+    @staticmethod
+    def _encode(streams: Sequence[PacedStream], messages: Sequence[bytes], encode: Encode) -> Sequence[bytes]:
+        """Encode messages together, or one by one if a source has given something else than a message."""
+        try:
+            return encode(messages)
+        except SOURCE_FAULTS:
+            encoded = [b""] * len(messages)
+            for n, message in enumerate(messages):
+                try:
+                    (encoded[n],) = encode([message])
+                except SOURCE_FAULTS as error:
+                    streams[n].on_write_error(error)
+            return encoded
+
+
+def _without(these: Sequence[T], index: int) -> list[T]:
+    """All of these but one."""
+    return [*these[:index], *these[index + 1 :]]

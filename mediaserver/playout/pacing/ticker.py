@@ -196,10 +196,12 @@ class Ticker:
         writes = self._writes
         if writes is not None:
             writes.hold()
-        for _ in range(times):
-            slot.fire()
-        if writes is not None:
-            writes.release()
+        try:
+            for _ in range(times):
+                slot.fire()
+        finally:
+            if writes is not None:
+                writes.release()
         self.frames += times * count
         if due > 1:
             slot.late_ticks += times - 1

@@ -141,6 +141,7 @@ async def test_one_more_dialled_stream_costs_few_calls_a_frame() -> None:
     few, more = await counted(wire, 20, dialled=True), await counted(wire, 90, dialled=True)
     frames = PTIMES * 70
     assert (more.python - few.python) / frames <= 1 + 4 * CHECKS + 0.1
+    assert (more.c - few.c) / frames <= 2 + CHECKS + 0.1
     assert (more.instructions - few.instructions) / frames <= 35 + 80 * CHECKS
 
 

@@ -3,13 +3,15 @@
 A stream that starts at 0 ms gets the slot at 1 ms: its frames are due at 1, 21, 41, … ms.
 """
 
+from collections.abc import Iterator
+
 import pytest
 
 from mediaserver.playout.sources.playlist import Playlist
-from mediaserver.playout.sources.source import Clip, PlaybackResult
+from mediaserver.playout.sources.source import Clip, PlaybackResult, Source
 from mediaserver.wire.wire import Wire
 from tests.playout.pacing.frames import PCM, QUIET, ahead, frame, frames, sent_frames, source
-from tests.virtual import VirtualLoop, VirtualStream, in_virtual_time
+from tests.virtual import FakeTransport, VirtualLoop, VirtualStream, in_virtual_time
 
 
 @in_virtual_time
@@ -208,6 +210,40 @@ async def test_another_connection_is_not_held_up_by_the_one_before(held: str, lo
     assert len(stream.transport.sent) >= sent + 3
     assert sent_frames(stream) == frames(*range(1, len(stream.transport.sent) + 1))
     await stream.until(700)
+    assert stream.pacer.frames == stream.ticker.frames == len(stream.transport.sent)
+
+
+@in_virtual_time
+async def test_after_another_connection_is_given_none_is_written_until_the_next_start(loop: VirtualLoop) -> None:
+    stream = VirtualStream(loop, PCM)
+    stream.pacer.start()
+    stream.pacer.play(Playlist([Clip(b"".join(frames(*range(1, 9))))]))
+    await stream.until(25)
+    old, stream.transport = stream.transport, FakeTransport(loop)
+    stream.pacer.reconnect(Wire(PCM), stream.transport)
+    await stream.until(65)
+    stream.pacer.start()
+    await stream.until(105)
+    assert [message[4:] for message in old.messages] == frames(1, 2)
+    assert sent_frames(stream) == frames(3, 4)
+
+
+@in_virtual_time
+async def test_a_stream_that_leaves_as_its_source_ends_goes_on_when_it_returns(loop: VirtualLoop) -> None:
+    def end_and_leave() -> Iterator[bytes]:
+        yield frame(1)
+        stream.pacer.xoff()
+
+    stream = VirtualStream(loop, PCM)
+    stream.pacer.start()
+    stream.pacer.play(Source(end_and_leave()))
+    stream.pacer.play(source(2, 3))
+    await stream.until(65)
+    assert sent_frames(stream) == [frame(1)]
+    stream.pacer.xon()
+    await stream.until(125)
+    assert sent_frames(stream) == [*frames(1, 2, 3), None][: len(stream.transport.sent)]
+    assert len(stream.transport.sent) >= 3
     assert stream.pacer.frames == stream.ticker.frames == len(stream.transport.sent)
 
 

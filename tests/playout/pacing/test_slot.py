@@ -101,6 +101,7 @@ def test_a_connection_that_cannot_be_written_harms_no_other() -> None:
 
     notes: list[str] = []
     slot = Slot(lead=0)
+    Stream(slot, Connection("without a message", notes), iter([b""]))
     for transport in (Connection("0", notes), Broken("1", notes), Connection("2", notes)):
         Stream(slot, transport, iter([b"frame"]))
     slot.fire()
@@ -118,6 +119,30 @@ def test_messages_are_encoded_together_without_those_that_are_empty() -> None:
         Stream(slot, Connection(name, notes), iter([message]))
     slot.fire()
     assert notes == ["encode 2", "0 writes A", "2 writes C"]
+
+
+def test_a_message_that_cannot_be_encoded_is_the_fault_of_its_stream_alone() -> None:
+    def of_letters(messages: Sequence[bytes]) -> Sequence[bytes]:
+        if not all(message.isalpha() for message in messages):
+            raise ValueError("no letters")
+        return [message.upper() for message in messages]
+
+    notes: list[str] = []
+    slot = Slot(lead=0, encode=of_letters)
+    for name, message in {"0": b"a", "1": b"!", "2": b"c"}.items():
+        Stream(slot, Connection(name, notes), iter([message]))
+    slot.fire()
+    assert notes == ["1 fails: no letters", "0 writes A", "1 writes ", "2 writes C"]
+
+
+def test_other_messages_take_effect_in_the_same_tick_if_their_stream_was_not_asked_yet() -> None:
+    def make_and_replace() -> Iterator[bytes]:
+        slot.replace(streams[1], iter([b"other"]))
+        yield b"zero"
+
+    slot, notes, streams = filled(make_and_replace, lambda: iter([b"one"]))
+    slot.fire()
+    assert notes == ["0 writes zero", "1 writes other"]
 
 
 def test_a_slot_without_streams_ticks() -> None:

@@ -2,14 +2,18 @@
 
 import asyncio
 from functools import partial
-from typing import cast
+from itertools import repeat
+from typing import Any, cast
 
 import pytest
 
 from mediaserver.playout.pacing.alarm import CallAtAlarm
 from mediaserver.playout.pacing.slot import Slot
 from mediaserver.playout.pacing.ticker import STREAMS_PER_SLOT, Ticker
+from mediaserver.transport.masking import MaskedTransport
+from mediaserver.wire import websocket
 from tests.playout.pacing.recording import RecordingStream, pass_time, ticker_on
+from tests.transport.test_masking import unmask
 from tests.virtual import VirtualLoop, in_virtual_time
 
 
@@ -215,6 +219,25 @@ async def test_writes_are_held_until_all_streams_of_a_slot_have_written_and_rele
     await pass_time(loop, 190)
     tick = ["hold", "a", "b", "release"]
     assert ledger.notes == 9 * tick + [*tick, "check", "check"]
+
+
+@in_virtual_time
+async def test_of_streams_at_one_moment_those_are_masked_that_the_server_has_dialled(loop: VirtualLoop) -> None:
+    ticker, message = ticker_on(loop), websocket.binary(bytes(320))
+    streams = [RecordingStream(loop) for _ in range(4)]
+    sent = [stream.transport for stream in streams]
+    for stream in streams:
+        stream.messages = repeat(message)
+    for stream in streams[1::2]:
+        stream.transport = cast("Any", MaskedTransport(cast("asyncio.WriteTransport", stream.transport)))
+    slots = [ticker.join(stream, stream.messages) for stream in streams]
+    await pass_time(loop, 30)
+    assert slots[0] is slots[2]
+    assert slots[1] is slots[3]
+    assert [transport.times for transport in sent] == [[1, 21]] * 4
+    for number, transport in enumerate(sent):
+        for each in transport.messages:
+            assert (unmask(each) == bytes(320)) if number % 2 else (each == message)
 
 
 @in_virtual_time
