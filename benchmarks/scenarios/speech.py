@@ -14,15 +14,16 @@ from benchmarks.machine import LOAD_CORE, SERVER_CORE
 from benchmarks.servers import MediaServer, playing_server
 
 from .outcome import Outcome, late, troubles
-from .talkers import LISTENERS, TALKERS
+from .talkers import LISTENERS, TALKERS, TOKEN
 
 _PLAN = Plan(streams=200, seconds=30.0)
 _OVER = 2.0  # ms
 _DONE = {"made": "mediaserver_sentences_total{made}", "recognised": "mediaserver_recognitions_total{ok}"}
-_SETTINGS = """
+_SETTINGS = f"""
 [paths."/say"]
 handler = "say"
 text = "unsaid"
+tokens = ["{TOKEN}"]  # without one, a peer may have few texts spoken
 framing = "pcm"
 [paths."/recognise"]
 handler = "recognise"
