@@ -103,7 +103,10 @@ async def test_the_media_comes_after_the_upgrade(twin: Twin) -> None:
         await eventually(lambda: len(stream.heard_at) == FRAMES - 3)
     assert (stream.dropped, stream.heard, stream.errors) == (PCM[:960], PCM[960:], [])
     assert [header.sequence for header in stream.rtp_heard] == [3, 4]
-    assert stream.most_ahead == 1
+    assert stream.most_ahead <= 1  # what was dropped does not count
+    assert stream.started_at is not None
+    if stream.heard_at[-1] - stream.started_at < 0.9 * PTIME:
+        assert stream.most_ahead == 1
 
 
 async def test_what_would_end_a_stream_is_dropped_before_it_has_media(twin: Twin) -> None:
