@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from mediaserver.playout.pacing.slot import Slot
+from mediaserver.playout.pacing.transport import Encode
 
 
 class Connection:
@@ -41,9 +42,11 @@ class Stream:
         raise AssertionError("the ticker checks, not the slot")
 
 
-def filled(*makes: Callable[[], Iterator[bytes]]) -> tuple[Slot, list[str], list[Stream]]:
+def filled(
+    *makes: Callable[[], Iterator[bytes]], encode: Encode | None = None
+) -> tuple[Slot, list[str], list[Stream]]:
     """A slot with a stream, named 0, 1 and so on, for each function that makes messages."""
-    slot, notes = Slot(lead=0), list[str]()
+    slot, notes = Slot(lead=0, encode=encode), list[str]()
     return slot, notes, [Stream(slot, Connection(str(n), notes), make()) for n, make in enumerate(makes)]
 
 
@@ -113,10 +116,7 @@ def test_messages_are_encoded_together_without_those_that_are_empty() -> None:
         notes.append(f"encode {len(messages)}")
         return [message.upper() for message in messages]
 
-    notes: list[str] = []
-    slot = Slot(lead=0, encode=in_capitals)
-    for name, message in {"0": b"a", "1": b"", "2": b"c"}.items():
-        Stream(slot, Connection(name, notes), iter([message]))
+    slot, notes, _ = filled(lambda: iter([b"a"]), lambda: iter([b""]), lambda: iter([b"c"]), encode=in_capitals)
     slot.fire()
     assert notes == ["encode 2", "0 writes A", "2 writes C"]
 
@@ -127,10 +127,7 @@ def test_a_message_that_cannot_be_encoded_is_the_fault_of_its_stream_alone() -> 
             raise ValueError("no letters")
         return [message.upper() for message in messages]
 
-    notes: list[str] = []
-    slot = Slot(lead=0, encode=of_letters)
-    for name, message in {"0": b"a", "1": b"!", "2": b"c"}.items():
-        Stream(slot, Connection(name, notes), iter([message]))
+    slot, notes, _ = filled(lambda: iter([b"a"]), lambda: iter([b"!"]), lambda: iter([b"c"]), encode=of_letters)
     slot.fire()
     assert notes == ["1 fails: no letters", "0 writes A", "1 writes ", "2 writes C"]
 
